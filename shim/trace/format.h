@@ -1,0 +1,447 @@
+#pragma once
+
+// The trace file: the contract between the shim, which writes it from inside the audited programs, and the analyzer,
+// which may read it at any moment, alive or after a kill, cut short, on another machine. docs/trace-format.md is its
+// page for readers in other languages.
+//
+// One sparse file serves a process tree. It is a header and a handful of regions; a region is an array of fixed-size
+// elements that is only ever appended to (three are hash tables, one is a ring; see RegionKind). All integers are
+// little-endian, in the machine's natural alignment. Elements are addressed by index, never by pointer.
+//
+//   0          4096          8192 …
+//   +--------+-------------+--------+---------+-----------+-----+-------------+---------+
+//   | Header | page bitmap | images | modules | stacks …  | … | slot blocks | journal |
+//   +--------+-------------+--------+---------+-----------+-----+-------------+---------+
+//              one bit for each 4 KiB page of the file: set once the page is backed by storage
+//
+// Writers never lock. An element is claimed with one atomic add on Region::used, filled, and made visible by the one
+// field that is named in its comment; a reader takes what is not yet visible as absent. A writer may be killed between
+// any two stores, so a reader must bear every combination.
+//
+// This file is freestanding: no library, no functions that need one.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace fdaudit::trace {
+
+inline constexpr char kMagic[8] = {'f', 'd', 'a', 'u', 'd', 'i', 't', '\n'};
+
+// Version rule: a change that an old reader would misread raises the major version (readers refuse it, exit code 3); a
+// change that it can ignore (a new region kind, a new enumerator, a field in reserved space) raises the minor one.
+inline constexpr uint16_t kMajorVersion = 1;
+inline constexpr uint16_t kMinorVersion = 0;
+
+inline constexpr uint32_t kPageSize = 4096;
+inline constexpr uint32_t kNoIndex = 0;  // indices of images and stacks in records are 1-based: 0 means none
+
+/// What a region's elements are. The element type is named behind each.
+enum class RegionKind : uint32_t {
+  kNone = 0,
+  kCalls = 1,       ///< CallName: names of the intercepted functions; Act::call indexes it
+  kPidIndex = 2,    ///< uint32_t: newest image for (pid mod capacity), then ImageRecord::next_with_pid_hash
+  kImages = 3,      ///< ImageRecord: image N is element N-1
+  kModules = 4,     ///< ModuleRecord: hash table, open addressing from (key mod capacity)
+  kStackIndex = 5,  ///< StackEntry: hash table, open addressing from (key mod capacity); stack N is element N-1
+  kStackWords = 6,  ///< uint64_t: frames, see StackEntry. Word 0 is never used
+  kText = 7,        ///< char: see Text. Byte 0 is never used
+  kSlots = 8,       ///< SlotBlock
+  kFindings = 9,    ///< FindingRecord
+  kJournal = 10,    ///< JournalBlock: a ring; block number N lies at N mod capacity
+};
+
+/// Where a region lies and how far it is filled.
+struct Region {
+  RegionKind kind;
+  uint32_t element_size;  ///< bytes
+  uint64_t offset;        ///< from the file's start, a multiple of kPageSize
+  uint64_t capacity;      ///< elements
+  uint64_t used;          ///< elements claimed so far, atomically; may exceed capacity (what exceeds it was lost). Hash
+                          ///< tables: entries made. Journal: blocks ever claimed
+  uint64_t lost;          ///< claims that found no room
+  uint64_t reserved[3];
+};
+static_assert(sizeof(Region) == 64);
+
+/// A moment on both clocks. Stamps are the CPU's time-stamp counter where it is invariant (Header::feature bit
+/// kStampsAreTsc), else nanoseconds of CLOCK_MONOTONIC. Two pairs give the rate.
+struct ClockPair {
+  uint64_t stamp;
+  uint64_t monotonic_ns;
+};
+
+enum FeatureBits : uint32_t {
+  kStampsAreTsc = 1u << 0,
+  kMemoryBacked = 1u << 1,  ///< the file lies on tmpfs: it does not survive a reboot
+};
+
+inline constexpr uint32_t kMaxRegions = 16;
+
+/// The file's first page. `magic` is written last: a file without it was never finished.
+struct Header {
+  char magic[8];
+  uint16_t major_version;
+  uint16_t minor_version;
+  uint32_t header_size;  ///< sizeof(Header) of the writer
+  uint32_t features;     ///< FeatureBits
+  uint32_t region_count;
+  uint64_t file_size;      ///< bytes, sparse
+  uint64_t page_limit;     ///< pages that may be backed by storage: what memory, disk and limits allowed at the start
+  uint64_t pages_backed;   ///< pages backed so far, atomically
+  uint64_t pages_refused;  ///< page requests refused by page_limit or by a full disk, atomically
+  int64_t started_realtime_ns;  ///< CLOCK_REALTIME at `started`
+  ClockPair started;
+  ClockPair latest;  ///< refreshed now and then by any writer; may be torn while writers live
+  char boot_id[40];  ///< /proc/sys/kernel/random/boot_id, NUL-terminated
+  char host[64];     ///< nodename of uname(2)
+  uint8_t shim_build_id[20];
+  uint32_t depth;  ///< frames kept at most
+  int32_t creator_pid;
+  uint32_t reserved1;
+  uint64_t pid_namespace;  ///< inode of the creator's pid namespace
+  uint64_t nr_open;        ///< fs.nr_open: no descriptor number ever reaches it
+  /// Filled by `fdaudit run` when its child has ended.
+  uint32_t run_ended;       ///< 1 = run_wait_status is valid
+  int32_t run_wait_status;  ///< as of waitpid(2)
+  int32_t run_pid;          ///< whose status it is
+  uint32_t reserved0;
+  ClockPair run_end;
+  uint64_t reserved[16];
+  Region regions[kMaxRegions];
+};
+static_assert(sizeof(Header) <= kPageSize);
+static_assert(offsetof(Header, regions) % 8 == 0);
+
+struct CallName {
+  char name[32];  ///< NUL-terminated
+};
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Text
+
+/// A reference into the text region: `length` bytes from `offset`, no terminator. offset 0 = none.
+struct Text {
+  uint32_t offset;
+  uint32_t length;
+};
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Images
+
+enum class StartedBy : uint8_t { kUnknown = 0, kRun = 1, kFork = 2, kVfork = 3, kClone = 4, kSpawn = 5, kExec = 6 };
+
+/// How an image ended, as far as it could tell itself. kNone: it never said so; it still runs, or was killed.
+enum class EndedBy : uint8_t {
+  kNone = 0,
+  kExit = 1,      ///< exit(3), _exit(2) or return from main; ImageRecord::status holds the status
+  kExec = 2,      ///< it called exec and exec did not return; `successor` is the next image, if that is audited
+  kFinished = 3,  ///< reserved
+};
+
+/// Reasons why the ledger may know less than the kernel, or why something was not recorded.
+enum CoverageReason : uint32_t {
+  kReasonNoRoom = 1u << 0,             ///< the trace was full
+  kReasonDescriptorTooHigh = 1u << 1,  ///< numbers beyond the ledger's reach
+  kReasonSharedTable = 1u << 2,        ///< another process shares the descriptor table
+  kReasonSeccomp = 1u << 3,            ///< the program entered seccomp: the shim makes no system calls any more
+  kReasonExecUnaudited = 1u << 4,      ///< the image that exec started was not audited (exec_problem says why)
+  kReasonStartedLate = 1u << 5,        ///< descriptors were opened before the shim was there
+  kReasonExitUnchecked = 1u << 6,      ///< the ledger could not be compared with the kernel's table at the end
+};
+
+/// Why an exec'd program could not be audited.
+enum class ExecProblem : uint8_t {
+  kNone = 0,
+  kStatic = 1,
+  kSetId = 2,
+  kForeign = 3,
+  kShimUnreachable = 4,
+  kSkipped = 5,
+  kNoFollow = 6
+};
+
+/// One process image: a process from its start, or from an exec, to its end or the next exec. Visible once `id` is set.
+struct ImageRecord {
+  uint32_t id;  ///< this element's index + 1
+  int32_t pid;  ///< in its own pid namespace
+  int32_t parent_pid;
+  uint32_t parent;       ///< image that forked or spawned it; for an exec the predecessor's parent
+  uint32_t predecessor;  ///< image that exec'd it in the same process
+  uint32_t successor;
+  uint32_t next_with_pid_hash;  ///< older image of the same (pid mod capacity), see kPidIndex
+  StartedBy started_by;
+  EndedBy ended_by;
+  ExecProblem exec_problem;
+  uint8_t reserved0;
+  int32_t status;    ///< exit status (0–255) where ended_by is kExit
+  uint32_t reasons;  ///< CoverageReason bits
+  uint64_t pid_namespace;
+  uint64_t descriptor_limit;  ///< RLIMIT_NOFILE (soft) at the start
+  ClockPair started;
+  ClockPair ended;   ///< valid where ended_by is not kNone
+  Text exe;          ///< path of the executable; a forked child has its parent's
+  Text argv;         ///< arguments, each followed by a NUL
+  Text cwd;          ///< working directory at the start
+  Text exec_target;  ///< what ended_by == kExec started
+  // Sums. Valid at any time where marked (*), else once the image has ended by kExit or kExec (or never was checked).
+  uint64_t opened;  ///< incarnations opened in this image (of released slot blocks only until the end, see SlotHead)
+  uint64_t closed;
+  uint32_t inherited;         ///< (*) descriptors open when the image began
+  uint32_t peak;              ///< (*) highest count of open descriptors, as far as seen
+  uint32_t open_at_end;       ///< open in the kernel's table at the end
+  uint32_t untracked_opens;   ///< (*) descriptors found open that no recorded call opened
+  uint32_t untracked_closes;  ///< (*) descriptors found closed that no recorded call closed
+  uint32_t events_dropped;    ///< (*) acts not recorded in the ledger for lack of room
+  int32_t vforked_pid;        ///< pid of this image's vfork child that is about to exec; tells its image how it began
+  uint32_t ledger_released;   ///< 1 = ended with nothing to tell: its slot blocks were given to others
+  uint32_t checked_at_end;    ///< 1 = the ledger was compared with the kernel's table at the end
+  uint32_t reserved1;
+  uint64_t reserved[42];
+};
+static_assert(sizeof(ImageRecord) == 512);
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Modules and stacks
+
+/// A mapped ELF file, once for all images that map the same build. Visible once `ready` is 1.
+struct ModuleRecord {
+  uint64_t key;  ///< hash of path and build ID, never 0; claims the element by compare-and-swap
+  uint32_t ready;
+  uint32_t build_id_size;
+  uint8_t build_id[32];
+  uint64_t size;  ///< bytes mapped, first to last segment
+  uint16_t path_size;
+  uint16_t reserved;
+  uint32_t flags;  ///< ModuleFlags
+  char path[448];  ///< as the dynamic linker knows it (the executable: its real path); the tail of longer ones
+};
+static_assert(sizeof(ModuleRecord) == 512);
+
+enum ModuleFlags : uint32_t {
+  kModuleIsMain = 1u << 0,
+  kModuleIsVdso = 1u << 1,
+};
+
+/// A distinct call path. `key` (hash of its frames, never 0) claims the element; visible once `words` is not 0.
+struct StackEntry {
+  uint64_t key;
+  uint32_t words;   ///< index of the first frame in kStackWords
+  uint16_t frames;  ///< count
+  uint16_t flags;   ///< StackFlags
+};
+static_assert(sizeof(StackEntry) == 16);
+
+enum StackFlags : uint16_t {
+  kStackCut = 1u << 0,     ///< more frames than Header::depth
+  kStackBroken = 1u << 1,  ///< the walk ended before the outermost frame: no unwind rule, or unreadable memory
+};
+
+// A frame is one word: module index (0-based element of kModules) + 1 in the upper 20 bits, offset in the lower 44.
+// The offset is the address less the module's load bias, i.e. an ELF virtual address. It is a *return* address, one
+// past the call, except where the frame was interrupted by a signal (kFrameExact, the lowest bit of the module number
+// is not touched: it is bit 43 of the offset). Module number 0: no module; the offset is a bare address (JIT code).
+inline constexpr int kFrameOffsetBits = 44;
+inline constexpr uint64_t kFrameExact = uint64_t{1} << 43;
+inline constexpr uint64_t kFrameOffsetMask = kFrameExact - 1;
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The ledger
+
+enum class FdKind : uint8_t {
+  kUnknown = 0,
+  kFile = 1,
+  kDirectory = 2,
+  kPipe = 3,
+  kSocket = 4,
+  kEpoll = 5,
+  kEventFd = 6,
+  kTimerFd = 7,
+  kSignalFd = 8,
+  kInotify = 9,
+  kFanotify = 10,
+  kMemFd = 11,
+  kPidFd = 12,
+  kPty = 13,
+  kMessageQueue = 14,
+  kUserfaultFd = 15,
+  kPerfEvent = 16,
+  kIoUring = 17,
+  kBpf = 18,
+  kMount = 19,
+  kLandlock = 20,
+  kSharedMemory = 21,
+  kCharacterDevice = 22,
+  kBlockDevice = 23,
+};
+
+/// Who did something, where and when.
+struct Act {
+  uint64_t stamp;   ///< when it was recorded: a close before the system call, an open after it
+  uint32_t image;   ///< ImageRecord::id; may be another image than the ledger's owner for what was inherited
+  uint32_t thread;  ///< tid; 0 = unknown
+  uint32_t stack;   ///< stack number; 0 = none recorded
+  uint16_t call;    ///< index in kCalls
+  uint16_t flags;   ///< ActFlags
+};
+static_assert(sizeof(Act) == 24);
+
+enum ActFlags : uint16_t {
+  kActSingleThreaded = 1u << 0,  ///< the process never had a second thread until then
+  kActOverwrote = 1u << 1,       ///< a close that dup2 or dup3 did on its way
+  kActRange = 1u << 2,           ///< close_range, closefrom
+  kActListed = 1u << 3,          ///< a close while this thread reads /proc/self/fd
+  kActInherited =
+      1u << 4,  ///< "opened" says how the image got it: by fork or exec; `image` and `stack` are the opener's
+  kActSeenAtEnd = 1u << 5,        ///< not recorded when it happened, found at the end
+  kActInSignalHandler = 1u << 6,  ///< on a signal stack or inside another recording
+  kActVforkChild = 1u << 7,
+};
+
+enum IncarnationFlags : uint8_t {
+  kCloseOnExec = 1u << 0,
+  kOwnedByFile = 1u << 1,       ///< a FILE* holds it
+  kOwnedByDir = 1u << 2,        ///< a DIR* holds it
+  kContested = 1u << 3,         ///< a stale close of the number was under way when it was opened
+  kStaleHit = 1u << 4,          ///< closed by a stale close that raced with the opening
+  kListsDescriptors = 1u << 5,  ///< /proc/self/fd or the like
+};
+
+/// One life of a descriptor number.
+struct Incarnation {
+  Act opened;
+  Act closed;       ///< stamp 0 = not closed
+  uint64_t owner;   ///< FILE* or DIR* that holds it, as a bare address; 0 = none
+  int32_t related;  ///< the number it was duplicated from, or the other end of its pair; -1 = none
+  FdKind kind;
+  uint8_t flags;    ///< IncarnationFlags
+  uint16_t detail;  ///< socket: domain << 8 | type; else 0
+};
+static_assert(sizeof(Incarnation) == 64);
+
+enum class SlotState : uint8_t {
+  kNever = 0,  ///< never open in this image
+  kOpen = 1,
+  kClosed = 2,
+  kGone = 3,    ///< was open, and was found closed without a recorded close
+  kUnseen = 4,  ///< was found open without a recorded open
+};
+
+struct SlotHead {
+  uint32_t count;  ///< incarnations so far; the current one is lives[count & 1], the one before lives[(count - 1) & 1]
+  SlotState state;
+  uint8_t flags;  ///< the shim's own
+  uint16_t reserved;
+  uint32_t opens;   ///< in this image: recorded opens (not what was inherited)
+  uint32_t closes;  ///< in this image: recorded closes that did not fail
+};
+static_assert(sizeof(SlotHead) == 16);
+
+inline constexpr size_t kTargetSize = 96;
+
+/// What a descriptor number of one image is and was. Visible once head.count is not 0.
+struct Slot {
+  SlotHead head;
+  Incarnation lives[2];
+  /// What the current incarnation refers to (path as given or, found at the end, absolute; "tcp 127.0.0.1:80"; …),
+  /// NUL-terminated where shorter than the field; a longer text keeps its tail, starting with "...".
+  char target[kTargetSize];
+};
+static_assert(sizeof(Slot) == 240);
+
+inline constexpr uint32_t kSlotsPerBlock = 16;
+
+/// Sixteen neighbouring numbers of one image. Visible once `image` is set; image 0 = free.
+struct SlotBlock {
+  uint32_t image;
+  int32_t first_fd;    ///< a multiple of kSlotsPerBlock
+  uint32_t next_free;  ///< in the list of released blocks
+  uint32_t reserved[61];
+  Slot slots[kSlotsPerBlock];
+};
+static_assert(sizeof(SlotBlock) == kPageSize);
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Findings: what only the moment could prove
+
+enum class FindingKind : uint32_t {
+  kNone = 0,         ///< free, or taken back
+  kFailedClose = 1,  ///< close & co. failed with EBADF. lives[0] is the number's last incarnation, lives[1] the one
+                     ///< before (opened.stamp 0 = there was none: a number never open here)
+  kStaleClose = 2,  ///< a close succeeded on a number that this process had closed, just while another thread opened
+                    ///< it: lives[0] is the incarnation it hit, lives[1] the closer's own
+};
+
+inline constexpr uint32_t kMaxFindingFds = 100;
+
+/// Equal events (same image, stacks, story) share one record. Visible once `kind` is set.
+struct FindingRecord {
+  FindingKind kind;
+  uint32_t image;
+  uint32_t count;     ///< how many times
+  uint32_t fd_count;  ///< entries used in fds
+  uint64_t key;       ///< hash of what makes it equal to another
+  Act act;            ///< the deciding call, first time
+  int32_t fd;         ///< its number
+  int32_t error;      ///< its errno
+  Incarnation lives[2];
+  char target[kTargetSize];  ///< of lives[0]
+  uint32_t next_in_run;      ///< the shim's own
+  uint32_t reserved[21];
+  int32_t fds[kMaxFindingFds];  ///< distinct numbers, in the order met
+};
+static_assert(sizeof(FindingRecord) == 768);
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The journal
+
+enum class EventKind : uint8_t {
+  kNone = 0,
+  kOpened = 1,
+  kDuplicated = 2,  ///< other = the number it was made from
+  kClosed = 3,
+  kCloseFailed = 4,  ///< error; a run of failures over consecutive numbers is one event, other = the last of them
+  kRangeClosed = 5,  ///< fd to other (as unsigned numbers, inclusive)
+  kRangeCloseOnExec = 6,
+  kOverwritten = 7,  ///< fd was closed by dup2 from `other`
+  kAdopted = 8,      ///< a FILE* or DIR* took the number over
+  kFlagChanged = 9,  ///< other = close-on-exec now
+  kOpenFailed = 10,  ///< error (EMFILE and ENFILE only)
+  kForked = 11,      ///< other = child's pid
+  kImageStarted = 12,
+  kExec = 13,
+  kExecFailed = 14,
+  kExited = 15,       ///< other = status
+  kUnseenOpen = 16,   ///< found open at the end
+  kUnseenClose = 17,  ///< found closed at the end, or reopened without a close
+  kStaleClose = 18,
+  kReceived = 19,
+  kModuleUnloaded = 20,
+};
+
+struct Event {
+  uint64_t stamp;
+  uint32_t stack;
+  int32_t fd;  ///< -1 = none
+  int32_t other;
+  uint32_t incarnation;  ///< SlotHead::count
+  uint16_t call;
+  uint16_t tag;    ///< low bits of the block's sequence + 1: an event whose tag differs is an older lap's, ignore it
+  int16_t error;   ///< errno of a failed call
+  EventKind kind;  ///< written last
+  uint8_t flags;   ///< low 8 bits of ActFlags
+};
+static_assert(sizeof(Event) == 32);
+
+inline constexpr uint32_t kEventsPerBlock = 31;
+
+/// Thirty-one consecutive events of one thread. A block is claimed by one thread and may stay partly filled.
+struct JournalBlock {
+  uint64_t sequence;  ///< number of the block + 1; 0 = never used
+  uint32_t image;
+  uint32_t thread;
+  uint64_t reserved[2];
+  Event events[kEventsPerBlock];
+};
+static_assert(sizeof(JournalBlock) == 1024);
+
+}  // namespace fdaudit::trace
