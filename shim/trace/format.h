@@ -59,7 +59,8 @@ struct Region {
   uint64_t used;          ///< elements claimed so far, atomically; may exceed capacity (what exceeds it was lost). Hash
                           ///< tables: entries made. Journal: blocks ever claimed
   uint64_t lost;          ///< claims that found no room
-  uint64_t reserved[3];
+  uint64_t free_list;     ///< kSlots: released blocks: index + 1 of the first in the lower half, a change count above
+  uint64_t reserved[2];
 };
 static_assert(sizeof(Region) == 64);
 
@@ -193,9 +194,9 @@ struct ImageRecord {
   uint32_t untracked_closes;  ///< (*) descriptors found closed that no recorded call closed
   uint32_t events_dropped;    ///< (*) acts not recorded in the ledger for lack of room
   int32_t vforked_pid;        ///< pid of this image's vfork child that is about to exec; tells its image how it began
+  uint32_t blocks;            ///< index + 1 of the newest slot block of this image; SlotBlock::next leads to the others
   uint32_t ledger_released;   ///< 1 = ended with nothing to tell: its slot blocks were given to others
   uint32_t checked_at_end;    ///< 1 = the ledger was compared with the kernel's table at the end
-  uint32_t reserved1;
   uint64_t reserved[42];
 };
 static_assert(sizeof(ImageRecord) == 512);
@@ -353,8 +354,8 @@ inline constexpr uint32_t kSlotsPerBlock = 16;
 /// Sixteen neighbouring numbers of one image. Visible once `image` is set; image 0 = free.
 struct SlotBlock {
   uint32_t image;
-  int32_t first_fd;    ///< a multiple of kSlotsPerBlock
-  uint32_t next_free;  ///< in the list of released blocks
+  int32_t first_fd;  ///< a multiple of kSlotsPerBlock
+  uint32_t next;     ///< index + 1 of the next block of the same image, or of the next free one
   uint32_t reserved[61];
   Slot slots[kSlotsPerBlock];
 };
@@ -367,8 +368,8 @@ enum class FindingKind : uint32_t {
   kNone = 0,         ///< free, or taken back
   kFailedClose = 1,  ///< close & co. failed with EBADF. lives[0] is the number's last incarnation, lives[1] the one
                      ///< before (opened.stamp 0 = there was none: a number never open here)
-  kStaleClose = 2,  ///< a close succeeded on a number that this process had closed, just while another thread opened
-                    ///< it: lives[0] is the incarnation it hit, lives[1] the closer's own
+  kStaleClose = 2,   ///< a close succeeded on a number that this process had closed, just while another thread opened
+                     ///< it: lives[0] is the incarnation it hit, lives[1] the closer's own
 };
 
 inline constexpr uint32_t kMaxFindingFds = 100;
