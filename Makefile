@@ -1,0 +1,212 @@
+# fdaudit: who opened every descriptor, who closed it, who leaked it, who closed it twice.
+#
+#   make            the shim and the analyzer          make demo     the main job on a real program
+#   make test       every test                         make help     the other targets
+#
+# Sources are found by wildcard; a folder of tests that needs more than that brings a build.mk, included below. Other
+# compilers: make CXX=clang++ CC=clang BUILD=build-clang.
+
+VERSION := 1.0.0
+
+BUILD ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+PYTHON ?= /usr/bin/python3
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+ifeq ($(origin CXX),default)
+CXX := g++
+endif
+
+# Debian package names. `make` installs the first list, `make test` the first two, and so on; see .ci/install-packages.
+BUILD_PACKAGES := gcc g++ binutils libc6-dev libdw-dev libelf-dev libunwind-dev libfmt-dev libcli11-dev \
+                  nlohmann-json3-dev
+TEST_PACKAGES := libgtest-dev python3 python3-jsonschema git perl sqlite3 nodejs tar findutils
+LINT_PACKAGES := clang-format clang-tidy python3
+BENCH_PACKAGES := valgrind strace
+
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+# As many jobs as processors, where the caller did not say otherwise.
+ifeq (,$(filter -j% --jobserver%,$(MAKEFLAGS)))
+MAKEFLAGS += -j$(shell nproc)
+endif
+
+# --- flags ------------------------------------------------------------------------------------------------------------
+
+WARNINGS := -Wall -Wextra -Wshadow
+COMMON := -std=c++20 -O2 -g $(WARNINGS) -I. -MMD -MP
+
+# The shim lives in other people's processes: no C++ runtime, no exceptions, nothing exported but what exports.map says.
+SHIM_FLAGS := $(COMMON) -fPIC -fvisibility=hidden -fno-exceptions -fno-rtti -fno-threadsafe-statics \
+              -ftls-model=initial-exec -fno-omit-frame-pointer -fno-stack-protector -U_FORTIFY_SOURCE
+SHIM_LINK := -shared -g -Wl,-z,defs -Wl,-z,now -Wl,--build-id -Wl,--hash-style=gnu -Wl,-soname,libfdaudit.so
+ANALYZER_FLAGS := $(COMMON) -DFDAUDIT_VERSION='"$(VERSION)"'
+ANALYZER_LIBS ?= -ldw -lelf -lfmt
+TEST_FLAGS := $(COMMON)
+TEST_LIBS ?= -lgtest_main -lgtest -lpthread
+
+# --- sources ----------------------------------------------------------------------------------------------------------
+
+# A file in shim/arch guards itself by #if defined(__x86_64__) and the like, so all of them are compiled everywhere.
+SHIM_SOURCES := $(wildcard shim/*.cc shim/families/*.cc shim/trace/*.cc shim/arch/*.cc shim/arch/*.S)
+SHIM_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(SHIM_SOURCES))
+ANALYZER_SOURCES := $(wildcard analyzer/*.cc analyzer/*/*.cc)
+ANALYZER_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(ANALYZER_SOURCES))
+ANALYZER_LIBRARY := $(filter-out $(BUILD)/obj/analyzer/main.cc.o,$(ANALYZER_OBJECTS))
+UNIT_SOURCES := $(wildcard tests/unit/*.cc tests/support/*.cc)
+UNIT_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(UNIT_SOURCES))
+EXPORTS := $(wildcard shim/exports.map)
+
+SHIM := $(BUILD)/libfdaudit.so
+FDAUDIT := $(BUILD)/fdaudit
+
+.PHONY: all
+all: $(SHIM) $(FDAUDIT)  ## build the shim and the analyzer (default)
+
+# --- packages ---------------------------------------------------------------------------------------------------------
+
+HAVE := $(BUILD)/packages
+# $(1): name of the list. The check asks dpkg, not the network, and is repeated only when this file changes.
+define package_list
+$(HAVE)/$(1): Makefile .ci/install-packages
+	@mkdir -p $$(@D)
+	@.ci/install-packages $$($(2))
+	@touch $$@
+endef
+$(eval $(call package_list,build,BUILD_PACKAGES))
+$(eval $(call package_list,test,TEST_PACKAGES))
+$(eval $(call package_list,lint,LINT_PACKAGES))
+$(eval $(call package_list,bench,BENCH_PACKAGES))
+# One apt at a time.
+$(HAVE)/test $(HAVE)/lint: | $(HAVE)/build
+$(HAVE)/bench: | $(HAVE)/test
+
+# --- compiling --------------------------------------------------------------------------------------------------------
+
+# Changes when compilers or flags do, so that a build folder never mixes two.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' "$(CC) $(CXX)" '$(SHIM_FLAGS) $(SHIM_LINK) $(ANALYZER_FLAGS) $(TEST_FLAGS) $(CXXFLAGS)' > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+.PHONY: FORCE
+
+$(BUILD)/obj/shim/%.cc.o: shim/%.cc $(BUILD)/flags | $(HAVE)/build
+	@mkdir -p $(@D)
+	$(CXX) $(SHIM_FLAGS) $(CXXFLAGS) -c $< -o $@
+
+$(BUILD)/obj/shim/%.S.o: shim/%.S $(BUILD)/flags | $(HAVE)/build
+	@mkdir -p $(@D)
+	$(CC) -g -I. -MMD -MP -c $< -o $@
+
+$(BUILD)/obj/analyzer/%.cc.o: analyzer/%.cc $(BUILD)/flags | $(HAVE)/build
+	@mkdir -p $(@D)
+	$(CXX) $(ANALYZER_FLAGS) $(CXXFLAGS) -c $< -o $@
+
+$(BUILD)/obj/tests/%.cc.o: tests/%.cc $(BUILD)/flags | $(HAVE)/test
+	@mkdir -p $(@D)
+	$(CXX) $(TEST_FLAGS) $(CXXFLAGS) -c $< -o $@
+
+# Linked by the C driver and with -z defs: whoever brings libstdc++ into the shim learns it here.
+$(SHIM): $(SHIM_OBJECTS) $(EXPORTS)
+	$(CC) $(SHIM_LINK) $(if $(EXPORTS),-Wl$(comma)--version-script=$(EXPORTS)) $(LDFLAGS) -o $@ $(SHIM_OBJECTS)
+comma := ,
+
+$(FDAUDIT): $(ANALYZER_OBJECTS)
+	$(CXX) -g $(LDFLAGS) -o $@ $(ANALYZER_OBJECTS) $(ANALYZER_LIBS)
+
+$(BUILD)/tests/unit: $(UNIT_OBJECTS) $(ANALYZER_LIBRARY)
+	@mkdir -p $(@D)
+	$(CXX) -g $(LDFLAGS) -o $@ $^ $(ANALYZER_LIBS) $(TEST_LIBS)
+
+-include $(patsubst %.o,%.d,$(SHIM_OBJECTS) $(ANALYZER_OBJECTS) $(UNIT_OBJECTS))
+
+# --- tests ------------------------------------------------------------------------------------------------------------
+
+# A suite is a command whose last line reads "N passed, N failed, N skipped" (or a GoogleTest binary), and what must be
+# built before it. `make test-NAME` runs one of them.
+TEST_ENV = FDAUDIT=$(abspath $(FDAUDIT)) SHIM=$(abspath $(SHIM)) BUILD=$(abspath $(BUILD)) CC=$(CC) CXX=$(CXX)
+
+SUITES :=
+ifneq (,$(UNIT_SOURCES))
+SUITES += unit
+endif
+SUITE_unit = $(BUILD)/tests/unit --gtest_brief=1
+SUITE_unit_NEEDS = $(BUILD)/tests/unit
+
+# tests/NAME/run.py: a suite without more ado.
+PYTHON_SUITES := cli interposers scenarios resilience transparency field
+SUITES += $(foreach s,$(PYTHON_SUITES),$(if $(wildcard tests/$(s)/run.py),$(s)))
+$(foreach s,$(PYTHON_SUITES),$(eval SUITE_$(s) = $(PYTHON) tests/$(s)/run.py $$(ARGS)))
+
+# Rules, suites (SUITES += name, SUITE_name, SUITE_name_NEEDS) and objects of the folders that need own ones.
+-include $(wildcard tests/*/build.mk)
+
+.PHONY: test
+test: all $(HAVE)/test $(foreach s,$(SUITES),$(SUITE_$(s)_NEEDS))  ## build and run every test
+	@$(TEST_ENV) $(PYTHON) tests/support/suites.py $(foreach s,$(SUITES),'$(s)=$(SUITE_$(s))')
+
+define suite_target
+.PHONY: test-$(1)
+test-$(1): all $(HAVE)/test $(SUITE_$(1)_NEEDS)
+	@$$(TEST_ENV) $$(PYTHON) tests/support/suites.py '$(1)=$$(SUITE_$(1))'
+endef
+$(foreach s,$(SUITES),$(eval $(call suite_target,$(s))))
+## test-NAME: one suite of: unit, cli, interposers, scenarios, resilience, transparency, field … (ARGS=… goes to it)
+
+# --- the rest ---------------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: all  ## audit a real program and a small leaky one, and print what was found
+	@CC=$(CC) BUILD=$(BUILD) bash tests/demo/demo.sh
+
+.PHONY: bench
+bench: all $(HAVE)/bench  ## cost of the shim, beside Valgrind and strace (QUICK=1: fewer rounds)
+	@$(TEST_ENV) $(PYTHON) tests/bench/run.py $(if $(QUICK),--quick) $(ARGS)
+
+LINTED = $(filter-out %.S,$(SHIM_SOURCES)) $(ANALYZER_SOURCES) $(wildcard tests/*/*.cc)
+LINTED_HEADERS = $(wildcard shim/*.h shim/*/*.h analyzer/*.h analyzer/*/*.h tests/*/*.h)
+.PHONY: lint lint-format lint-includes lint-tidy
+lint: lint-format lint-includes lint-tidy  ## format, include rules and clang-tidy
+lint-format: | $(HAVE)/lint
+	clang-format --dry-run -Werror $(LINTED) $(LINTED_HEADERS)
+lint-includes: | $(HAVE)/lint
+	$(PYTHON) tests/lint/includes.py
+lint-tidy: $(patsubst %,$(BUILD)/tidy/%.ok,$(LINTED))
+$(BUILD)/tidy/shim/%.ok: TIDY_FLAGS = $(SHIM_FLAGS)
+$(BUILD)/tidy/analyzer/%.ok: TIDY_FLAGS = $(ANALYZER_FLAGS)
+$(BUILD)/tidy/tests/%.ok: TIDY_FLAGS = $(TEST_FLAGS)
+# Checked again when the file, any header or the rules change.
+$(BUILD)/tidy/%.ok: % .clang-tidy $(LINTED_HEADERS) | $(HAVE)/lint $(HAVE)/test
+	@mkdir -p $(@D)
+	clang-tidy --quiet --warnings-as-errors='*' $< -- $(filter-out -MMD -MP,$(TIDY_FLAGS)) 2> $@.log || \
+	  { cat $@.log; exit 1; }
+	@touch $@
+
+.PHONY: format
+format: | $(HAVE)/lint  ## put every C++ file into the house format
+	clang-format -i $(LINTED) $(LINTED_HEADERS)
+
+.PHONY: install
+install: all  ## install under PREFIX (default /usr/local; DESTDIR is honoured)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/fdaudit $(DESTDIR)$(PREFIX)/share/doc/fdaudit
+	install -m 755 $(FDAUDIT) $(DESTDIR)$(PREFIX)/bin/fdaudit
+	install -m 755 $(SHIM) $(DESTDIR)$(PREFIX)/lib/fdaudit/libfdaudit.so
+	install -m 644 LICENSE $(wildcard README.md CHANGELOG.md docs/*) $(DESTDIR)$(PREFIX)/share/doc/fdaudit/
+ifneq (,$(wildcard shim/fdaudit.h))
+	install -d $(DESTDIR)$(PREFIX)/include
+	install -m 644 shim/fdaudit.h $(DESTDIR)$(PREFIX)/include/fdaudit.h
+endif
+
+.PHONY: clean
+clean:  ## remove what was built
+	rm -rf $(BUILD)
+
+.PHONY: help
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 } \
+	  /^## [a-zA-Z-]+: / { sub(/^## /, ""); split($$0, p, ": "); printf "  make %-12s %s\n", p[1], substr($$0, length(p[1]) + 3) }' Makefile
