@@ -1,0 +1,32 @@
+// Numbers that were never open here.
+#include "scenario.h"
+
+#include <limits.h>
+
+static void close_it(int fd) { MUST(close(fd) == -1 && errno == EBADF); }  // @close
+
+static void never_open(void) { close_it(777); }
+static void minus_one(void) { close_it(-1); }
+static void largest(void) { close_it(INT_MAX); }
+static void minus_one_often(void) {
+  for (int i = 0; i < 50; ++i) close_it(-1);
+}
+
+// What close-on-exec closed was never open in the next image.
+static void after_exec(const char* program) {
+  MUST(fcntl(open("/dev/null", O_RDONLY | O_CLOEXEC), F_DUPFD_CLOEXEC, 90) == 90);
+  execl(program, program, "closes_90", (char*)NULL);
+  MUST(!"exec");
+}
+
+int main(int argc, char** argv) {
+  static const struct scenario kCases[] = {SCENARIO(never_open), SCENARIO(minus_one), SCENARIO(largest),
+                                           SCENARIO(minus_one_often), {NULL, NULL}};
+  if (argc > 1 && strcmp(argv[1], "after_exec") == 0) after_exec(argv[0]);
+  if (argc > 1 && strcmp(argv[1], "closes_90") == 0) {
+    close_it(90);
+    return 0;
+  }
+  run_scenario(kCases, argc > 1 ? argv[1] : NULL);
+  return 0;
+}

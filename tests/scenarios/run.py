@@ -1,0 +1,244 @@
+#!/usr/bin/env python3
+"""Scenarios: small programs, each with what the report must say about it.
+
+NAME.c, NAME.cc, NAME.py or NAME.sh is the program, NAME.json the expectation: one object, or an object with "cases",
+a list of objects that each inherit the outer one's entries. A case may say
+
+  name          of the case; the program's first argument where "args" is absent
+  args          arguments; {program} is the program, {source} its source
+  build         further compiler flags; {source_dir} is this folder
+  options       FDAUDIT_OPTIONS
+  env           further environment variables
+  timeout       seconds until the watchdog ends it (30)
+  status        exit status of `fdaudit run` (0)
+  stdout        what it prints, exactly
+  findings      list, matched one to one, or "any":
+    kind, severity, certainty, growing, count, gates   equal
+    fds           list of numbers, or how many distinct ones as an integer
+    events        list of {role, call, at, function}: a subsequence of the finding's events. `at` is the line of the
+                  innermost frame in the program's source: a marker such as "@again", put into the source as a comment
+    location      marker: the finding's location
+    function      the finding's location's function, or null for none
+    frames        functions of the deciding stack, innermost first, as a subsequence
+    process       entries that the finding's process must have, see processes
+  processes     list of objects, each matched with another process of the report: started_by, end, descriptors … as far
+                as given. {"opened": "stdout.pairs"} takes the number from the JSON object that the program printed
+  process_count how many there must be
+  coverage      "any", or what the coverage of all processes must add up to (default: all zero)
+"""
+
+import json
+import pathlib
+import re
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "support"))
+import harness  # noqa: E402
+
+NO_LOSS = {"untracked_opens": 0, "untracked_closes": 0, "events_dropped": 0}
+
+
+def markers(source):
+    """Line numbers of the markers in a source file: // @name or # @name."""
+    found = {}
+    for number, line in enumerate(source.read_text().splitlines(), 1):
+        for name in re.findall(r"(?://|#|/\*) ?(@[\w-]+)", line):
+            if name in found:
+                raise ValueError(f"{source.name}: marker {name} twice")
+            found[name] = number
+    return found
+
+
+class Case:
+    def __init__(self, source, spec):
+        self.source, self.spec = source, spec
+        self.name = source.stem + ("." + spec["name"] if "name" in spec else "")
+        self.lines = markers(source)
+
+    def command(self):
+        if self.source.suffix in (".c", ".cc"):
+            flags = [f.replace("{source_dir}", str(HERE)) for f in self.spec.get("build", [])]
+            name = re.sub(r"\W+", "_", " ".join([f"scenario-{self.source.stem}", *self.spec.get("build", [])]))
+            program = [str(harness.build(self.source, name, flags))]
+        elif self.source.suffix == ".py":
+            program = [harness.PYTHON, str(self.source)]
+        else:
+            program = ["/bin/bash", str(self.source)]
+        arguments = self.spec.get("args", [self.spec["name"]] if "name" in self.spec else [])
+        fill = {"{program}": program[0], "{source}": str(self.source)}
+        return program + [fill.get(a, a) for a in arguments]
+
+    def run(self):
+        spec = self.spec
+        with harness.Folder(self.name) as folder:
+            env = harness.clean_environment(**spec.get("env", {}))
+            ran = harness.audit(self.command(), folder, env, spec.get("options", ""),
+                                timeout=spec.get("timeout", 30))
+        complaints = []
+        if ran.hung:
+            return ["hung: ended by the watchdog"]
+        if ran.status != spec.get("status", 0):
+            complaints.append(f"status {ran.status}, expected {spec.get('status', 0)}; standard error: {ran.err[-500:]}")
+        if "stdout" in spec and ran.out != spec["stdout"]:
+            complaints.append(f"printed {ran.out!r}, expected {spec['stdout']!r}")
+        if ran.report is None:
+            return complaints + [ran.report_problem, ran.err[-500:]]
+        complaints += harness.schema_errors(ran.report)
+        complaints += self.judge_findings(ran.report)
+        complaints += self.judge_processes(ran.report, ran.out)
+        return complaints
+
+    # --- findings
+
+    def judge_findings(self, report):
+        expected = self.spec.get("findings", [])
+        if expected == "any":
+            return []
+        left = list(report["findings"])
+        complaints = []
+        for wanted in expected:
+            reasons = [(self.mismatch(wanted, finding, report), finding) for finding in left]
+            fitting = [finding for reason, finding in reasons if not reason]
+            if fitting:
+                left.remove(fitting[0])
+                continue
+            nearest = min(reasons, key=lambda r: len(r[0])) if reasons else None
+            complaints.append(f"missing: {json.dumps(wanted)}" +
+                              (f"\n  nearest: {'; '.join(nearest[0])}" if nearest else ""))
+        complaints += [f"unexpected: {self.tell(finding, report)}" for finding in left]
+        if complaints and expected:
+            complaints += [f"reported: {self.tell(finding, report)}" for finding in report["findings"]]
+        return complaints
+
+    def own_line(self, event, report):
+        """Line of the innermost frame in the program's own source, and that frame's function."""
+        for frame in report["stacks"].get(event.get("stack") or "", []):
+            if pathlib.PurePath(frame.get("file") or "").name == self.source.name:
+                return frame.get("line"), frame.get("function")
+        return None, None
+
+    def tell(self, finding, report):
+        events = ", ".join(f"{e['role']} by {e.get('call')} at {self.own_line(e, report)[0]}"
+                           for e in finding["events"])
+        return f"{finding['severity']} {finding['kind']} ×{finding['count']} fds {finding['fds'][:10]} ({events}): " \
+               f"{finding['message']}"
+
+    def mismatch(self, wanted, finding, report):
+        """Why a finding is not the one that is wanted; empty where it is."""
+        reasons = []
+
+        def must(what, expected, got):
+            if expected != got:
+                reasons.append(f"{what} is {got!r}, not {expected!r}")
+
+        for key in ("kind", "severity", "certainty", "growing", "count", "gates"):
+            if key in wanted:
+                must(key, wanted[key], finding.get(key))
+        if "fds" in wanted:
+            if isinstance(wanted["fds"], int):
+                must("number of fds", wanted["fds"], len(finding["fds"]))
+            else:
+                must("fds", sorted(wanted["fds"]), sorted(finding["fds"]))
+        location = finding.get("location") or {}
+        if "location" in wanted:
+            must("location", self.lines[wanted["location"]], location.get("line"))
+        if "function" in wanted:
+            if not same_function(wanted["function"], location.get("function")):
+                must("function", wanted["function"], location.get("function"))
+        if "process" in wanted:
+            processes = {p["id"]: p for p in report["processes"]}
+            if not any(fits(wanted["process"], processes[p]) for p in finding["processes"]):
+                reasons.append(f"processes {finding['processes']} are not {wanted['process']}")
+        events = iter(finding["events"])
+        for event in wanted.get("events", []):
+            if not any(self.event_fits(event, e, report) for e in events):
+                reasons.append(f"no event {event} (in this order)")
+        if "frames" in wanted:
+            deciding = finding["events"][-1 if finding["kind"] != "leak" else 0]
+            functions = [f.get("function") for f in report["stacks"].get(deciding.get("stack") or "", [])]
+            rest = iter(functions)
+            if not all(any(same_function(want, f) for f in rest) for want in wanted["frames"]):
+                reasons.append(f"frames {functions} lack {wanted['frames']}")
+        return reasons
+
+    def event_fits(self, wanted, event, report):
+        roles = wanted.get("role", event["role"])
+        if event["role"] not in (roles if isinstance(roles, list) else [roles]):
+            return False
+        if "call" in wanted and wanted["call"] != event.get("call"):
+            return False
+        line, function = self.own_line(event, report)
+        if "at" in wanted and self.lines[wanted["at"]] != line:
+            return False
+        return "function" not in wanted or same_function(wanted["function"], function)
+
+    # --- processes
+
+    def judge_processes(self, report, printed):
+        complaints = []
+        processes = report["processes"]
+        if "process_count" in self.spec and len(processes) != self.spec["process_count"]:
+            complaints.append(f"{len(processes)} processes, expected {self.spec['process_count']}: " +
+                              json.dumps([brief(p) for p in processes]))
+        left = list(processes)
+        for wanted in self.spec.get("processes", []):
+            wanted = fill(wanted, printed)
+            fitting = [p for p in left if fits(wanted, p)]
+            if fitting:
+                left.remove(fitting[0])
+            else:
+                complaints.append(f"no process {json.dumps(wanted)}\n  among {json.dumps([brief(p) for p in left])}")
+        if self.spec.get("coverage") != "any":
+            wanted = {**NO_LOSS, **self.spec.get("coverage", {})}
+            got = {key: sum(p["coverage"][key] for p in processes) for key in wanted}
+            if got != wanted:
+                complaints.append(f"coverage {got}, expected {wanted}: " +
+                                  "; ".join(f"{p['id']} {p['coverage']}" for p in processes
+                                            if any(p["coverage"][k] for k in NO_LOSS)))
+        return complaints
+
+
+def same_function(wanted, got):
+    """A name is wanted without its C++ parameters, template arguments and return type, and may be given with them."""
+    if wanted is None or got is None:
+        return wanted == got
+    return re.search(rf"(^|\s){re.escape(wanted)}($|[(<])", got) is not None
+
+
+def brief(process):
+    return {key: process.get(key) for key in ("started_by", "end", "descriptors", "argv")}
+
+
+def fits(wanted, got):
+    """Whether `got` holds all that `wanted` says, objects within objects likewise."""
+    if isinstance(wanted, dict):
+        return isinstance(got, dict) and all(key in got and fits(value, got[key]) for key, value in wanted.items())
+    return wanted == got
+
+
+def fill(wanted, printed):
+    """Replaces "stdout.KEY" by that entry of the JSON object that the program printed."""
+    if isinstance(wanted, dict):
+        return {key: fill(value, printed) for key, value in wanted.items()}
+    if isinstance(wanted, str) and wanted.startswith("stdout."):
+        return json.loads(printed)[wanted[len("stdout."):]]
+    return wanted
+
+
+def load():
+    suite = harness.Suite("scenarios")
+    for expectation in sorted(HERE.glob("*.json")):
+        sources = [p for p in HERE.glob(expectation.stem + ".*") if p.suffix in (".c", ".cc", ".py", ".sh")]
+        if len(sources) != 1:
+            raise SystemExit(f"{expectation.name}: needs one program, has {sources}")
+        outer = json.loads(expectation.read_text())
+        inherited = {key: value for key, value in outer.items() if key not in ("cases", "about")}
+        for spec in outer.get("cases", [{}]):
+            case = Case(sources[0], {**inherited, **spec})
+            suite.add(case.name, case.run)
+    return suite
+
+
+if __name__ == "__main__":
+    harness.standard_main(load())

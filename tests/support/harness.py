@@ -1,0 +1,227 @@
+"""What the suites written in Python share: building test programs, auditing them, judging reports, keeping count.
+
+Where things are comes from the environment that the Makefile sets (FDAUDIT, SHIM, BUILD, CC, CXX); run by hand, a suite
+takes what lies in build/.
+"""
+
+import concurrent.futures
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("BUILD") or ROOT / "build").resolve()
+FDAUDIT = os.environ.get("FDAUDIT") or str(BUILD / "fdaudit")
+SHIM = os.environ.get("SHIM") or str(BUILD / "libfdaudit.so")
+CC = os.environ.get("CC") or "gcc"
+CXX = os.environ.get("CXX") or "g++"
+SCHEMA = ROOT / "docs" / "report.schema.json"
+PYTHON = "/usr/bin/python3"
+
+_build_lock = threading.Lock()
+
+
+class BuildError(Exception):
+    pass
+
+
+def build(source, name=None, flags=()):
+    """Compiles one C or C++ file with debug information, unless that was done already, and returns the program."""
+    source = pathlib.Path(source)
+    program = BUILD / "tests" / "programs" / (name or f"{source.parent.name}-{source.stem}")
+    compiler = CC if source.suffix == ".c" else CXX
+    command = [compiler, "-g", "-Wall", "-o", str(program), str(source), *flags]
+    stamp = program.with_name(program.name + ".command")
+    headers = [p.stat().st_mtime for p in source.parent.glob("*.h")]
+    with _build_lock:
+        newest = max([source.stat().st_mtime, *headers])
+        if program.exists() and stamp.exists() and stamp.read_text() == " ".join(command) \
+                and program.stat().st_mtime >= newest:
+            return program
+        program.parent.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise BuildError(f"{' '.join(command)}\n{done.stderr}")
+        stamp.write_text(" ".join(command))
+    return program
+
+
+class Ran:
+    """How a program ended: status (negative = signal), what it printed, whether the watchdog had to end it."""
+
+    def __init__(self, status, out, err, hung):
+        self.status, self.out, self.err, self.hung = status, out, err, hung
+        self.report = None
+        self.report_problem = None
+
+
+def run(command, cwd=None, env=None, timeout=60, stdin=subprocess.DEVNULL, binary=False, **more):
+    """Runs a command in a process group of its own, under a watchdog."""
+    kind = {} if binary else {"text": True, "errors": "backslashreplace"}
+    process = subprocess.Popen([str(c) for c in command], cwd=cwd, env=env, stdin=stdin, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, start_new_session=True, **kind, **more)
+    hung = False
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        hung = True
+        os.killpg(process.pid, signal.SIGKILL)
+        out, err = process.communicate()
+    return Ran(process.returncode, out, err, hung)
+
+
+def clean_environment(**more):
+    """The caller's environment without what would change an audit, and with what the caller adds."""
+    env = {k: v for k, v in os.environ.items()
+           if k not in ("LD_PRELOAD", "FDAUDIT_OPTIONS", "FDAUDIT", "SHIM", "BUILD", "DEBUGINFOD_URLS")}
+    env.update(more)
+    return env
+
+
+def audit(command, cwd, env=None, options="", arguments=(), **more):
+    """Runs a command under `fdaudit run` and reads the JSON report."""
+    out = pathlib.Path(cwd) / ".report.json"
+    out.unlink(missing_ok=True)
+    env = dict(env if env is not None else clean_environment())
+    if options:
+        env["FDAUDIT_OPTIONS"] = options
+    ran = run([FDAUDIT, "run", "-f", "json", "-o", out, *arguments, "--", *command], cwd=cwd, env=env, **more)
+    load_report(ran, out)
+    return ran
+
+
+def load_report(ran, path):
+    try:
+        ran.report = json.loads(pathlib.Path(path).read_bytes().decode("utf-8"))
+    except (OSError, ValueError) as error:
+        ran.report_problem = f"no report: {error}"
+
+
+def preload(command, trace, options="", env=None, **more):
+    """Runs a command with the shim alone, as a user without the analyzer would."""
+    env = dict(env if env is not None else clean_environment())
+    env["LD_PRELOAD"] = SHIM
+    env["FDAUDIT_OPTIONS"] = f"trace={trace}" + (":" + options if options else "")
+    return run(command, env=env, **more)
+
+
+def report_of(trace, cwd, *arguments):
+    """Runs `fdaudit report -f json` on a trace."""
+    out = pathlib.Path(cwd) / ".report.json"
+    out.unlink(missing_ok=True)
+    ran = run([FDAUDIT, "report", "-f", "json", "-o", out, *arguments, trace], cwd=cwd, env=clean_environment())
+    load_report(ran, out)
+    return ran
+
+
+_validator = None
+
+
+def schema_errors(report):
+    """Violations of docs/report.schema.json, as text."""
+    global _validator
+    if _validator is None:
+        import jsonschema
+        schema = json.loads(SCHEMA.read_text())
+        _validator = jsonschema.Draft202012Validator(schema)
+    return [f"schema: at /{'/'.join(map(str, e.absolute_path))}: {e.message[:200]}"
+            for e in list(_validator.iter_errors(report))[:5]]
+
+
+class Folder:
+    """An empty folder for one test, removed afterwards. It is open to everyone, as programs drop privileges in it."""
+
+    def __init__(self, name="t"):
+        safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix=f"fdaudit-{safe}-"))
+        self.path.chmod(0o777)
+
+    def __enter__(self):
+        return self.path
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+class Skip(Exception):
+    """Raised by a test that cannot run here; says why."""
+
+
+class Suite:
+    """Runs named checks, several at a time, prints what failed and the summary line.
+
+    A check is a function that returns a list of complaints (empty = passed), or raises Skip.
+    """
+
+    def __init__(self, name):
+        self.name = name
+        self.checks = []
+        self.passed, self.failed, self.skipped = [], [], []
+
+    def add(self, name, function, *arguments):
+        self.checks.append((name, function, arguments))
+
+    def check(self, function):
+        """Decorator: the function is a check named after itself."""
+        self.add(function.__name__, function)
+        return function
+
+    @staticmethod
+    def _one(function, arguments):
+        try:
+            return function(*arguments) or [], None
+        except Skip as why:
+            return [], str(why)
+        except BuildError as error:
+            return [f"does not build: {error}"], None
+        except Exception as error:  # a broken check is a failed check, and the others still run
+            import traceback
+            return [f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-3)}"], None
+
+    def main(self, jobs=None, only="", repeat=1, verbose=False):
+        chosen = [c for c in self.checks if only in c[0]] * repeat
+        jobs = jobs or os.cpu_count() or 1
+        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+            running = [(name, pool.submit(self._one, function, arguments)) for name, function, arguments in chosen]
+            for name, future in running:
+                complaints, skipped = future.result()
+                if skipped is not None:
+                    self.skipped.append(name)
+                    print(f"skipped {name}: {skipped}", flush=True)
+                elif complaints:
+                    self.failed.append(name)
+                    print(f"FAILED  {name}", flush=True)
+                    for complaint in complaints:
+                        print("        " + str(complaint).rstrip().replace("\n", "\n        "), flush=True)
+                else:
+                    self.passed.append(name)
+                    if verbose:
+                        print(f"passed  {name}", flush=True)
+        print(f"{len(self.passed)} passed, {len(self.failed)} failed, {len(self.skipped)} skipped", flush=True)
+        return 1 if self.failed else 0
+
+
+def standard_main(suite):
+    """The command line that every suite has."""
+    import argparse
+    parser = argparse.ArgumentParser()
+    parser.add_argument("only", nargs="?", default="", help="run the tests whose name contains this")
+    parser.add_argument("-j", type=int, default=None, help="tests at a time")
+    parser.add_argument("-v", action="store_true", help="name the passed ones too")
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--stress", action="store_true", help="keep every processor busy meanwhile")
+    options = parser.parse_args()
+    busy = []
+    if options.stress:
+        busy = [subprocess.Popen([PYTHON, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    try:
+        sys.exit(suite.main(options.j, options.only, options.repeat, options.v))
+    finally:
+        for process in busy:
+            process.kill()
