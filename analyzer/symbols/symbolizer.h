@@ -10,7 +10,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -29,10 +28,6 @@ struct SymbolFrame {
   int line = 0;
   bool is_inlined = false;  ///< inlined into the frame that follows
 };
-
-/// `name` as a C identifier, C++ or Rust symbol is shown to people: demangled, without the version ("@GLIBC_2.2.5") and
-/// without what the compiler appended to its clones (".constprop.0", ".cold" …).
-std::string DisplayName(std::string_view name);
 
 /// Looks addresses up, opening each module once and remembering each answer.
 class Symbolizer {
