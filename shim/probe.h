@@ -1,0 +1,38 @@
+#pragma once
+
+// Reading memory that may not be there. For stacks whose bounds are unknown (coroutines, alternate signal stacks) and
+// for structures that another thread may be freeing. Raw system calls only, and none once they are forbidden: the
+// answer is then "no". Usable in every context; errno stays.
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "shim/raw_io.h"
+
+namespace fdaudit::shim {
+
+inline constexpr uintptr_t kProbePage = 4096;
+
+/// Whether the 8 bytes at `address` (a multiple of 8) can be read now. rt_sigprocmask(2) with an impossible `how`
+/// copies the set from the caller's memory, then fails with EINVAL; with EFAULT where it could not be copied. It
+/// changes nothing, and needs no ptrace permission, which process_vm_readv(2) does and some containers refuse.
+inline bool IsReadable(uintptr_t address) {
+  if (!SystemCallsAllowed()) return false;
+  constexpr int kImpossible = ~0;
+  constexpr long kSetSize = 8;
+  return raw::Call(SYS_rt_sigprocmask, kImpossible, static_cast<long>(address), 0, kSetSize) == -EINVAL;
+}
+
+/// Copies `size` bytes from this process's memory, all or nothing.
+inline bool CopyMemory(void* to, uintptr_t from, size_t size) {
+  if (!SystemCallsAllowed()) return false;
+  struct iovec local = {to, size};
+  struct iovec remote = {reinterpret_cast<void*>(from), size};
+  const long pid = raw::Pid();
+  return raw::Call(SYS_process_vm_readv, pid, raw::Address(&local), 1, raw::Address(&remote), 1, 0) ==
+         static_cast<long>(size);
+}
+
+}  // namespace fdaudit::shim
