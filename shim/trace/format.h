@@ -426,7 +426,7 @@ struct Event {
   int32_t other;
   uint32_t incarnation;  ///< SlotHead::count
   uint16_t call;
-  uint16_t tag;    ///< low bits of the block's sequence + 1: an event whose tag differs is an older lap's, ignore it
+  uint16_t tag;    ///< low 16 bits of JournalBlock::sequence: an event whose tag differs is an older lap's, ignore it
   int16_t error;   ///< errno of a failed call
   EventKind kind;  ///< written last
   uint8_t flags;   ///< low 8 bits of ActFlags

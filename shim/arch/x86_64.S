@@ -1,0 +1,75 @@
+// vfork and dlopen for x86-64: what C cannot say.
+
+#if defined(__x86_64__)
+
+        .text
+
+// pid_t vfork(void)
+//
+// The child runs on this stack until it execs or exits, and would overwrite the return address by its calls. So it is
+// kept in a register while both are to return through it: rdi survives the system call (only rax, rcx and r11 do not).
+// The child's mark is a count in the thread's state, which the two share; the parent's value waits in rsi.
+        .globl  vfork
+        .type   vfork, @function
+        .globl  __vfork
+        .type   __vfork, @function
+        .p2align 4
+vfork:
+__vfork:
+        .cfi_startproc
+        endbr64
+        subq    $8, %rsp
+        .cfi_adjust_cfa_offset 8
+        call    FdauditVforkDepth               // eax = this thread's vfork depth
+        addq    $8, %rsp
+        .cfi_adjust_cfa_offset -8
+        movl    %eax, %esi
+        popq    %rdi
+        .cfi_adjust_cfa_offset -8
+        .cfi_register %rip, %rdi
+        movl    $58, %eax                       // SYS_vfork
+        syscall
+        pushq   %rdi
+        .cfi_adjust_cfa_offset 8
+        .cfi_offset %rip, -8
+        cmpq    $-4095, %rax
+        jae     1f
+        movq    %rax, %rdi                      // pid: 0 in the child
+        jmp     FdauditVforkReturned            // (pid, depth before) → pid
+1:
+        movq    %rax, %rdi
+        jmp     FdauditVforkFailed              // (-errno) → -1
+        .cfi_endproc
+        .size   vfork, .-vfork
+        .size   __vfork, .-__vfork
+
+// void* dlopen(const char*, int)
+//
+// The real dlopen looks at its return address for the caller's RUNPATH, $ORIGIN and namespace. A call from here would
+// make every library look for its plugins as if it were the shim; so this is a jump, with all arguments as they came.
+        .globl  dlopen
+        .type   dlopen, @function
+        .p2align 4
+dlopen:
+        .cfi_startproc
+        endbr64
+        pushq   %rdi
+        .cfi_adjust_cfa_offset 8
+        pushq   %rsi
+        .cfi_adjust_cfa_offset 8
+        subq    $8, %rsp
+        .cfi_adjust_cfa_offset 8
+        call    FdauditBeforeDlopen             // rax = the real one
+        addq    $8, %rsp
+        .cfi_adjust_cfa_offset -8
+        popq    %rsi
+        .cfi_adjust_cfa_offset -8
+        popq    %rdi
+        .cfi_adjust_cfa_offset -8
+        jmp     *%rax
+        .cfi_endproc
+        .size   dlopen, .-dlopen
+
+#endif
+
+        .section .note.GNU-stack, "", @progbits

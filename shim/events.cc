@@ -1,0 +1,226 @@
+#include "shim/events.h"
+
+#include <cstring>
+
+#include "shim/findings.h"
+#include "shim/guard.h"
+#include "shim/journal.h"
+#include "shim/process.h"
+#include "shim/stack_table.h"
+#include "shim/thread.h"
+
+namespace fdaudit::shim {
+namespace {
+
+using trace::Act;
+using trace::Event;
+using trace::EventKind;
+
+/// One recording: holds the guard, knows image and thread, has captured the stack. False where nothing is recorded.
+class Recording {
+ public:
+  explicit Recording(const CallSite& site) : site_(site), image_(CurrentImage()), thread_(ThreadOf(image_)) {
+    if (image_ != 0) stack_ = StackNumber(site.caller, guard_.nested());
+  }
+
+  explicit operator bool() const { return image_ != 0; }
+  /// In a vfork child the descriptor table is not the one whose ledger lies in this memory.
+  bool owns_ledger() const { return thread_.vfork_depth == 0; }
+  bool nested() const { return guard_.nested(); }
+  ThreadState& thread() { return thread_; }
+
+  Act MakeAct(uint64_t stamp, unsigned flags = 0) const {
+    if (SingleThreaded()) flags |= trace::kActSingleThreaded;
+    if (guard_.nested()) flags |= trace::kActInSignalHandler;
+    if (!owns_ledger()) flags |= trace::kActVforkChild;
+    return {stamp, image_, thread_.thread, stack_, site_.call, static_cast<uint16_t>(flags)};
+  }
+
+  uint64_t Journal(EventKind kind, const Act& act, int fd, int other, uint32_t incarnation = 0, int error = 0) {
+    return WriteEvent(thread_, Event{.stamp = act.stamp,
+                                     .stack = act.stack,
+                                     .fd = fd,
+                                     .other = other,
+                                     .incarnation = incarnation,
+                                     .call = act.call,
+                                     .tag = 0,
+                                     .error = static_cast<int16_t>(error),
+                                     .kind = kind,
+                                     .flags = static_cast<uint8_t>(act.flags)});
+  }
+
+  /// Puts back what a close of this thread that never returned has taken out of the ledger (see ThreadState).
+  void SettleUnreturnedClose() {
+    const int fd = thread_.closing_fd;
+    if (fd < 0 || site_.caller.sp < thread_.closing_frame || OnAlternateStack()) return;
+    thread_.closing_fd = -1;
+    if (raw::DescriptorFlags(fd) >= 0) LedgerCloseUndo(fd, thread_.closing_count);
+  }
+
+ private:
+  const CallSite& site_;
+  Guard guard_;
+  uint32_t image_;
+  ThreadState& thread_;
+  uint32_t stack_ = 0;
+};
+
+void Open(Recording& recording, const CallSite& site, const Act& act, int fd, const NewDescriptor& what,
+          EventKind kind) {
+  uint32_t count = 0;
+  if (recording.owns_ledger()) {
+    recording.SettleUnreturnedClose();
+    CloseOutcome hit;
+    count = LedgerOpen(fd, act, what, site.began, &hit);
+    if (hit.verdict == CloseOutcome::Verdict::kHitOther) NoteStaleHit(fd, hit.lives[0].closed, hit);
+    if ((what.flags & trace::kListsDescriptors) != 0) recording.thread().listing_fd = fd;
+  }
+  recording.Journal(kind, act, fd, what.related, count);
+}
+
+}  // namespace
+
+void RecordOpened(const CallSite& site, int fd, const NewDescriptor& what) {
+  Recording recording(site);
+  if (recording) Open(recording, site, recording.MakeAct(Stamp()), fd, what, EventKind::kOpened);
+}
+
+void RecordOpenedPair(const CallSite& site, const int (&fds)[2], const NewDescriptor& what) {
+  Recording recording(site);
+  if (!recording) return;
+  const Act act = recording.MakeAct(Stamp());
+  NewDescriptor end = what;
+  for (int i = 0; i < 2; ++i) {
+    end.related = fds[1 - i];
+    Open(recording, site, act, fds[i], end, EventKind::kOpened);
+  }
+}
+
+void RecordOpenFailed(const CallSite& site) {
+  const int error = errno;
+  Recording recording(site);
+  if (recording) recording.Journal(EventKind::kOpenFailed, recording.MakeAct(Stamp()), -1, -1, 0, error);
+}
+
+void RecordDuplicated(const CallSite& site, int from, int to, uint8_t flags, bool overwrites) {
+  Recording recording(site);
+  if (!recording) return;
+  const Act act = recording.MakeAct(Stamp());
+  NewDescriptor what;
+  char target[trace::kTargetSize];
+  if (recording.owns_ledger()) {
+    LedgerDescribe(from, &what, target);
+    if (overwrites) LedgerOverwritten(to, recording.MakeAct(act.stamp, trace::kActOverwrote));
+  }
+  what.flags = static_cast<uint8_t>(what.flags | flags);
+  what.related = from;
+  Open(recording, site, act, to, what, EventKind::kDuplicated);
+}
+
+PendingClose RecordClosing(const CallSite& site, int fd) {
+  PendingClose pending;
+  const int saved_errno = errno;
+  Recording recording(site);
+  if (!recording || fd == kNoDescriptor) return pending;
+  pending.recorded = true;
+  pending.act = recording.MakeAct(site.began);
+  ThreadState& thread = recording.thread();
+  if (!recording.owns_ledger()) return pending;
+  recording.SettleUnreturnedClose();
+  if (thread.listing_fd >= 0) {
+    pending.act.flags |= trace::kActListed;
+    if (thread.listing_fd == fd) thread.listing_fd = -1;
+  }
+  pending.ticket = LedgerCloseBegin(fd, pending.act);
+  if (pending.ticket.found == CloseTicket::Found::kOpen) {
+    thread.closing_count = pending.ticket.count;
+    thread.closing_frame = site.caller.sp;
+    thread.closing_fd = fd;
+    recording.Journal(EventKind::kClosed, pending.act, fd, -1, pending.ticket.count);
+  }
+  errno = saved_errno;
+  return pending;
+}
+
+void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int error) {
+  if (!pending.recorded) return;
+  const int saved_errno = errno;
+  const Guard guard;
+  ThreadState& thread = ThreadOf(pending.act.image);
+  if (thread.vfork_depth == 0) {
+    if (thread.closing_frame == site.caller.sp) thread.closing_fd = -1;
+    const CloseOutcome outcome = LedgerCloseEnd(fd, pending.ticket, pending.act, error);
+    NoteClose(thread, fd, pending.act, outcome, error, guard.nested());
+  }
+  errno = saved_errno;
+}
+
+void RecordClosingRange(const CallSite& site, uint32_t first, uint32_t last, PendingClose* pending) {
+  Recording recording(site);
+  if (!recording) return;
+  pending->recorded = true;
+  pending->act = recording.MakeAct(site.began, trace::kActRange);
+  if (recording.owns_ledger()) LedgerCloseRange(first, last, pending->act);
+  recording.Journal(EventKind::kRangeClosed, pending->act, static_cast<int>(first), static_cast<int>(last));
+}
+
+void RecordRangeFailed(uint32_t first, uint32_t last, const PendingClose& pending) {
+  if (!pending.recorded || thread_state.vfork_depth != 0) return;
+  LedgerUndoRange(first, last, pending.act);
+}
+
+void RecordCloseOnExec(const CallSite& site, int fd, bool on) {
+  Recording recording(site);
+  if (!recording) return;
+  if (recording.owns_ledger()) LedgerSetCloseOnExec(fd, on);
+  recording.Journal(EventKind::kFlagChanged, recording.MakeAct(Stamp()), fd, on ? 1 : 0);
+}
+
+void RecordCloseOnExecRange(const CallSite& site, uint32_t first, uint32_t last) {
+  Recording recording(site);
+  if (!recording) return;
+  if (recording.owns_ledger()) LedgerSetCloseOnExecRange(first, last);
+  recording.Journal(EventKind::kRangeCloseOnExec, recording.MakeAct(Stamp()), static_cast<int>(first),
+                    static_cast<int>(last));
+}
+
+void RecordAdopted(const CallSite& site, int fd, uint8_t owner_flag, const void* owner) {
+  Recording recording(site);
+  if (!recording) return;
+  if (recording.owns_ledger()) LedgerAdopt(fd, owner_flag, owner);
+  recording.Journal(EventKind::kAdopted, recording.MakeAct(Stamp()), fd, -1);
+}
+
+void RecordReopened(const CallSite& site, int before, int after, const NewDescriptor& what, const void* owner) {
+  Recording recording(site);
+  if (!recording) return;
+  const Act act = recording.MakeAct(Stamp());
+  if (before >= 0 && recording.owns_ledger()) LedgerOverwritten(before, recording.MakeAct(site.began));
+  if (before >= 0) recording.Journal(EventKind::kClosed, recording.MakeAct(site.began), before, -1);
+  if (after < 0) return;
+  NewDescriptor opened = what;
+  opened.owner = owner;
+  Open(recording, site, act, after, opened, EventKind::kOpened);
+}
+
+void RecordForked(const CallSite& site, int pid) {
+  Recording recording(site);
+  if (recording) recording.Journal(EventKind::kForked, recording.MakeAct(Stamp()), -1, pid);
+}
+
+void RecordExec(const CallSite& site, const char* target) {
+  Recording recording(site);
+  if (!recording) return;
+  recording.Journal(EventKind::kExec, recording.MakeAct(site.began), -1, -1);
+  NoteExec(target);
+}
+
+void RecordExecFailed(const CallSite& site) {
+  const int error = errno;
+  Recording recording(site);
+  if (!recording) return;
+  recording.Journal(EventKind::kExecFailed, recording.MakeAct(Stamp()), -1, -1, 0, error);
+  NoteExecFailed();
+}
+
+}  // namespace fdaudit::shim

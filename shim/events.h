@@ -1,0 +1,147 @@
+#pragma once
+
+// The verbs: what a call did to descriptors. An interposer is one line: a verb, the real function, its arguments. The
+// verb calls it, records, keeps errno, and returns what the real function returned.
+//
+// A verb is inlined into the interposer, because the walk starts from the interposer's own stack frame; the recording
+// itself is an ordinary function behind it. The guard is held around the recording only, never around the real call.
+
+#include <cerrno>
+#include <climits>
+#include <cstdint>
+#include <utility>
+
+#include "shim/clock.h"
+#include "shim/interpose.h"
+#include "shim/ledger.h"
+#include "shim/stack.h"
+
+namespace fdaudit::shim {
+
+/// A call of an intercepted function, as recording needs it.
+struct CallSite {
+  CallerRegisters caller;
+  uint16_t call;
+  uint64_t began;  ///< stamp before the real call
+};
+
+#define FDAUDIT_CALL_SITE(real_function) \
+  CallSite { FDAUDIT_CALLER_REGISTERS(), CallNumber(*(real_function).row), Stamp() }
+
+/// An owner without a descriptor (a stream in memory).
+inline constexpr int kNoDescriptor = INT_MIN;
+
+/// A close between its recording and its return.
+struct PendingClose {
+  CloseTicket ticket;
+  trace::Act act = {};
+  bool recorded = false;
+};
+
+void RecordOpened(const CallSite& site, int fd, const NewDescriptor& what);
+void RecordOpenedPair(const CallSite& site, const int (&fds)[2], const NewDescriptor& what);
+void RecordOpenFailed(const CallSite& site);
+void RecordDuplicated(const CallSite& site, int from, int to, uint8_t flags, bool overwrites);
+PendingClose RecordClosing(const CallSite& site, int fd);
+void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int error);
+void RecordClosingRange(const CallSite& site, uint32_t first, uint32_t last, PendingClose* pending);
+void RecordRangeFailed(uint32_t first, uint32_t last, const PendingClose& pending);
+void RecordCloseOnExec(const CallSite& site, int fd, bool on);
+void RecordCloseOnExecRange(const CallSite& site, uint32_t first, uint32_t last);
+void RecordAdopted(const CallSite& site, int fd, uint8_t owner_flag, const void* owner);
+/// freopen: `before` became `after` (kNoDescriptor: it failed, and the old stream is closed).
+void RecordReopened(const CallSite& site, int before, int after, const NewDescriptor& what, const void* owner);
+void RecordForked(const CallSite& site, int pid);
+void RecordExec(const CallSite& site, const char* target);
+void RecordExecFailed(const CallSite& site);
+
+inline bool IsTableFull(int error) { return error == EMFILE || error == ENFILE; }
+
+/// A call that returns a new descriptor or -1.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline int Opened(const NewDescriptor& what, Function& function, A... arguments) {
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  const int fd = function(arguments...);
+  if (fd >= 0) {
+    RecordOpened(site, fd, what);
+  } else if (IsTableFull(errno)) {
+    RecordOpenFailed(site);
+  }
+  return fd;
+}
+
+/// A call that fills two descriptors and returns 0 or -1.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline int OpenedPair(const NewDescriptor& what, int* fds, Function& function,
+                                                     A... arguments) {
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  const int result = function(arguments...);
+  if (result == 0) {
+    RecordOpenedPair(site, {fds[0], fds[1]}, what);
+  } else if (IsTableFull(errno)) {
+    RecordOpenFailed(site);
+  }
+  return result;
+}
+
+/// A call that returns a FILE* or DIR*; `number` tells its descriptor (negative: has none).
+template <typename Owner, typename Number, typename Function, typename... A>
+__attribute__((always_inline)) inline Owner* OpenedOwner(NewDescriptor what, Number number, Function& function,
+                                                         A... arguments) {
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  Owner* owner = function(arguments...);
+  if (owner == nullptr) {
+    if (IsTableFull(errno)) RecordOpenFailed(site);
+    return nullptr;
+  }
+  what.owner = owner;
+  const int fd = number(owner);
+  if (fd >= 0) RecordOpened(site, fd, what);
+  return owner;
+}
+
+/// A call that makes a FILE* or DIR* of a descriptor.
+template <typename Owner, typename Function, typename... A>
+__attribute__((always_inline)) inline Owner* Adopted(int fd, uint8_t owner_flag, Function& function, A... arguments) {
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  Owner* owner = function(arguments...);
+  if (owner != nullptr) RecordAdopted(site, fd, owner_flag, owner);
+  return owner;
+}
+
+/// A call that duplicates `from` to the number it returns.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline int Duplicated(int from, uint8_t flags, bool overwrites, Function& function,
+                                                     A... arguments) {
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  const int fd = function(arguments...);
+  if (fd >= 0) {
+    RecordDuplicated(site, from, fd, flags, overwrites);
+  } else if (IsTableFull(errno)) {
+    RecordOpenFailed(site);
+  }
+  return fd;
+}
+
+/// A call that closes `fd` (kNoDescriptor: none) and returns 0, or -1 (EOF) with errno.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline int Closed(int fd, Function& function, A... arguments) {
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  const PendingClose pending = RecordClosing(site, fd);
+  const int result = function(arguments...);
+  RecordClosed(site, fd, pending, result == 0 ? 0 : errno);
+  return result;
+}
+
+/// The same for what flushes before it closes: its EBADF may be the flush's (a stream on a read-only descriptor), and
+/// is one about closing only where the ledger knows that the number was closed before.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline int ClosedOwner(int fd, Function& function, A... arguments) {
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  const PendingClose pending = RecordClosing(site, fd);
+  const int result = function(arguments...);
+  RecordClosed(site, fd, pending, result == 0 || pending.ticket.found == CloseTicket::Found::kOpen ? 0 : errno);
+  return result;
+}
+
+}  // namespace fdaudit::shim

@@ -1,0 +1,164 @@
+// Files and directories: what open(2), fopen(3) and opendir(3) get, and what fclose and closedir give back.
+
+#include <dirent.h>
+#include <fcntl.h>
+
+#include <climits>
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+
+#include "shim/events.h"
+#include "shim/text.h"
+
+// What _FORTIFY_SOURCE turns open and openat into, and the names that libc keeps for old programs. Declared nowhere.
+extern "C" {
+int __open(const char*, int, ...);
+int __open64(const char*, int, ...);
+int __open_2(const char*, int);
+int __open64_2(const char*, int);
+int __openat_2(int, const char*, int);
+int __openat64_2(int, const char*, int);
+FILE* _IO_fopen(const char*, const char*);
+FILE* _IO_fdopen(int, const char*);
+int _IO_fclose(FILE*);
+}
+
+namespace fdaudit::shim {
+namespace {
+
+/// /proc/self/fd and its other names: who reads it is about to close what it lists.
+bool ListsDescriptors(const char* path) {
+  if (strcmp(path, "/dev/fd") == 0 || strcmp(path, "/dev/fd/") == 0) return true;
+  if (!StartsWith(path, "/proc/")) return false;
+  size_t length = strlen(path);
+  while (length > 1 && path[length - 1] == '/') --length;
+  return length > 3 && memcmp(path + length - 3, "/fd", 3) == 0;
+}
+
+NewDescriptor NewFile(const char* path, int flags) {
+  NewDescriptor what;
+  const bool directory = (flags & O_DIRECTORY) != 0;
+  what.kind = directory ? trace::FdKind::kDirectory : trace::FdKind::kFile;
+  if ((flags & O_CLOEXEC) != 0) what.flags |= trace::kCloseOnExec;
+  if (directory && path != nullptr && ListsDescriptors(path)) what.flags |= trace::kListsDescriptors;
+  what.target = path;
+  return what;
+}
+
+/// `mode` is fopen's; its 'e' asks for close-on-exec.
+NewDescriptor NewStream(const char* path, const char* mode) {
+  NewDescriptor what = NewFile(path, 0);
+  what.flags |= trace::kOwnedByFile;
+  if (mode != nullptr && strchr(mode, 'e') != nullptr) what.flags |= trace::kCloseOnExec;
+  return what;
+}
+
+NewDescriptor NewDirectoryStream(const char* path) {
+  NewDescriptor what = NewFile(path, O_DIRECTORY | O_CLOEXEC);
+  what.flags |= trace::kOwnedByDir;
+  return what;
+}
+
+/// The stream's descriptor; kNoDescriptor where it has none (fmemopen). fileno(3) sets errno then, which is not ours to
+/// do.
+int NumberOfStream(FILE* stream) {
+  const int saved_errno = errno;
+  const int fd = fileno_unlocked(stream);
+  errno = saved_errno;
+  return fd < 0 ? kNoDescriptor : fd;
+}
+
+int NumberOfDirectory(DIR* directory) { return directory == nullptr ? kNoDescriptor : dirfd(directory); }
+
+/// freopen keeps the stream's number where it can: as dup2 does, without ever leaving it free.
+template <typename Function>
+__attribute__((always_inline)) inline FILE* Reopened(Function& function, const char* path, const char* mode,
+                                                     FILE* stream) {
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  const int before = NumberOfStream(stream);
+  FILE* result = function(path, mode, stream);
+  RecordReopened(site, before, result == nullptr ? kNoDescriptor : NumberOfStream(result), NewStream(path, mode),
+                 result);
+  return result;
+}
+
+}  // namespace
+
+// The last argument of a variadic open. Reading it where the caller gave none yields garbage, which the kernel ignores,
+// as it does without us.
+#define FDAUDIT_OPEN_MODE(last)                    \
+  ({                                               \
+    va_list arguments;                             \
+    va_start(arguments, last);                     \
+    const mode_t mode = va_arg(arguments, mode_t); \
+    va_end(arguments);                             \
+    mode;                                          \
+  })
+
+}  // namespace fdaudit::shim
+
+using namespace fdaudit::shim;  // NOLINT: the interposers below are the global namespace's
+
+INTERPOSE(int, open, const char* path, int flags, ...) {
+  return Opened(NewFile(path, flags), real::open, path, flags, FDAUDIT_OPEN_MODE(flags));
+}
+INTERPOSE(int, open64, const char* path, int flags, ...) {
+  return Opened(NewFile(path, flags), real::open64, path, flags, FDAUDIT_OPEN_MODE(flags));
+}
+INTERPOSE(int, __open, const char* path, int flags, ...) {
+  return Opened(NewFile(path, flags), real::__open, path, flags, FDAUDIT_OPEN_MODE(flags));
+}
+INTERPOSE(int, __open64, const char* path, int flags, ...) {
+  return Opened(NewFile(path, flags), real::__open64, path, flags, FDAUDIT_OPEN_MODE(flags));
+}
+INTERPOSE(int, __open_2, const char* path, int flags) {
+  return Opened(NewFile(path, flags), real::__open_2, path, flags);
+}
+INTERPOSE(int, __open64_2, const char* path, int flags) {
+  return Opened(NewFile(path, flags), real::__open64_2, path, flags);
+}
+INTERPOSE(int, openat, int directory, const char* path, int flags, ...) {
+  return Opened(NewFile(path, flags), real::openat, directory, path, flags, FDAUDIT_OPEN_MODE(flags));
+}
+INTERPOSE(int, openat64, int directory, const char* path, int flags, ...) {
+  return Opened(NewFile(path, flags), real::openat64, directory, path, flags, FDAUDIT_OPEN_MODE(flags));
+}
+INTERPOSE(int, __openat_2, int directory, const char* path, int flags) {
+  return Opened(NewFile(path, flags), real::__openat_2, directory, path, flags);
+}
+INTERPOSE(int, __openat64_2, int directory, const char* path, int flags) {
+  return Opened(NewFile(path, flags), real::__openat64_2, directory, path, flags);
+}
+INTERPOSE(int, creat, const char* path, mode_t mode) { return Opened(NewFile(path, 0), real::creat, path, mode); }
+INTERPOSE(int, creat64, const char* path, mode_t mode) { return Opened(NewFile(path, 0), real::creat64, path, mode); }
+
+INTERPOSE(FILE*, fopen, const char* path, const char* mode) {
+  return OpenedOwner<FILE>(NewStream(path, mode), NumberOfStream, real::fopen, path, mode);
+}
+INTERPOSE(FILE*, fopen64, const char* path, const char* mode) {
+  return OpenedOwner<FILE>(NewStream(path, mode), NumberOfStream, real::fopen64, path, mode);
+}
+INTERPOSE(FILE*, _IO_fopen, const char* path, const char* mode) {
+  return OpenedOwner<FILE>(NewStream(path, mode), NumberOfStream, real::_IO_fopen, path, mode);
+}
+INTERPOSE(FILE*, fdopen, int fd, const char* mode) noexcept {
+  return Adopted<FILE>(fd, fdaudit::trace::kOwnedByFile, real::fdopen, fd, mode);
+}
+INTERPOSE(FILE*, _IO_fdopen, int fd, const char* mode) {
+  return Adopted<FILE>(fd, fdaudit::trace::kOwnedByFile, real::_IO_fdopen, fd, mode);
+}
+INTERPOSE(FILE*, freopen, const char* path, const char* mode, FILE* stream) {
+  return Reopened(real::freopen, path, mode, stream);
+}
+INTERPOSE(FILE*, freopen64, const char* path, const char* mode, FILE* stream) {
+  return Reopened(real::freopen64, path, mode, stream);
+}
+INTERPOSE(int, fclose, FILE* stream) { return ClosedOwner(NumberOfStream(stream), real::fclose, stream); }
+INTERPOSE(int, _IO_fclose, FILE* stream) { return ClosedOwner(NumberOfStream(stream), real::_IO_fclose, stream); }
+
+INTERPOSE(DIR*, opendir, const char* path) {
+  return OpenedOwner<DIR>(NewDirectoryStream(path), NumberOfDirectory, real::opendir, path);
+}
+INTERPOSE(DIR*, fdopendir, int fd) { return Adopted<DIR>(fd, fdaudit::trace::kOwnedByDir, real::fdopendir, fd); }
+INTERPOSE(int, closedir, DIR* directory) { return Closed(NumberOfDirectory(directory), real::closedir, directory); }

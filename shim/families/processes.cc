@@ -1,0 +1,176 @@
+// Processes: how they begin, turn into other programs, and end.
+
+#include <alloca.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <cstdarg>
+#include <cstdlib>
+
+#include "shim/events.h"
+#include "shim/exec_environment.h"
+#include "shim/process.h"
+#include "shim/thread.h"
+
+extern "C" {
+pid_t __fork();
+pid_t __vfork();
+}
+
+namespace fdaudit::shim {
+namespace {
+
+template <typename Function>
+__attribute__((always_inline)) inline pid_t Forked(Function& function) {
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  const pid_t pid = function();
+  const int saved_errno = errno;
+  if (pid == 0) {
+    *process_mark = ProcessMark();  // kernels before 4.14 have not wiped it
+    BeginImage(trace::StartedBy::kFork);
+  } else if (pid > 0) {
+    RecordForked(site, pid);
+  }
+  errno = saved_errno;
+  return pid;
+}
+
+/// What all execs meet in. `call(environment)` is the real exec, which returns only when it fails.
+template <typename Call>
+int Exec(const CallSite& site, const char* target, char* const* environment, Call call) {
+  const int saved_errno = errno;
+  const EnvironmentPlan plan = PlanEnvironment(environment);
+  char* const* passed = environment;
+  char preload[kMaxPreload];
+  if (plan.action != EnvironmentPlan::Action::kKeep && plan.entries < kMostEntries) {
+    auto** built = static_cast<char**>(alloca((plan.entries + 3) * sizeof(char*)));
+    BuildEnvironment(plan, environment, built, preload);
+    passed = built;
+  }
+  RecordExec(site, target == nullptr ? "" : target);
+  errno = saved_errno;
+  const int result = call(passed);
+  RecordExecFailed(site);
+  return result;
+}
+
+}  // namespace
+
+// The arguments of a variadic exec as an array on the stack, as libc does it. `after` runs with the list behind the
+// final null pointer (execle's environment).
+#define FDAUDIT_EXEC_LIST(first, list, after)                             \
+  va_list arguments;                                                      \
+  va_start(arguments, first);                                             \
+  size_t count = 1;                                                       \
+  while (va_arg(arguments, char*) != nullptr) ++count;                    \
+  va_end(arguments);                                                      \
+  auto** list = static_cast<char**>(alloca((count + 1) * sizeof(char*))); \
+  va_start(arguments, first);                                             \
+  list[0] = const_cast<char*>(first);                                     \
+  for (size_t i = 1; i <= count; ++i) list[i] = va_arg(arguments, char*); \
+  after;                                                                  \
+  va_end(arguments)
+
+}  // namespace fdaudit::shim
+
+using namespace fdaudit::shim;  // NOLINT: the interposers below are the global namespace's
+
+INTERPOSE(pid_t, fork) noexcept { return Forked(real::fork); }
+INTERPOSE(pid_t, __fork) { return Forked(real::__fork); }
+
+INTERPOSE(int, execve, const char* path, char* const* argv, char* const* environment) noexcept {
+  return Exec(FDAUDIT_CALL_SITE(real::execve), path, environment,
+              [=](char* const* passed) { return real::execve(path, argv, passed); });
+}
+INTERPOSE(int, execv, const char* path, char* const* argv) noexcept {
+  return Exec(FDAUDIT_CALL_SITE(real::execv), path, environ,
+              [=](char* const* passed) { return real::execve(path, argv, passed); });
+}
+INTERPOSE(int, execvpe, const char* file, char* const* argv, char* const* environment) noexcept {
+  return Exec(FDAUDIT_CALL_SITE(real::execvpe), file, environment,
+              [=](char* const* passed) { return real::execvpe(file, argv, passed); });
+}
+INTERPOSE(int, execvp, const char* file, char* const* argv) noexcept {
+  return Exec(FDAUDIT_CALL_SITE(real::execvp), file, environ,
+              [=](char* const* passed) { return real::execvpe(file, argv, passed); });
+}
+INTERPOSE(int, fexecve, int fd, char* const* argv, char* const* environment) noexcept {
+  return Exec(FDAUDIT_CALL_SITE(real::fexecve), "", environment,
+              [=](char* const* passed) { return real::fexecve(fd, argv, passed); });
+}
+INTERPOSE(int, execveat, int directory, const char* path, char* const* argv, char* const* environment, int flags)
+noexcept {
+  return Exec(FDAUDIT_CALL_SITE(real::execveat), path, environment,
+              [=](char* const* passed) { return real::execveat(directory, path, argv, passed, flags); });
+}
+INTERPOSE(int, execl, const char* path, const char* first, ...) noexcept {
+  FDAUDIT_EXEC_LIST(first, argv, );
+  return Exec(FDAUDIT_CALL_SITE(real::execl), path, environ,
+              [=](char* const* passed) { return real::execve(path, argv, passed); });
+}
+INTERPOSE(int, execlp, const char* file, const char* first, ...) noexcept {
+  FDAUDIT_EXEC_LIST(first, argv, );
+  return Exec(FDAUDIT_CALL_SITE(real::execlp), file, environ,
+              [=](char* const* passed) { return real::execvpe(file, argv, passed); });
+}
+INTERPOSE(int, execle, const char* path, const char* first, ...) noexcept {
+  FDAUDIT_EXEC_LIST(first, argv, char* const* environment = va_arg(arguments, char* const*));
+  return Exec(FDAUDIT_CALL_SITE(real::execle), path, environment,
+              [=](char* const* passed) { return real::execve(path, argv, passed); });
+}
+
+INTERPOSE(void, _exit, int status) {
+  EndImage(status);
+  real::_exit(status);
+  __builtin_unreachable();
+}
+INTERPOSE(void, _Exit, int status) noexcept {
+  EndImage(status);
+  real::_Exit(status);
+  __builtin_unreachable();
+}
+INTERPOSE(void, quick_exit, int status) noexcept {
+  quick_exit_status = status;  // EndAfterQuickExit, the first handler and so the last to run, reads it
+  real::quick_exit(status);
+  __builtin_unreachable();
+}
+
+INTERPOSE(int, prctl, int option, ...) noexcept {
+  va_list arguments;
+  va_start(arguments, option);
+  unsigned long values[4];
+  for (unsigned long& value : values) value = va_arg(arguments, unsigned long);
+  va_end(arguments);
+  // A filter may answer any system call of ours with death. Should the call fail, we have been silent for nothing.
+  if (option == PR_SET_SECCOMP) EnterSeccomp();
+  return real::prctl(option, values[0], values[1], values[2], values[3]);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// vfork: see shim/arch. The child runs in its parent's memory, with a descriptor table of its own.
+
+#if defined(__x86_64__)
+
+INTERPOSE_BY_HAND(pid_t, vfork)
+INTERPOSE_BY_HAND(pid_t, __vfork)
+
+extern "C" __attribute__((visibility("hidden"))) unsigned FdauditVforkDepth() { return thread_state.vfork_depth; }
+
+extern "C" __attribute__((visibility("hidden"))) pid_t FdauditVforkReturned(pid_t pid, unsigned depth_before) {
+  thread_state.vfork_depth = pid == 0 ? depth_before + 1 : depth_before;
+  return pid;
+}
+
+extern "C" __attribute__((visibility("hidden"))) pid_t FdauditVforkFailed(long negative_errno) {
+  errno = static_cast<int>(-negative_errno);
+  return -1;
+}
+
+#else
+
+// Without a trampoline the child's calls would land in its parent's ledger. fork is what vfork may be by its contract
+// (POSIX.1-2001): slower, and safe.
+INTERPOSE(pid_t, vfork) noexcept { return Forked(real::fork); }
+INTERPOSE(pid_t, __vfork) { return Forked(real::fork); }
+
+#endif

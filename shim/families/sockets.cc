@@ -1,0 +1,38 @@
+// Sockets.
+
+#include <sys/socket.h>
+
+#include "shim/events.h"
+
+namespace fdaudit::shim {
+namespace {
+
+constexpr int kSocketTypeMask = 0xf;  // above lie SOCK_CLOEXEC and SOCK_NONBLOCK
+
+NewDescriptor NewSocket(int domain, int type) {
+  NewDescriptor what;
+  what.kind = trace::FdKind::kSocket;
+  what.detail = static_cast<uint16_t>((domain & 0xff) << 8 | (type & kSocketTypeMask));
+  if ((type & SOCK_CLOEXEC) != 0) what.flags |= trace::kCloseOnExec;
+  return what;
+}
+
+NewDescriptor NewConnection(int flags) { return NewSocket(0, flags & ~kSocketTypeMask); }
+
+}  // namespace
+}  // namespace fdaudit::shim
+
+using namespace fdaudit::shim;  // NOLINT: the interposers below are the global namespace's
+
+INTERPOSE(int, socket, int domain, int type, int protocol) noexcept {
+  return Opened(NewSocket(domain, type), real::socket, domain, type, protocol);
+}
+INTERPOSE(int, socketpair, int domain, int type, int protocol, int* fds) noexcept {
+  return OpenedPair(NewSocket(domain, type), fds, real::socketpair, domain, type, protocol, fds);
+}
+INTERPOSE(int, accept, int fd, sockaddr* address, socklen_t* size) {
+  return Opened(NewConnection(0), real::accept, fd, address, size);
+}
+INTERPOSE(int, accept4, int fd, sockaddr* address, socklen_t* size, int flags) {
+  return Opened(NewConnection(flags), real::accept4, fd, address, size, flags);
+}

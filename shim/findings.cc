@@ -1,0 +1,165 @@
+#include "shim/findings.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include "shim/journal.h"
+#include "shim/recorder.h"
+#include "shim/text.h"
+
+namespace fdaudit::shim {
+namespace {
+
+using trace::FindingKind;
+using trace::FindingRecord;
+using trace::RegionKind;
+
+constexpr int32_t kLargestGap = 8;      ///< numbers that a sweep may leave out in one go
+constexpr uint32_t kShortestSweep = 3;  ///< closes
+
+/// Where equal findings of this image are: key → index + 1. Private, so a forked child finds its parent's and sees from
+/// the record's image that they are not its own.
+struct KnownFinding {
+  uint64_t key;
+  uint32_t index;
+};
+constexpr uint32_t kKnown = 256;
+constinit KnownFinding known[kKnown] = {};
+
+constinit uint32_t made_by_image = 0;
+constinit uint32_t made = 0;
+
+FindingRecord* FindingAt(uint32_t index) { return recorder.At<FindingRecord>(RegionKind::kFindings, index); }
+
+uint64_t KeyOf(FindingKind kind, const trace::Act& act, const CloseOutcome& outcome) {
+  const uint32_t parts[] = {static_cast<uint32_t>(kind),
+                            act.image,
+                            act.stack,
+                            act.call,
+                            outcome.lives[0].opened.stack,
+                            outcome.lives[0].closed.stack,
+                            outcome.lives[0].closed.call,
+                            outcome.lives[1].opened.stack};
+  return HashBytes(parts, sizeof parts);
+}
+
+void AddNumber(FindingRecord& record, int fd) {
+  const uint32_t count = record.fd_count < trace::kMaxFindingFds ? record.fd_count : trace::kMaxFindingFds;
+  for (uint32_t i = 0; i < count; ++i) {
+    if (record.fds[i] == fd) return;
+  }
+  const uint32_t index = Atomic(record.fd_count).fetch_add(1, std::memory_order_relaxed);
+  if (index < trace::kMaxFindingFds) {
+    record.fds[index] = fd;
+  } else {
+    Atomic(record.fd_count).store(trace::kMaxFindingFds);
+  }
+}
+
+/// Index + 1 of a record that was made for this, 0 where it joined an older one or there was no room.
+uint32_t MakeFinding(FindingKind kind, int fd, const trace::Act& act, const CloseOutcome& outcome, int error) {
+  const uint64_t key = KeyOf(kind, act, outcome);
+  KnownFinding& place = known[key % kKnown];
+  if (place.key == key) {
+    FindingRecord& record = *FindingAt(place.index - 1);
+    if (record.kind == kind && record.key == key && record.image == act.image) {
+      Atomic(record.count).fetch_add(1, std::memory_order_relaxed);
+      AddNumber(record, fd);
+      return 0;
+    }
+  }
+  int64_t index = recorder.TakeReleased(RegionKind::kFindings, &FindingRecord::next_in_run);
+  if (index < 0) index = recorder.Claim(RegionKind::kFindings);
+  if (index < 0) return 0;
+  FindingRecord& record = *FindingAt(static_cast<uint32_t>(index));
+  memset(static_cast<void*>(&record), 0, sizeof record);
+  record.image = act.image;
+  record.count = 1;
+  record.key = key;
+  record.act = act;
+  record.fd = fd;
+  record.error = error;
+  memcpy(static_cast<void*>(record.lives), outcome.lives, sizeof record.lives);
+  AddNumber(record, fd);
+  LedgerTarget(fd, record.target);
+  Atomic(record.kind).store(kind, std::memory_order_release);
+  place = {key, static_cast<uint32_t>(index) + 1};
+  if (made_by_image != act.image) made = 0;
+  made_by_image = act.image;
+  Atomic(made).fetch_add(1, std::memory_order_relaxed);
+  return static_cast<uint32_t>(index) + 1;
+}
+
+/// The run turned out to be a sweep.
+void TakeBackFindings(CloseRun& run) {
+  while (run.findings != 0) {
+    const uint32_t index = run.findings - 1;
+    run.findings = FindingAt(index)->next_in_run;
+    Atomic(FindingAt(index)->kind).store(FindingKind::kNone, std::memory_order_release);
+    recorder.Release(RegionKind::kFindings, &FindingRecord::next_in_run, index);
+    Atomic(made).fetch_sub(1, std::memory_order_relaxed);
+  }
+}
+
+void FollowRun(CloseRun& run, int fd, uint32_t stack, bool never_open) {
+  const int64_t step = static_cast<int64_t>(fd) - run.last_fd;
+  const int32_t direction = step > 0 ? 1 : -1;
+  const bool near = step != 0 && step * direction <= kLargestGap;
+  const bool continues = run.length != 0 && run.stack == stack && near && run.direction * direction >= 0;
+  if (!continues)
+    run = CloseRun{.stack = stack};
+  else
+    run.direction = direction;
+  run.last_fd = fd;
+  ++run.length;
+  run.never_open_met = run.never_open_met || never_open;
+  if (!run.is_sweep && run.never_open_met && run.length >= kShortestSweep) {
+    run.is_sweep = true;
+    TakeBackFindings(run);
+  }
+}
+
+void JournalFailure(ThreadState& thread, int fd, const trace::Act& act, int error, bool nested) {
+  if (!nested && thread.run.length > 1 && ExtendEvent(thread.run.event, fd)) return;
+  const uint64_t position = WriteEvent(thread, {.stamp = act.stamp,
+                                                .stack = act.stack,
+                                                .fd = fd,
+                                                .other = fd,
+                                                .incarnation = 0,
+                                                .call = act.call,
+                                                .tag = 0,
+                                                .error = static_cast<int16_t>(error),
+                                                .kind = trace::EventKind::kCloseFailed,
+                                                .flags = static_cast<uint8_t>(act.flags)});
+  if (!nested) thread.run.event = position;
+}
+
+}  // namespace
+
+void NoteClose(ThreadState& thread, int fd, const trace::Act& act, const CloseOutcome& outcome, int error,
+               bool nested) {
+  using Verdict = CloseOutcome::Verdict;
+  const bool failed = error == EBADF;
+  if (!nested) FollowRun(thread.run, fd, act.stack, outcome.verdict == Verdict::kFailedNever);
+  if (failed) {
+    JournalFailure(thread, fd, act, error, nested);
+  } else if (!nested) {
+    thread.run.event = 0;
+  }
+  if (outcome.verdict == Verdict::kHitOther) NoteStaleHit(fd, act, outcome);
+  if (outcome.verdict != Verdict::kFailedStale && outcome.verdict != Verdict::kFailedNever) return;
+  if (thread.listing_fd >= 0 || (!nested && thread.run.is_sweep)) return;
+  const uint32_t finding = MakeFinding(FindingKind::kFailedClose, fd, act, outcome, error);
+  if (finding != 0 && !nested) {
+    FindingAt(finding - 1)->next_in_run = thread.run.findings;
+    thread.run.findings = finding;
+  }
+}
+
+void NoteStaleHit(int fd, const trace::Act& act, const CloseOutcome& outcome) {
+  MakeFinding(FindingKind::kStaleClose, fd, act, outcome, 0);
+}
+
+uint32_t FindingsOf(uint32_t image) { return made_by_image == image ? made : 0; }
+
+}  // namespace fdaudit::shim

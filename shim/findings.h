@@ -1,0 +1,28 @@
+#pragma once
+
+// Findings that only the moment can prove: closes that failed with EBADF, and stale closes that hit another thread's
+// descriptor. Equal ones share one record.
+//
+// Sweeps are no findings: a loop that closes every number up to some limit meets numbers that were never open. While a
+// thread's closes come from one call path over neighbouring numbers they are a run; a run of three or more that meets a
+// number never open in this image is a sweep, and what it has recorded so far is taken back. A run over numbers that
+// were all open once stays what it is: double closes.
+
+#include <cstdint>
+
+#include "shim/ledger.h"
+#include "shim/thread.h"
+#include "shim/trace/format.h"
+
+namespace fdaudit::shim {
+
+/// Records how a close of `fd` turned out and follows the thread's run of closes. `nested`: leave the run alone.
+void NoteClose(ThreadState& thread, int fd, const trace::Act& act, const CloseOutcome& outcome, int error, bool nested);
+
+/// A stale close, by `act`, of what was just being opened.
+void NoteStaleHit(int fd, const trace::Act& act, const CloseOutcome& outcome);
+
+/// Findings made by this image.
+uint32_t FindingsOf(uint32_t image);
+
+}  // namespace fdaudit::shim

@@ -1,0 +1,91 @@
+#pragma once
+
+// INTERPOSE: one definition of an intercepted function yields its real pointer (real::NAME), its row in the table of
+// calls, and the exported symbol.
+//
+//   INTERPOSE(int, socket, int domain, int type, int protocol) {
+//     return Opened(NewSocket(domain, type), real::socket, domain, type, protocol);
+//   }
+//
+// The definition has to agree with libc's own declaration, or it does not compile. The real function is the next one in
+// the dynamic linker's order (dlsym RTLD_NEXT), so that other preloaded libraries keep working; all are looked up by
+// the shim's constructor, because dlsym may allocate and is not to be called first in a signal handler or a vfork
+// child.
+
+#include <dlfcn.h>
+
+#include <cerrno>
+#include <cstdint>
+
+namespace fdaudit::shim {
+
+/// A row of the table of calls. The linker gathers the rows of all families into one array.
+struct CallRow {
+  const char* name;
+  void** real;  ///< Real<…>::pointer
+};
+
+extern "C" __attribute__((visibility("hidden"))) const CallRow __start_fdaudit_calls[];
+extern "C" __attribute__((visibility("hidden"))) const CallRow __stop_fdaudit_calls[];
+
+inline uint16_t CallNumber(const CallRow& row) { return static_cast<uint16_t>(&row - __start_fdaudit_calls); }
+
+/// A pointer to the real function, with the row that describes it.
+template <typename Signature>
+struct Real;
+
+template <typename R, typename... A>
+struct RealBase {
+  void* pointer = nullptr;
+  const CallRow* row = nullptr;
+
+  bool Find() {
+    if (__atomic_load_n(&pointer, __ATOMIC_RELAXED) == nullptr) {
+      __atomic_store_n(&pointer, dlsym(RTLD_NEXT, row->name), __ATOMIC_RELAXED);
+    }
+    return pointer != nullptr;
+  }
+};
+
+template <typename R, typename... A>
+struct Real<R(A...)> : RealBase<R, A...> {
+  /// Calls it. A function that this libc lacks fails with ENOSYS.
+  R operator()(A... arguments) {
+    if (!this->Find()) return Missing();
+    return reinterpret_cast<R (*)(A...)>(this->pointer)(arguments...);
+  }
+
+ private:
+  static R Missing() {
+    errno = ENOSYS;
+    if constexpr (!__is_same(R, void)) return (R)(-1);
+  }
+};
+
+template <typename R, typename... A>
+struct Real<R(A..., ...)> : RealBase<R, A...> {
+  template <typename... Extra>
+  R operator()(A... arguments, Extra... extra) {
+    if (!this->Find()) {
+      errno = ENOSYS;
+      return (R)(-1);
+    }
+    return reinterpret_cast<R (*)(A..., ...)>(this->pointer)(arguments..., extra...);
+  }
+};
+
+}  // namespace fdaudit::shim
+
+#define FDAUDIT_EXPORT extern "C" __attribute__((visibility("default")))
+
+// The row and the real pointer alone, for what shim/arch exports.
+#define INTERPOSE_BY_HAND(result, name, ...)                                                                   \
+  namespace fdaudit::shim::real {                                                                              \
+  extern Real<result(__VA_ARGS__)> name;                                                                       \
+  __attribute__((section("fdaudit_calls"), used)) static const CallRow row_of_##name = {#name, &name.pointer}; \
+  constinit Real<result(__VA_ARGS__)> name = {{nullptr, &row_of_##name}};                                      \
+  }
+
+#define INTERPOSE(result, name, ...)                         \
+  INTERPOSE_BY_HAND(result, name __VA_OPT__(, ) __VA_ARGS__) \
+  FDAUDIT_EXPORT result name(__VA_ARGS__)

@@ -1,0 +1,102 @@
+#pragma once
+
+// What each descriptor number is now and was before.
+//
+// The authoritative ledger lies in private memory, so that a forked child starts with a snapshot of its parent's; every
+// change is mirrored into the trace. Nobody waits for anybody: a slot's head (count of incarnations and state) changes
+// by compare-and-swap, and who loses looks again.
+//
+// A snapshot taken by fork may be caught in the middle of another thread's change. So a number that this image has not
+// touched yet is checked with the kernel when it is (fcntl F_GETFD).
+//
+// Order. A close is recorded before its system call (the number can be handed out again the moment that returns), an
+// open after it. A stale close may therefore find its number "closed" although another thread has just been given it
+// and has not recorded that yet. Such a close leaves a mark in the slot, and whoever records later, closer or opener,
+// sees from the stamps that the two overlap, and tells the incarnation's end.
+//
+// All functions: any thread, any signal context, no locks, errno untouched.
+
+#include <cstdint>
+
+#include "shim/trace/format.h"
+
+namespace fdaudit::shim {
+
+/// What is known of a descriptor when it is opened.
+struct NewDescriptor {
+  trace::FdKind kind = trace::FdKind::kUnknown;
+  uint8_t flags = 0;     ///< trace::IncarnationFlags
+  uint16_t detail = 0;   ///< sockets: domain << 8 | type
+  int32_t related = -1;  ///< other end, or what it was duplicated from
+  const void* owner = nullptr;
+  const char* target = nullptr;
+};
+
+/// Where a close stands between its recording and its return.
+struct CloseTicket {
+  enum class Found : uint8_t {
+    kOpen,    ///< it was open; now recorded as closed
+    kClosed,  ///< this image had closed it already: a stale close
+    kNever,   ///< never open in this image
+    kNoRoom,  ///< not in the ledger for lack of room
+  };
+  Found found = Found::kNoRoom;
+  uint32_t count = 0;  ///< the incarnation (its parity picks the life)
+};
+
+/// How a stale or unfounded close turned out, with what the number's slot knew of it.
+struct CloseOutcome {
+  enum class Verdict : uint8_t {
+    kFine,
+    kFailedStale,  ///< EBADF on a number that this image had closed
+    kFailedNever,  ///< EBADF on a number never open here
+    kHitOther,     ///< it succeeded, and closed what another thread had just opened
+  };
+  Verdict verdict = Verdict::kFine;
+  trace::Incarnation lives[2] = {};  ///< [0] the incarnation in question, [1] the one before it
+};
+
+/// Records that `fd` was opened by a call that began at `began`. Returns the incarnation's count, 0 for lack of room.
+/// `hit` is set when a stale close has closed it in the meantime.
+uint32_t LedgerOpen(int fd, const trace::Act& act, const NewDescriptor& what, uint64_t began, CloseOutcome* hit);
+
+/// Before the system call.
+CloseTicket LedgerCloseBegin(int fd, const trace::Act& act);
+/// After it. `error`: 0, or errno; any other than EBADF means that the number is closed (Linux, close(2)).
+CloseOutcome LedgerCloseEnd(int fd, const CloseTicket& ticket, const trace::Act& act, int error);
+/// A recorded close never happened (a cancelled thread, close_range that failed): puts the descriptor back.
+void LedgerCloseUndo(int fd, uint32_t count);
+
+/// close_range: closes every number of the ledger in [first, last]. Returns how many.
+uint32_t LedgerCloseRange(uint32_t first, uint32_t last, const trace::Act& act);
+void LedgerUndoRange(uint32_t first, uint32_t last, const trace::Act& act);
+
+/// dup2's silent close of `fd`, found out afterwards.
+void LedgerOverwritten(int fd, const trace::Act& act);
+
+/// The kind, target and such of `fd`, to be taken over by a duplicate. False where the ledger does not know it.
+bool LedgerDescribe(int fd, NewDescriptor* out, char (&target)[trace::kTargetSize]);
+
+/// The text of what `fd` refers to, or last referred to; empty where unknown.
+void LedgerTarget(int fd, char (&target)[trace::kTargetSize]);
+
+/// A FILE* or DIR* takes `fd` over.
+void LedgerAdopt(int fd, uint8_t owner_flag, const void* owner);
+void LedgerSetCloseOnExec(int fd, bool on);
+void LedgerSetCloseOnExecRange(uint32_t first, uint32_t last);
+
+/// The current incarnation of `fd` in this image; nullptr where it isn't open.
+const trace::Incarnation* LedgerOpenLife(int fd);
+
+/// A new image begins: notes what it got from outside. For a forked child nothing is to be done but counting.
+void LedgerBeginForked();
+/// After exec: finds what is open, and looks up in `origins` (image numbers, newest first) who opened it.
+void LedgerBeginExeced(const uint32_t* origins, uint32_t origin_count);
+
+/// Descriptors above 2 that this image opened and that are open.
+uint32_t LeaksSoFar();
+
+/// The image ends: compares with the kernel's table, completes targets, sums up, releases what tells nothing.
+void LedgerEnd(bool exits);
+
+}  // namespace fdaudit::shim

@@ -1,0 +1,38 @@
+#pragma once
+
+// The shim's options: one variable, FDAUDIT_OPTIONS, sanitizer style ("trace=/tmp/t:depth=64"). Read once for each
+// image, at its start, before any thread of the program exists.
+
+#include <climits>
+#include <cstddef>
+#include <cstdint>
+
+namespace fdaudit::shim {
+
+inline constexpr char kOptionsVariable[] = "FDAUDIT_OPTIONS";
+inline constexpr size_t kMaxOptionText = 1024;
+
+struct Options {
+  char trace[512] = "";    ///< directory; empty = the default one
+  char session[128] = "";  ///< the trace file there that the process tree writes; set for children, not for users
+  char skip[256] = "";     ///< comma-separated file names of programs that run unaudited
+  uint32_t depth = 64;     ///< frames, 1–256
+  uint64_t journal = uint64_t{16} << 20;  ///< bytes
+  bool follow = true;
+  bool python = true;
+  bool quarantine = false;
+  bool uses = true;
+  bool summary = false;
+  bool libunwind = false;
+};
+
+inline constinit Options options;
+
+/// Reads `text` (may be nullptr) into `options`. What it cannot use keeps its default and is told in `complaint` (one
+/// line, empty when all is well).
+void ReadOptions(const char* text, char* complaint, size_t complaint_size);
+
+/// True where `list` (comma-separated) names the file of `path`.
+bool ListNames(const char* list, const char* path);
+
+}  // namespace fdaudit::shim

@@ -1,0 +1,222 @@
+#include "shim/process.h"
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include <cstring>
+
+#include "shim/clock.h"
+#include "shim/ledger.h"
+#include "shim/options.h"
+#include "shim/raw_io.h"
+#include "shim/surroundings.h"
+#include "shim/text.h"
+#include "shim/thread.h"
+
+// glibc 2.32 and later; one byte that pthread_create clears.
+extern "C" __attribute__((weak)) char __libc_single_threaded;
+
+namespace fdaudit::shim {
+namespace {
+
+using trace::ImageRecord;
+using trace::RegionKind;
+using trace::StartedBy;
+
+/// Private, so that a forked child finds its parent's here.
+constinit uint32_t last_image = 0;
+constinit bool silence = false;
+constinit uint64_t pid_namespace = 0;
+
+uint32_t* PidPlace(int pid) {
+  const trace::Region& region = recorder.region(RegionKind::kPidIndex);
+  const uint64_t index = static_cast<uint32_t>(pid) % region.capacity;
+  if (!recorder.Back(RegionKind::kPidIndex, index)) return nullptr;
+  return recorder.At<uint32_t>(RegionKind::kPidIndex, index);
+}
+
+/// The newest image of a process, 0 if there is none here.
+uint32_t ImageOfPid(int pid) {
+  uint32_t* place = PidPlace(pid);
+  uint32_t image = place == nullptr ? 0 : Atomic(*place).load(std::memory_order_acquire);
+  for (int steps = 0; image != 0 && steps < 4096; ++steps) {
+    const ImageRecord* record = ImageOf(image);
+    if (record->pid == pid && record->pid_namespace == pid_namespace) return image;
+    image = record->next_with_pid_hash;
+  }
+  return 0;
+}
+
+void AddToPidIndex(ImageRecord* record, uint32_t image) {
+  uint32_t* place = PidPlace(record->pid);
+  if (place == nullptr) return;
+  uint32_t newest = Atomic(*place).load(std::memory_order_relaxed);
+  do {
+    record->next_with_pid_hash = newest;
+  } while (!Atomic(*place).compare_exchange_weak(newest, image));
+}
+
+/// Claims a record and fills what every image has. nullptr: the trace is full.
+ImageRecord* NewImage(StartedBy how) {
+  const int64_t index = recorder.Claim(RegionKind::kImages);
+  if (index < 0) return nullptr;
+  auto* record = recorder.At<ImageRecord>(RegionKind::kImages, static_cast<uint64_t>(index));
+  record->pid = raw::Pid();
+  record->parent_pid = raw::ParentPid();
+  record->started_by = how;
+  record->pid_namespace = pid_namespace;
+  record->descriptor_limit = SoftLimit(RLIMIT_NOFILE);
+  record->started = Now();
+  return record;
+}
+
+uint32_t Publish(ImageRecord* record) {
+  const auto image = static_cast<uint32_t>(record - recorder.At<ImageRecord>(RegionKind::kImages, 0)) + 1;
+  AddToPidIndex(record, image);
+  last_image = image;
+  Atomic(record->id).store(image, std::memory_order_release);
+  Atomic(process_mark->image).store(image, std::memory_order_release);
+  return image;
+}
+
+/// A path or the arguments, as the trace's text. Reads /proc where the arguments are not at hand.
+void DescribeProgram(ImageRecord* record, char* const* arguments) {
+  char buffer[4096];
+  long length = raw::ReadLink("/proc/self/exe", buffer, sizeof buffer);
+  if (length > 0) record->exe = recorder.AddText(buffer, static_cast<size_t>(length));
+  if (arguments != nullptr) {
+    TextBuilder text(buffer, sizeof buffer);
+    for (; *arguments != nullptr && !text.overflowed(); ++arguments) text.Add(*arguments, strlen(*arguments) + 1);
+    record->argv = recorder.AddText(buffer, text.size());
+  } else {
+    const long read = ReadSmallFile("/proc/self/cmdline", buffer, sizeof buffer);
+    if (read > 0) record->argv = recorder.AddText(buffer, static_cast<size_t>(read));
+  }
+  length = raw::Call(SYS_getcwd, raw::Address(buffer), sizeof buffer);
+  if (length > 1) record->cwd = recorder.AddText(buffer, static_cast<size_t>(length - 1));
+}
+
+/// Where an image's descriptors may come from: the image before it in this process, or its parent; then their parents.
+uint32_t ListOrigins(const ImageRecord* record, uint32_t (&origins)[8]) {
+  uint32_t count = 0;
+  uint32_t next = record->predecessor != 0 ? record->predecessor : record->parent;
+  while (next != 0 && count < 8) {
+    origins[count++] = next;
+    const ImageRecord* origin = ImageOf(next);
+    next = origin->predecessor != 0 ? origin->predecessor : origin->parent;
+  }
+  return count;
+}
+
+void FindRelatives(ImageRecord* record) {
+  const uint32_t before = ImageOfPid(record->pid);
+  if (before != 0 && ImageOf(before)->ended_by == trace::EndedBy::kExec && ImageOf(before)->successor == 0) {
+    record->predecessor = before;
+    record->parent = ImageOf(before)->parent;
+    record->started_by = StartedBy::kExec;
+    return;
+  }
+  record->parent = ImageOfPid(record->parent_pid);
+  if (record->parent == 0) return;
+  const bool by_vfork = Atomic(ImageOf(record->parent)->vforked_pid).load() == record->pid;
+  record->started_by = by_vfork ? StartedBy::kVfork : StartedBy::kSpawn;
+}
+
+}  // namespace
+
+bool MakeProcessMark() {
+  void* page = raw::Map(trace::kPageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+  if (page == nullptr) return false;
+  // Before Linux 4.14 the page is not wiped; then the fork wrapper alone tells a new process.
+  raw::Advise(page, trace::kPageSize, MADV_WIPEONFORK);
+  process_mark = static_cast<ProcessMark*>(page);
+  pid_namespace = PidNamespace();
+  return true;
+}
+
+void FallSilent() {
+  silence = true;
+  process_mark->silent = 1;
+  process_mark->image = 0;
+}
+
+uint32_t BeginImage(StartedBy how) {
+  if (silence || !options.follow || !recorder.recording()) {
+    FallSilent();
+    return 0;
+  }
+  if (!SystemCallsAllowed() || Atomic(process_mark->beginning).exchange(1) != 0) return 0;
+  const uint32_t parent = last_image;
+  thread_state.vfork_depth = 0;
+  ImageRecord* record = NewImage(how);
+  if (record == nullptr) {
+    FallSilent();
+    return 0;
+  }
+  const ImageRecord* from = ImageOf(parent);
+  record->parent = parent;
+  record->exe = from->exe;
+  record->argv = from->argv;
+  record->cwd = from->cwd;
+  const uint32_t image = Publish(record);
+  LedgerBeginForked();
+  return image;
+}
+
+uint32_t BeginExecedImage(char* const* arguments) {
+  ImageRecord* record = NewImage(StartedBy::kRun);
+  if (record == nullptr) {
+    FallSilent();
+    return 0;
+  }
+  FindRelatives(record);
+  DescribeProgram(record, arguments);
+  const uint32_t image = Publish(record);
+  if (record->predecessor != 0) Atomic(ImageOf(record->predecessor)->successor).store(image);
+  uint32_t origins[8];
+  LedgerBeginExeced(origins, ListOrigins(record, origins));
+  return image;
+}
+
+void NoteExec(const char* target) {
+  const uint32_t image = CurrentImage();
+  if (image == 0 || !SystemCallsAllowed()) return;
+  ImageRecord* record = ImageOf(image);
+  if (thread_state.vfork_depth != 0) {
+    Atomic(record->vforked_pid).store(raw::Pid());
+    return;
+  }
+  record->exec_target = recorder.AddText(target, strlen(target));
+  record->ended = Now();
+  record->ended_by = trace::EndedBy::kExec;
+}
+
+void NoteExecFailed() {
+  const uint32_t image = CurrentImage();
+  if (image == 0 || thread_state.vfork_depth != 0) return;
+  ImageOf(image)->ended_by = trace::EndedBy::kNone;
+}
+
+void EndImage(int status) {
+  const uint32_t image = CurrentImage();
+  if (image == 0 || thread_state.vfork_depth != 0) return;
+  ImageRecord* record = ImageOf(image);
+  if (record->ended_by == trace::EndedBy::kExit) return;
+  LedgerEnd(true);
+  record->status = status & 0xff;
+  if (SystemCallsAllowed()) record->ended = Now();
+  Atomic(record->ended_by).store(trace::EndedBy::kExit, std::memory_order_release);
+  recorder.NoteTime();
+  // Its ledger may belong to another image from now on.
+  if (record->ledger_released != 0) FallSilent();
+}
+
+void EnterSeccomp() {
+  const uint32_t image = CurrentImage();
+  if (image != 0) Atomic(ImageOf(image)->reasons).fetch_or(trace::kReasonSeccomp);
+  system_calls_forbidden = true;
+}
+
+bool SingleThreaded() { return &__libc_single_threaded != nullptr && __libc_single_threaded != 0; }
+
+}  // namespace fdaudit::shim

@@ -1,0 +1,63 @@
+#pragma once
+
+// Process images: which one this is, how it began, how it ended. A process is told from its parent by a page that the
+// kernel wipes on fork (MADV_WIPEONFORK): 0.4 ns a look, and no fork, clone or grandchild can slip by. vfork children
+// run on their parent's memory; a mark in the thread's state tells them (ThreadState::vfork_depth).
+
+#include <cstdint>
+
+#include "shim/recorder.h"
+#include "shim/trace/format.h"
+
+namespace fdaudit::shim {
+
+/// The wiped page's content. All zero in a new process.
+struct ProcessMark {
+  uint32_t image;      ///< number of this process's image; 0 = not begun
+  uint32_t beginning;  ///< tried by whoever begins it, never awaited
+  uint32_t silent;     ///< 1 = nothing is recorded in this process (no trace, follow=0, a skipped program)
+};
+
+/// Until the shim has started nothing is recorded.
+inline constinit ProcessMark mark_before_start = {0, 0, 1};
+inline constinit ProcessMark* process_mark = &mark_before_start;
+
+/// Maps the wiped page. False: no memory, nothing can be recorded.
+bool MakeProcessMark();
+
+/// Begins this process's image; the slow path of CurrentImage(). Returns its number, 0 where nothing is to be recorded.
+uint32_t BeginImage(trace::StartedBy how);
+
+/// This process's image number; 0 = nothing is to be recorded. Any context.
+inline uint32_t CurrentImage() {
+  const uint32_t image = process_mark->image;
+  if (__builtin_expect(image != 0, 1)) return image;
+  return process_mark->silent != 0 ? 0 : BeginImage(trace::StartedBy::kClone);
+}
+
+inline trace::ImageRecord* ImageOf(uint32_t image) {
+  return recorder.At<trace::ImageRecord>(trace::RegionKind::kImages, image - 1);
+}
+
+/// The image that exec or the tool started: looks up who it comes from, and what it got. `arguments` may be nullptr.
+uint32_t BeginExecedImage(char* const* arguments);
+
+/// From now on nothing is recorded in this process and its children.
+void FallSilent();
+
+/// Before an exec's system call; and when it came back.
+void NoteExec(const char* target);
+void NoteExecFailed();
+
+/// The image ends by exit with `status`. Only the first end counts.
+void EndImage(int status);
+
+/// The program is about to enter seccomp: no system call of ours from now on. Backs what recording will need first.
+void EnterSeccomp();
+
+inline constinit int quick_exit_status = 0;
+
+/// True while the process never had a second thread (false where libc can't tell).
+bool SingleThreaded();
+
+}  // namespace fdaudit::shim

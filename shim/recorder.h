@@ -1,0 +1,86 @@
+#pragma once
+
+// The mapped trace file: made or joined once for each image, then only memory. Everything here but Open() is lock-free,
+// async-signal-safe and safe in fork children; nothing touches errno. A store may only go to pages that Back() has
+// backed with storage: a store into a hole of a full disk is SIGBUS in the audited program.
+
+#include <atomic>
+#include <cstdint>
+
+#include "shim/trace/format.h"
+
+namespace fdaudit::shim {
+
+template <typename T>
+std::atomic_ref<T> Atomic(T& value) {
+  return std::atomic_ref<T>(value);
+}
+
+class Recorder {
+ public:
+  /// Joins `directory`/`session`, or makes a new file in `directory` where session is empty or can't be joined. The
+  /// file descriptor used for it is closed again before it returns. False: nothing can be recorded; `problem` says why.
+  bool Open(const char* directory, const char* session, const char** problem);
+
+  bool recording() const { return base_ != nullptr; }
+  trace::Header& header() const { return *reinterpret_cast<trace::Header*>(base_); }
+  trace::Region& region(trace::RegionKind kind) const { return header().regions[static_cast<uint32_t>(kind)]; }
+  const char* session() const { return session_; }
+  bool created_here() const { return created_here_; }
+
+  /// Claims `count` consecutive elements, backed by storage. Returns their first index, or -1 when the trace is full.
+  int64_t Claim(trace::RegionKind kind, uint64_t count = 1);
+
+  /// Element `index`, whose page must be backed. No bounds check.
+  template <typename T>
+  T* At(trace::RegionKind kind, uint64_t index) const {
+    return reinterpret_cast<T*>(base_ + region(kind).offset) + index;
+  }
+
+  /// Makes sure that elements [index, index + count) may be stored to. `ahead` more pages are wished for.
+  bool Back(trace::RegionKind kind, uint64_t index, uint64_t count = 1, uint32_t ahead = 0);
+
+  /// Elements that were given back, newest first, linked through a field of theirs (index + 1). The list's head carries
+  /// a count of changes above the index, so that an element which left and came back is noticed. -1: none.
+  template <typename T>
+  int64_t TakeReleased(trace::RegionKind kind, uint32_t T::*next) const {
+    auto list = Atomic(region(kind).free_list);
+    uint64_t head = list.load(std::memory_order_acquire);
+    while (static_cast<uint32_t>(head) != 0) {
+      const uint32_t index = static_cast<uint32_t>(head) - 1;
+      const uint64_t rest = Atomic(At<T>(kind, index)->*next).load(std::memory_order_relaxed);
+      if (list.compare_exchange_weak(head, ((head >> 32) + 1) << 32 | rest)) return index;
+    }
+    return -1;
+  }
+
+  template <typename T>
+  void Release(trace::RegionKind kind, uint32_t T::*next, uint32_t index) const {
+    auto list = Atomic(region(kind).free_list);
+    uint64_t head = list.load(std::memory_order_relaxed);
+    do {
+      Atomic(At<T>(kind, index)->*next).store(static_cast<uint32_t>(head), std::memory_order_relaxed);
+    } while (!list.compare_exchange_weak(head, ((head >> 32) + 1) << 32 | (index + 1)));
+  }
+
+  /// Copies text into the trace; an empty reference when there is no room.
+  trace::Text AddText(const char* text, size_t length);
+
+  /// Refreshes Header::latest; a system call.
+  void NoteTime();
+
+ private:
+  bool Join(const char* path);
+  bool Create(const char* directory, const char** problem);
+  bool BackPages(uint64_t first, uint64_t last);
+
+  char* base_ = nullptr;
+  uint64_t* page_bits_ = nullptr;
+  bool all_backed_ = false;
+  bool created_here_ = false;
+  char session_[128] = "";
+};
+
+inline constinit Recorder recorder;
+
+}  // namespace fdaudit::shim

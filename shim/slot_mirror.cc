@@ -1,0 +1,145 @@
+#include "shim/slot_mirror.h"
+
+#include <cstring>
+
+#include "shim/process.h"
+#include "shim/recorder.h"
+
+namespace fdaudit::shim {
+namespace {
+
+using trace::kSlotsPerBlock;
+using trace::RegionKind;
+using trace::SlotBlock;
+
+SlotBlock* BlockAt(uint64_t index) { return recorder.At<SlotBlock>(RegionKind::kSlots, index); }
+
+uint64_t& MirrorWord(PrivateBlock& block, int fd) {
+  return block.mirrors[static_cast<uint32_t>(fd) % kPrivateSlots / kSlotsPerBlock];
+}
+
+void GiveBack(uint32_t index) {
+  Atomic(BlockAt(index)->image).store(0, std::memory_order_release);
+  recorder.Release(RegionKind::kSlots, &SlotBlock::next, index);
+}
+
+/// A forked child's first change: the texts are its parent's still, where the incarnation is.
+void CopyTargetsFromParent(PrivateBlock& block, int first_fd, uint64_t parent_word, SlotBlock* own) {
+  const auto index = static_cast<uint32_t>(parent_word);
+  if (index == 0) return;
+  const SlotBlock* parent = BlockAt(index - 1);
+  if (parent->image != parent_word >> 32 || parent->first_fd != first_fd) return;
+  const PrivateSlot* slots = &block.slots[static_cast<uint32_t>(first_fd) % kPrivateSlots];
+  for (uint32_t i = 0; i < kSlotsPerBlock; ++i) {
+    if (parent->slots[i].head.count == Unpack(slots[i].head).count) {
+      memcpy(own->slots[i].target, parent->slots[i].target, sizeof own->slots[i].target);
+    }
+  }
+}
+
+/// Makes a trace block for the group of `fd`; `old` is what its mirror word was.
+uint64_t MakeBlock(PrivateBlock& block, int fd, uint32_t image, uint64_t old) {
+  int64_t index = recorder.TakeReleased(RegionKind::kSlots, &SlotBlock::next);
+  if (index < 0) index = recorder.Claim(RegionKind::kSlots);
+  uint64_t word = static_cast<uint64_t>(image) << 32;
+  SlotBlock* made = nullptr;
+  if (index >= 0) {
+    made = BlockAt(static_cast<uint64_t>(index));
+    memset(static_cast<void*>(made), 0, sizeof *made);
+    made->first_fd = fd & ~static_cast<int>(kSlotsPerBlock - 1);
+    CopyTargetsFromParent(block, made->first_fd, old, made);
+    word |= static_cast<uint32_t>(index) + 1;
+  }
+  if (!Atomic(MirrorWord(block, fd)).compare_exchange_strong(old, word)) {
+    if (made != nullptr) GiveBack(static_cast<uint32_t>(index));
+    return old;
+  }
+  if (made == nullptr) return word;
+  auto chain = Atomic(ImageOf(image)->blocks);
+  uint32_t newest = chain.load(std::memory_order_relaxed);
+  do {
+    made->next = newest;
+  } while (!chain.compare_exchange_weak(newest, static_cast<uint32_t>(index) + 1));
+  Atomic(made->image).store(image, std::memory_order_release);
+  return word;
+}
+
+trace::Slot* Find(PrivateBlock& block, int fd, uint32_t image) {
+  uint64_t word = Atomic(MirrorWord(block, fd)).load(std::memory_order_acquire);
+  if (__builtin_expect(word >> 32 != image, 0)) word = MakeBlock(block, fd, image, word);
+  const auto index = static_cast<uint32_t>(word);
+  if (index == 0) return nullptr;
+  return &BlockAt(index - 1)->slots[static_cast<uint32_t>(fd) % kSlotsPerBlock];
+}
+
+void Copy(const PrivateSlot& from, trace::Slot* to) {
+  const Head head = Unpack(from.head);
+  memcpy(static_cast<void*>(to->lives), from.lives, sizeof to->lives);
+  to->head.flags = head.flags;
+  to->head.opens = from.opens;
+  to->head.closes = from.closes;
+  to->head.state = head.state;
+  Atomic(to->head.count).store(head.count, std::memory_order_release);
+}
+
+}  // namespace
+
+bool MirrorSlot(PrivateBlock& block, const PrivateSlot& slot, int fd, uint32_t image) {
+  trace::Slot* to = Find(block, fd, image);
+  if (to == nullptr) return false;
+  Copy(slot, to);
+  return true;
+}
+
+bool MirrorOpened(PrivateBlock& block, const PrivateSlot& slot, int fd, uint32_t image, const char* target) {
+  trace::Slot* to = Find(block, fd, image);
+  if (to == nullptr) return false;
+  if (target == nullptr) {
+    to->target[0] = '\0';
+  } else {
+    const size_t length = strlen(target);
+    if (length < sizeof to->target) {
+      memcpy(to->target, target, length + 1);
+    } else {
+      memcpy(to->target, "...", 3);
+      memcpy(to->target + 3, target + length - (sizeof to->target - 3), sizeof to->target - 3);
+    }
+  }
+  Copy(slot, to);
+  return true;
+}
+
+void CopyTarget(PrivateBlock& block, int fd, uint32_t image, char (&target)[trace::kTargetSize]) {
+  const trace::Slot* slot = Find(block, fd, image);
+  if (slot == nullptr) return;
+  memcpy(target, slot->target, sizeof target);
+  target[sizeof target - 1] = '\0';
+}
+
+void FindOrigin(uint32_t origin, int fd, trace::Incarnation* life) {
+  const trace::ImageRecord* record = ImageOf(origin);
+  uint32_t next = record->ledger_released != 0 ? 0 : Atomic(record->blocks).load();
+  // A chain longer than any can be is a chain that is being changed.
+  for (uint32_t steps = 0; next != 0 && steps < kMaxDescriptors / kSlotsPerBlock; ++steps) {
+    const SlotBlock* block = BlockAt(next - 1);
+    if (block->image != origin) return;
+    if (block->first_fd == (fd & ~static_cast<int>(kSlotsPerBlock - 1))) {
+      const trace::Slot& slot = block->slots[static_cast<uint32_t>(fd) % kSlotsPerBlock];
+      if (slot.head.state == trace::SlotState::kOpen) *life = slot.lives[slot.head.count & 1];
+      return;
+    }
+    next = block->next;
+  }
+}
+
+void ReleaseBlocks(trace::ImageRecord* record) {
+  uint32_t next = Atomic(record->blocks).exchange(0);
+  record->ledger_released = 1;
+  while (next != 0) {
+    const uint32_t index = next - 1;
+    next = BlockAt(index)->next;
+    GiveBack(index);
+  }
+}
+
+}  // namespace fdaudit::shim

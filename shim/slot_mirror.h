@@ -1,0 +1,68 @@
+#pragma once
+
+// The private slots of the ledger and their mirror in the trace. A private block knows, for each group of 16 numbers,
+// which trace block mirrors it and for which image; a forked child finds its parent's there, and takes a block of its
+// own when it first changes something. Blocks of images that ended with nothing to tell are used again. Lock-free, any
+// context.
+
+#include <cstdint>
+
+#include "shim/trace/format.h"
+
+namespace fdaudit::shim {
+
+inline constexpr uint32_t kMaxDescriptors = 1u << 20;  ///< numbers beyond are counted as lost
+inline constexpr uint32_t kPrivateSlots = 256;
+
+/// The part of a slot that changes by compare-and-swap.
+struct Head {
+  uint32_t count;
+  trace::SlotState state;
+  uint8_t flags;  ///< HeadFlags
+};
+
+enum HeadFlags : uint8_t {
+  kStaleUnderWay = 1,  ///< PrivateSlot::stale: a close of a number that isn't open in the ledger has not returned yet
+  kStaleDone = 2,      ///< … has succeeded, at stale_ended
+};
+
+inline uint64_t Pack(Head head) {
+  return head.count | static_cast<uint64_t>(head.state) << 32 | static_cast<uint64_t>(head.flags) << 40;
+}
+inline Head Unpack(uint64_t word) {
+  return {static_cast<uint32_t>(word), static_cast<trace::SlotState>(word >> 32 & 0xff),
+          static_cast<uint8_t>(word >> 40)};
+}
+
+struct PrivateSlot {
+  uint64_t head;     ///< packed Head
+  uint32_t image;    ///< that touched it last; another's: inherited by fork, not yet checked
+  uint32_t closing;  ///< count of the incarnation whose close has not returned yet
+  uint32_t opens;
+  uint32_t closes;
+  trace::Incarnation lives[2];
+  trace::Act stale;
+  uint64_t stale_ended;
+};
+
+struct PrivateBlock {
+  PrivateSlot slots[kPrivateSlots];
+  uint64_t mirrors[kPrivateSlots / trace::kSlotsPerBlock];  ///< image << 32 | index + 1 of its trace block
+};
+
+/// Copies the slot of `fd` to the trace. False: no room.
+bool MirrorSlot(PrivateBlock& block, const PrivateSlot& slot, int fd, uint32_t image);
+/// The same, with the text of what it now refers to (nullptr = none).
+bool MirrorOpened(PrivateBlock& block, const PrivateSlot& slot, int fd, uint32_t image, const char* target);
+
+/// The target text of `fd`, empty where unknown.
+void CopyTarget(PrivateBlock& block, int fd, uint32_t image, char (&target)[trace::kTargetSize]);
+
+/// Looks in the mirrored ledger of `origin` for the life of `fd` that was open when it last changed; fills `life` if
+/// so.
+void FindOrigin(uint32_t origin, int fd, trace::Incarnation* life);
+
+/// Sums up what the image's blocks still tell, and gives them back for other images.
+void ReleaseBlocks(trace::ImageRecord* record);
+
+}  // namespace fdaudit::shim

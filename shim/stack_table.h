@@ -1,0 +1,18 @@
+#pragma once
+
+// Call paths as numbers: each distinct one is stored once in the trace, as modules and offsets, so that it stays
+// readable after dlclose, on another machine, and compares across runs. Lock-free, any context, errno untouched.
+
+#include <cstdint>
+
+#include "shim/stack.h"
+
+namespace fdaudit::shim {
+
+/// The number of the current call path, 0 when it could not be recorded. `nested`: see Guard.
+uint32_t StackNumber(const CallerRegisters& caller, bool nested);
+
+/// After dlclose: addresses may mean other modules now.
+void ForgetAddresses();
+
+}  // namespace fdaudit::shim

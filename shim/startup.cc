@@ -1,0 +1,162 @@
+// The shim's start in a process image: before main, and earlier when another library's constructor calls something
+// intercepted first. Reads the options, joins or makes the trace, begins the image.
+
+#include <dlfcn.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "shim/clock.h"
+#include "shim/exec_environment.h"
+#include "shim/findings.h"
+#include "shim/interpose.h"
+#include "shim/message.h"
+#include "shim/options.h"
+#include "shim/process.h"
+#include "shim/recorder.h"
+#include "shim/text.h"
+
+namespace fdaudit::shim {
+namespace {
+
+constexpr char kOptionsPrefix[] = "FDAUDIT_OPTIONS=";
+constexpr size_t kEnvironmentCopy = 512;
+
+constinit char options_entry[kMaxOptionText + 768] = "";
+constinit char* environment_copy[kEnvironmentCopy] = {};
+
+char** FindEntry(char** environment, const char* prefix) {
+  for (; environment != nullptr && *environment != nullptr; ++environment) {
+    if (StartsWith(*environment, prefix)) return environment;
+  }
+  return nullptr;
+}
+
+const char* Variable(char** environment, const char* prefix) {
+  char** entry = FindEntry(environment, prefix);
+  return entry == nullptr ? nullptr : *entry + strlen(prefix);
+}
+
+void AbsolutePath(const char* path, char* out, size_t size) {
+  TextBuilder text(out, size);
+  if (path[0] != '/') {
+    char directory[512] = "";
+    raw::Call(SYS_getcwd, raw::Address(directory), sizeof directory);
+    text.Add(directory).Add("/");
+  }
+  text.Add(path);
+  if (text.overflowed()) out[0] = '\0';
+}
+
+void ChooseTraceDirectory(char** environment) {
+  char chosen[sizeof options.trace];
+  TextBuilder text(chosen, sizeof chosen);
+  if (options.trace[0] != '\0') {
+    AbsolutePath(options.trace, chosen, sizeof chosen);
+  } else if (const char* state = Variable(environment, "XDG_STATE_HOME="); state != nullptr && state[0] == '/') {
+    text.Add(state).Add("/fdaudit");
+  } else if (const char* home = Variable(environment, "HOME="); home != nullptr && home[0] == '/' && home[1] != '\0') {
+    text.Add(home).Add("/.local/state/fdaudit");
+  } else {
+    text.Add("/tmp/fdaudit-").Add(static_cast<uint64_t>(getuid()));
+  }
+  memcpy(options.trace, chosen, sizeof chosen);
+}
+
+/// The options as children get them: the user's, with the trace's absolute place and the session to join.
+void ComposeOptions(const char* given) {
+  TextBuilder text(options_entry, sizeof options_entry);
+  text.Add(kOptionsPrefix).Add("trace=").Add(options.trace).Add(":session=").Add(recorder.session());
+  while (given != nullptr && *given != '\0') {
+    const size_t length = strcspn(given, ":");
+    if (length != 0 && !StartsWith(given, "trace=") && !StartsWith(given, "session=")) text.Add(":").Add(given, length);
+    given += length;
+    if (*given == ':') ++given;
+  }
+}
+
+/// libc's own execs (system, popen) pass `environ` on: it has to name the session.
+void AmendEnvironment(char** environment) {
+  if (char** entry = FindEntry(environment, kOptionsPrefix); entry != nullptr) {
+    *entry = options_entry;
+    return;
+  }
+  size_t count = 0;
+  while (environment[count] != nullptr) ++count;
+  if (count + 2 > kEnvironmentCopy) return;
+  memcpy(environment_copy, environment, count * sizeof(char*));
+  environment_copy[count] = options_entry;
+  environ = environment_copy;
+}
+
+void NameCalls() {
+  const auto count = static_cast<uint64_t>(__stop_fdaudit_calls - __start_fdaudit_calls);
+  if (recorder.Claim(trace::RegionKind::kCalls, count) < 0) return;
+  for (uint64_t i = 0; i < count; ++i) {
+    TextBuilder(recorder.At<trace::CallName>(trace::RegionKind::kCalls, i)->name, sizeof(trace::CallName))
+        .Add(__start_fdaudit_calls[i].name);
+  }
+}
+
+void FindRealFunctions() {
+  for (const CallRow* row = __start_fdaudit_calls; row != __stop_fdaudit_calls; ++row) {
+    if (*row->real == nullptr) *row->real = dlsym(RTLD_NEXT, row->name);
+  }
+}
+
+/// Exit handlers run last registered first, and this one is registered before main: it sees what the program's own
+/// handlers and destructors have closed.
+void EndAfterExit(int status, void*) {
+  Summarize();
+  EndImage(status);
+}
+
+void EndAfterQuickExit() { EndImage(quick_exit_status); }
+
+void Start(char** environment, char* const* arguments) {
+  Dl_info self = {};
+  dladdr(reinterpret_cast<void*>(&EndAfterQuickExit), &self);
+  char shim_path[512];
+  AbsolutePath(self.dli_fname == nullptr ? "" : self.dli_fname, shim_path, sizeof shim_path);
+
+  char complaint[256];
+  const char* given = Variable(environment, kOptionsPrefix);
+  ReadOptions(given, complaint, sizeof complaint);
+  const bool first_image = options.session[0] == '\0';
+  RememberStandardError();
+  if (first_image && complaint[0] != '\0') Complain("unknown option or bad value, default used: ", complaint);
+  ChooseTraceDirectory(environment);
+  const char* problem = "";
+  if (!MakeProcessMark() || !recorder.Open(options.trace, options.session, &problem)) {
+    if (first_image) Complain("nothing is recorded: ", problem);
+    return;
+  }
+  if (recorder.created_here()) NameCalls();
+  ComposeOptions(given);
+  PrepareExecEnvironment(shim_path, options_entry);
+  if (recorder.created_here()) AmendEnvironment(environment);
+  char exe[512];
+  const long length = raw::ReadLink("/proc/self/exe", exe, sizeof exe - 1);
+  exe[length > 0 ? length : 0] = '\0';
+  if (ListNames(options.skip, exe)) {
+    FallSilent();
+  } else {
+    BeginExecedImage(arguments);
+  }
+}
+
+}  // namespace
+
+/// The dynamic linker passes main's arguments to constructors.
+__attribute__((constructor)) void StartShim(int, char** arguments, char** environment) {
+  // A privileged program is not to be told by its caller's environment where to write.
+  if (getauxval(AT_SECURE) != 0) return;
+  FindRealFunctions();
+  on_exit(EndAfterExit, nullptr);
+  at_quick_exit(EndAfterQuickExit);
+  Start(environment, arguments);
+}
+
+}  // namespace fdaudit::shim

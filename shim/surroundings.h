@@ -1,0 +1,29 @@
+#pragma once
+
+// What the machine and its limits leave room for, looked at once, by the process that makes a trace. Each function
+// opens at most one file at a time and closes it again. No libc state is touched.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace fdaudit::shim {
+
+/// The start of a (proc, sys) file, NUL-terminated, without its final newline. Returns its length, or -1.
+long ReadSmallFile(const char* path, char* buffer, size_t size);
+
+/// fs.nr_open: descriptor numbers never reach it.
+uint64_t NrOpen();
+
+/// Soft limit of `resource` (getrlimit(2)); UINT64_MAX when there is none.
+uint64_t SoftLimit(int resource);
+
+/// Bytes that the memory control group (v2 or v1) still has room for; UINT64_MAX when it has no limit.
+uint64_t CgroupRoom();
+
+/// Bytes free on the file system of the open file, and whether it is held in memory. False when that can't be told.
+bool FileSystemRoom(int fd, uint64_t* bytes, bool* memory_backed);
+
+/// Inode of this process's pid namespace; 0 = unknown.
+uint64_t PidNamespace();
+
+}  // namespace fdaudit::shim

@@ -1,0 +1,57 @@
+#pragma once
+
+// What the shim keeps for each thread. It is carved out of every thread's stack, and programs run threads on 16 KB: a
+// few hundred bytes, no destructor.
+
+#include <cstdint>
+
+#include "shim/raw_io.h"
+#include "shim/trace/format.h"
+
+namespace fdaudit::shim {
+
+/// Closes from one call path over neighbouring numbers, as they happen (see findings.h).
+struct CloseRun {
+  uint32_t stack = 0;
+  int32_t last_fd = 0;
+  int32_t direction = 0;  ///< of the numbers: 1, -1, or 0 while there is but one
+  uint32_t length = 0;
+  bool never_open_met = false;
+  bool is_sweep = false;
+  uint32_t findings = 0;  ///< index + 1 of the newest finding made in this run
+  uint64_t event = 0;     ///< journal position of the run's failures, see Journal
+};
+
+struct ThreadState {
+  uint32_t image = 0;   ///< whose thread this state is of; another image's is stale: reset it
+  uint32_t thread = 0;  ///< tid
+  /// > 0: this is a vfork child, which runs on its parent's memory: the ledger is not its own.
+  uint32_t vfork_depth = 0;
+  int32_t listing_fd = -1;  ///< a descriptor on /proc/self/fd that this thread reads
+  /// A close that has been recorded and has not returned yet. Found set at the thread's next event, the close never
+  /// returned: the thread was cancelled in it, or a signal handler jumped out of it.
+  int32_t closing_fd = -1;
+  uint32_t closing_count = 0;
+  uintptr_t closing_frame = 0;  ///< stack pointer of its caller
+  trace::JournalBlock* journal_block = nullptr;
+  uint64_t journal_sequence = 0;  ///< of the claimed block; 0 = none
+  uint32_t journal_used = 0;      ///< events of it
+  CloseRun run;
+};
+
+inline thread_local constinit ThreadState thread_state;
+
+/// This thread's state, made anew when the process image is another one since.
+inline ThreadState& ThreadOf(uint32_t image) {
+  ThreadState& state = thread_state;
+  if (__builtin_expect(state.image != image, 0)) {
+    const uint32_t depth = state.vfork_depth;
+    state = ThreadState();
+    state.vfork_depth = depth;
+    state.image = image;
+    state.thread = SystemCallsAllowed() ? static_cast<uint32_t>(raw::ThreadId()) : 0;
+  }
+  return state;
+}
+
+}  // namespace fdaudit::shim
