@@ -79,7 +79,8 @@ def run(command, cwd=None, env=None, timeout=60, stdin=subprocess.DEVNULL, binar
 def clean_environment(**more):
     """The caller's environment without what would change an audit, and with what the caller adds."""
     env = {k: v for k, v in os.environ.items()
-           if k not in ("LD_PRELOAD", "FDAUDIT_OPTIONS", "FDAUDIT", "SHIM", "BUILD", "DEBUGINFOD_URLS")}
+           if k not in ("LD_PRELOAD", "FDAUDIT_OPTIONS", "FDAUDIT", "SHIM", "BUILD", "DEBUGINFOD_URLS",
+                        "MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     env.update(more)
     return env
 
@@ -163,6 +164,7 @@ class Suite:
         self.name = name
         self.checks = []
         self.passed, self.failed, self.skipped = [], [], []
+        self.before_summary = lambda: None
 
     def add(self, name, function, *arguments):
         self.checks.append((name, function, arguments))
@@ -203,6 +205,7 @@ class Suite:
                     self.passed.append(name)
                     if verbose:
                         print(f"passed  {name}", flush=True)
+        self.before_summary()
         print(f"{len(self.passed)} passed, {len(self.failed)} failed, {len(self.skipped)} skipped", flush=True)
         return 1 if self.failed else 0
 
