@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -126,7 +127,6 @@ static int closed_file(FILE* file, int (*closer)(FILE*)) {
   CALL(closedir, "-", closedir(folder()), closed_dir(folder()))                                                  \
   CALL(fork, "-", reaped(fork()), kNone)                                                                         \
   CALL(__fork, "-", reaped(__fork()), kNone)                                                                     \
-  CALL(_Fork, "-", reaped(_Fork()), kNone)                                                                       \
   CALL(vfork, "-", VFORKED(vfork), kNone)                                                                        \
   CALL(__vfork, "-", VFORKED(__vfork), kNone)                                                                    \
   CALL(execv, "-", execv("/bin/echo", arguments), execv("/nowhere/x", arguments))                                \
@@ -143,6 +143,8 @@ static int closed_file(FILE* file, int (*closer)(FILE*)) {
        execveat(777, "x", arguments, environment, 0))                                                            \
   CALL(_exit, "-", (_exit(7), 0), kNone)                                                                         \
   CALL(_Exit, "-", (_Exit(7), 0), kNone)                                                                         \
+  CALL(quick_exit, "-", (quick_exit(7), 0), kNone)                                                               \
+  CALL(prctl, "-", prctl(PR_SET_NAME, "calls", 0, 0, 0), prctl(-1, 0, 0, 0, 0))                                  \
   CALL(dlopen, "-", good(dlopen("libutil.so.1", RTLD_NOW)), good(dlopen("libnowhere.so", RTLD_NOW)))             \
   CALL(dlclose, "-", dlclose(dlopen("libutil.so.1", RTLD_NOW)), kNone)
 

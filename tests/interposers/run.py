@@ -14,7 +14,7 @@ sys.path.insert(0, str(HERE.parent / "support"))
 import harness  # noqa: E402
 
 # They change no descriptor, so the journal has no event that would name them.
-UNRECORDED = {"dlopen", "dlclose"}
+UNRECORDED = {"dlopen", "dlclose", "prctl"}
 # Exported for others than programs.
 NOT_FUNCTIONS = set()
 

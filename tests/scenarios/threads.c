@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/time.h>
 
 static void* open_and_leave(void* unused) {
   MUST(open("/dev/null", O_RDONLY) >= 0);  // @in-thread
@@ -100,28 +101,21 @@ static void open_and_close(int signal_number) {
 
 static void jump_away(int signal_number) {
   atomic_fetch_add(&handled, signal_number != 0);
-  if (may_jump) siglongjmp(resume, 1);
-}
-
-// Sends one signal after the other, each once the one before has been handled.
-static void* send_signals(void* target) {
-  while (!atomic_load(&finished)) {
-    int before = atomic_load(&handled);
-    pthread_kill(*(pthread_t*)target, SIGUSR1);
-    while (atomic_load(&handled) == before && !atomic_load(&finished)) sched_yield();
+  if (may_jump) {
+    may_jump = 0;
+    siglongjmp(resume, 1);
   }
-  return NULL;
 }
 
+// A storm of signals, at no particular points of the work.
 static void with_signals(void (*handler)(int), void (*work)(void)) {
   struct sigaction action = {0};
-  pthread_t self = pthread_self(), sender;
+  struct itimerval often = {{0, 70}, {0, 70}}, never = {{0, 0}, {0, 0}};
   action.sa_handler = handler;
-  MUST(sigaction(SIGUSR1, &action, NULL) == 0);
-  MUST(pthread_create(&sender, NULL, send_signals, &self) == 0);
+  MUST(sigaction(SIGALRM, &action, NULL) == 0);
+  MUST(setitimer(ITIMER_REAL, &often, NULL) == 0);
   work();
-  atomic_store(&finished, true);
-  pthread_join(sender, NULL);
+  MUST(setitimer(ITIMER_REAL, &never, NULL) == 0);
 }
 
 static int pairs_made;
@@ -148,7 +142,6 @@ static void pairs_until_jumped(void) {
         if (fd >= 0) close(fd);
       }
     }
-    may_jump = 0;
     closefrom(3);  // a jump between open and close left one
   }
 }

@@ -212,6 +212,9 @@ class Suite:
 
 def standard_main(suite):
     """The command line that every suite has."""
+    for built in (FDAUDIT, SHIM):
+        if not os.path.exists(built):
+            sys.exit(f"{built} is not there: make builds it")
     import argparse
     parser = argparse.ArgumentParser()
     parser.add_argument("only", nargs="?", default="", help="run the tests whose name contains this")
