@@ -119,8 +119,8 @@ std::string ScopePrefix(Dwarf_Die* scope) {
   const char* name = dwarf_diename(scope);
   switch (dwarf_tag(scope)) {
     case DW_TAG_namespace:
-      if (dwarf_hasattr(scope, DW_AT_export_symbols)) return "";
-      return name ? std::string(name) + "::" : "(anonymous namespace)::";
+      if (!name) return "(anonymous namespace)::";
+      return dwarf_hasattr(scope, DW_AT_export_symbols) ? "" : std::string(name) + "::";  // not of inline namespaces
     case DW_TAG_class_type:
     case DW_TAG_structure_type:
     case DW_TAG_union_type:

@@ -23,7 +23,8 @@ std::string Absolute(const std::string& path) {
 // "/a/./b//../c" as "/a/c". Where a directory is a symbolic link this may not name the file, but compilers write such
 // paths for sources that lie in plain trees, and users look for the plain form.
 std::string Tidy(const std::string& path) {
-  if (path.find("/.") == std::string::npos && path.find("//") == std::string::npos) return path;
+  if (!path.starts_with("./") && path.find("/.") == std::string::npos && path.find("//") == std::string::npos)
+    return path;
   return std::filesystem::path(path).lexically_normal().string();
 }
 
