@@ -1,0 +1,86 @@
+#include "analyzer/commands/command.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <numeric>
+
+#include "analyzer/output/escape.h"
+
+namespace fdaudit::analyzer {
+
+const std::vector<Command>& Commands() {
+  static const std::vector<Command> kCommands = {
+      {"run", "run a program and report on its descriptors", RunCommand},
+      {"report", "report on a recorded trace", ReportCommand},
+      {"gate", "fail where a trace or report has findings that should stop a build (not yet)", NotYetCommand},
+      {"diff", "compare two reports (not yet)", NotYetCommand},
+      {"dump", "print every recorded event, one JSON object a line", DumpCommand},
+      {"view", "write a page to look at in a browser (not yet)", NotYetCommand},
+      {"doctor", "can programs be audited here, and if nothing was recorded, why", DoctorCommand},
+      {"explain", "what a kind of finding means, what proves it, how to mend it", ExplainCommand},
+  };
+  return kCommands;
+}
+
+bool ParseArguments(CLI::App& app, int argc, char** argv, int usage_status, int* status) {
+  try {
+    app.parse(argc, argv);
+    return true;
+  } catch (const CLI::CallForHelp&) {
+    std::fputs(app.help().c_str(), stdout);
+    *status = kExitOk;
+  } catch (const CLI::ParseError& error) {
+    std::fprintf(stderr, "fdaudit %s: %s\nTry `fdaudit %s --help`.\n", argv[0], EscapeForTerminal(error.what()).c_str(),
+                 argv[0]);
+    *status = usage_status;
+  }
+  return false;
+}
+
+int Complain(const std::string& message, int status) {
+  std::fprintf(stderr, "fdaudit: %s\n", EscapeForTerminal(message).c_str());
+  return status;
+}
+
+int NotYetCommand(int, char** argv) {
+  return Complain(std::string("`") + argv[0] + "` is not available yet in this version", kExitUsage);
+}
+
+namespace {
+
+/// Levenshtein's.
+size_t Distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t changed = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({changed, row[j + 1] + 1, row[j] + 1});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+std::string Closest(std::string_view word, const std::vector<std::string>& candidates) {
+  constexpr size_t kLongest = 64;  // nobody mistypes more than that
+  std::string best;
+  size_t best_distance = std::max<size_t>(word.size() / 3, 2) + 1;
+  for (const std::string& candidate : candidates) {
+    if (word.empty() || word.size() > kLongest) break;
+    // Half a word is the commonest slip of all.
+    const size_t distance = candidate.compare(0, word.size(), word) == 0 ? 1 : Distance(word, candidate);
+    if (distance < best_distance) {
+      best = candidate;
+      best_distance = distance;
+    }
+  }
+  return best;
+}
+
+}  // namespace fdaudit::analyzer

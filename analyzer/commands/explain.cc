@@ -1,0 +1,80 @@
+// fdaudit explain: the table of kinds, for people.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "analyzer/commands/command.h"
+#include "analyzer/detect/kinds.h"
+
+namespace fdaudit::analyzer {
+namespace {
+
+/// `text` in lines of at most 78 columns, each indented by two.
+std::string Wrapped(std::string_view text) {
+  constexpr size_t kWidth = 76;
+  std::string out;
+  size_t column = kWidth + 1;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find(' ', at), text.size());
+    if (column + 1 + (end - at) > kWidth) {
+      out += out.empty() ? "  " : "\n  ";
+      column = 0;
+    } else {
+      out += ' ';
+      ++column;
+    }
+    out += text.substr(at, end - at);
+    column += end - at;
+    at = end + 1;
+  }
+  return out;
+}
+
+void Explain(const KindInfo& info) {
+  fmt::print("{} ({}): {}\n\n{}\n\nWhat proves it\n{}\n\nHow to mend it\n{}\n", info.name, Name(info.severity),
+             info.summary, Wrapped(info.meaning), Wrapped(info.proof), Wrapped(info.mend));
+  if (!info.detected) fmt::print("\nThis version does not look for it yet.\n");
+}
+
+void List() {
+  fmt::print("Kinds of findings (`fdaudit explain KIND` tells more):\n\n");
+  for (const KindInfo& info : AllKinds()) {
+    fmt::print("  {:<17} {:<8} {}{}\n", info.name, Name(info.severity), info.summary,
+               info.detected ? "" : " (not yet)");
+  }
+}
+
+}  // namespace
+
+int ExplainCommand(int argc, char** argv) {
+  CLI::App app("Says what a kind of finding means, what proves it and how to mend it. Without KIND: lists all kinds.",
+               "fdaudit explain");
+  std::string word;
+  app.add_option("KIND", word, "leak, double-close …");
+  int status = kExitOk;
+  if (!ParseArguments(app, argc, argv, kExitUsage, &status)) return status;
+  if (word.empty()) {
+    List();
+    return kExitOk;
+  }
+  const std::optional<Kind> kind = FindKind(word);
+  if (kind) {
+    Explain(Info(*kind));
+    return kExitOk;
+  }
+  std::vector<std::string> names;
+  for (const KindInfo& info : AllKinds()) names.emplace_back(info.name);
+  const std::string meant = Closest(word, names);
+  return Complain("no kind of finding is called '" + word + "'" +
+                      (meant.empty() ? "; `fdaudit explain` lists them all" : ", did you mean '" + meant + "'?"),
+                  kExitUsage);
+}
+
+}  // namespace fdaudit::analyzer

@@ -1,0 +1,110 @@
+#include "analyzer/commands/reporting.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "analyzer/commands/command.h"
+#include "analyzer/output/report.h"
+#include "analyzer/trace/trace_error.h"
+
+namespace fdaudit::analyzer {
+namespace {
+
+struct Format {
+  const char* name;
+  bool available;
+};
+
+constexpr Format kFormats[] = {{"text", true},    {"json", true},    {"html", false},    {"sarif", false},
+                               {"junit", false},  {"github", false}, {"gitlab", false},  {"markdown", false},
+                               {"folded", false}, {"pprof", false},  {"perfetto", false}};
+
+bool WantsColor(std::FILE* out) {
+  const char* no_color = std::getenv("NO_COLOR");
+  const char* terminal = std::getenv("TERM");
+  if (no_color != nullptr && no_color[0] != '\0') return false;
+  if (terminal != nullptr && strcmp(terminal, "dumb") == 0) return false;
+  return isatty(fileno(out)) == 1;
+}
+
+/// A file that is still being made is passed over as long as there are others.
+std::vector<TraceFile> OpenTraces(const std::vector<std::string>& paths) {
+  std::vector<TraceFile> files;
+  for (const std::string& path : paths) {
+    const std::vector<std::string> names = FindTraceFiles(path);
+    const size_t before = files.size();
+    for (const std::string& name : names) {
+      try {
+        files.push_back(TraceFile::Open(name));
+      } catch (const TraceError& error) {
+        const bool is_last = &name == &names.back();
+        if (!error.is_unfinished() || (is_last && files.size() == before)) throw;
+      }
+    }
+  }
+  return files;
+}
+
+}  // namespace
+
+void AddReportOptions(CLI::App& app, ReportOptions* options) {
+  app.add_option("-f,--format", options->format, "text (default) or json")->type_name("FORMAT");
+  app.add_option("-o,--output", options->output, "write the report to FILE")->type_name("FILE");
+  app.add_option("--sysroot", options->sysroot, "look for programs and libraries below DIR")->type_name("DIR");
+  app.add_option("--debug-dir", options->debug_dirs, "look for separate debug files in DIR too (may be repeated)")
+      ->type_name("DIR")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_option("--source-root", options->source_root,
+                 "code with sources below DIR is your own, wherever it is installed")
+      ->type_name("DIR");
+}
+
+std::string FormatProblem(const std::string& format) {
+  std::vector<std::string> names;
+  for (const Format& known : kFormats) {
+    if (format == known.name) {
+      return known.available ? "" : "format '" + format + "' is not available yet in this version: use text or json";
+    }
+    names.emplace_back(known.name);
+  }
+  const std::string meant = Closest(format, names);
+  return "unknown format '" + format + "'" + (meant.empty() ? "" : ", did you mean '" + meant + "'?");
+}
+
+LoadedTraces::LoadedTraces(const std::vector<std::string>& paths, const ReportOptions& options)
+    : symbolizer_(std::make_unique<Symbolizer>(Symbolizer::Options{options.sysroot, options.debug_dirs})) {
+  ModelOptions model_options;
+  model_options.lookup = [symbolizer = symbolizer_.get()](const ModuleRef& module, uint64_t address) {
+    return symbolizer->Lookup(module, address);
+  };
+  model_ = std::make_unique<Model>(OpenTraces(paths), std::move(model_options));
+}
+
+std::string LoadedTraces::Render(const ReportOptions& options, bool color) {
+  const Report report = MakeReport(model_.get(), {options.source_root});
+  for (const ModuleRef& module : model_->paths().NamedModules()) {
+    std::string problem = symbolizer_->Problem(module);
+    if (!problem.empty()) model_->AddNote("no names for " + problem);
+  }
+  return options.format == "json" ? RenderJson(report) : RenderText(report, color);
+}
+
+int WriteReport(LoadedTraces& traces, const ReportOptions& options, std::FILE* standard, int failure) {
+  const bool to_file = !options.output.empty() && options.output != "-";
+  std::FILE* out = to_file ? std::fopen(options.output.c_str(), "we") : options.output == "-" ? stdout : standard;
+  if (out == nullptr) return Complain(options.output + " cannot be written: " + strerror(errno), failure);
+  const std::string text = traces.Render(options, !to_file && WantsColor(out));
+  bool ok = std::fwrite(text.data(), 1, text.size(), out) == text.size();
+  ok = (to_file ? std::fclose(out) : std::fflush(out)) == 0 && ok;
+  if (ok) return kExitOk;
+  return Complain((to_file ? options.output : "the report") + " cannot be written: " + strerror(errno), failure);
+}
+
+}  // namespace fdaudit::analyzer

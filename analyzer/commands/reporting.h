@@ -1,0 +1,51 @@
+#pragma once
+
+// From trace files to a written report: what `report` and `run` share.
+
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "analyzer/model/model.h"
+#include "analyzer/symbols/symbolizer.h"
+
+namespace CLI {
+class App;
+}
+
+namespace fdaudit::analyzer {
+
+struct ReportOptions {
+  std::string format = "text";
+  std::string output;  ///< file; empty or "-": a standard stream
+  std::string sysroot;
+  std::vector<std::string> debug_dirs;
+  std::string source_root;
+};
+
+/// Declares the options above.
+void AddReportOptions(CLI::App& app, ReportOptions* options);
+
+/// Empty where the format can be written; else what is wrong with it.
+std::string FormatProblem(const std::string& format);
+
+/// Traces in memory, with their symbolizer. Keeps the files open: they may be removed meanwhile.
+class LoadedTraces {
+ public:
+  /// `paths` are trace files and directories of them. Throws TraceError.
+  LoadedTraces(const std::vector<std::string>& paths, const ReportOptions& options);
+  Model& model() { return *model_; }
+  /// Renders in options.format and adds what the symbolizer missed.
+  std::string Render(const ReportOptions& options, bool color);
+
+ private:
+  std::unique_ptr<Symbolizer> symbolizer_;
+  std::unique_ptr<Model> model_;
+};
+
+/// Writes the report to options.output, or to `standard` where that is empty. Returns an exit status: `failure` where
+/// it could not be written.
+int WriteReport(LoadedTraces& traces, const ReportOptions& options, std::FILE* standard, int failure);
+
+}  // namespace fdaudit::analyzer

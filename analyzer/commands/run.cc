@@ -1,0 +1,137 @@
+// fdaudit run: a program under the shim, and the report when it has ended. The program's standard streams, status and
+// signals are as without it.
+
+#include <sys/wait.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "analyzer/commands/child.h"
+#include "analyzer/commands/command.h"
+#include "analyzer/commands/diagnosis.h"
+#include "analyzer/commands/reporting.h"
+#include "analyzer/commands/shim_file.h"
+#include "analyzer/commands/shim_options.h"
+#include "analyzer/commands/trace_place.h"
+#include "analyzer/target/elf_target.h"
+#include "analyzer/trace/trace_error.h"
+
+namespace fdaudit::analyzer {
+namespace {
+
+struct RunOptions {
+  ReportOptions report;
+  std::string trace;
+  std::string shim;
+  bool force = false;
+  std::vector<ShimOption> shim_options;
+  std::vector<std::string> program;
+};
+
+/// Reads the command line up to "--"; what follows is the program's. False: leave with `*status`.
+bool ReadRunArguments(int argc, char** argv, RunOptions* options, int* status) {
+  CLI::App app(
+      "Runs a program under the shim and reports when it has ended: text on standard error, other formats on\n"
+      "standard output, or to FILE. Exits with the program's status, 128+N after signal N; 125 for its own\n"
+      "failure, 126 where the program can't be executed or audited, 127 where it was not found.",
+      "fdaudit run");
+  ShimOptionReader shim_options;
+  std::string gate;
+  app.add_option("--trace", options->trace, "keep the trace in DIR (made if missing)")->type_name("DIR");
+  AddReportOptions(app, &options->report);
+  app.add_option("--shim", options->shim, "the shim, where it is not beside fdaudit")->type_name("FILE");
+  app.add_flag("--force", options->force, "run the program even where it cannot be audited");
+  app.add_option("--gate", gate, "fail on findings (not yet)")->expected(0, 1);
+  shim_options.Declare(app);
+  app.footer("The program and its arguments follow --:  fdaudit run -- PROGRAM [ARG...]");
+  char** const end = argv + argc;
+  char** const dashes = std::find_if(argv, end, [](const char* word) { return strcmp(word, "--") == 0; });
+  if (!ParseArguments(app, static_cast<int>(dashes - argv), argv, kExitRunFailed, status)) return false;
+  if (dashes != end) options->program.assign(dashes + 1, end);
+  std::string problem = FormatProblem(options->report.format);
+  if (problem.empty() && app.count("--gate") != 0) problem = "--gate is not available yet in this version";
+  if (problem.empty()) problem = shim_options.Read(&options->shim_options);
+  if (problem.empty() && (options->program.empty() || options->program.front().empty())) {
+    problem = "which program? Put it behind --:  fdaudit run -- PROGRAM [ARG...]";
+  }
+  if (!problem.empty()) *status = Complain(problem, kExitRunFailed);
+  return problem.empty();
+}
+
+/// 0: go on. Else the status to refuse with.
+int CheckProgram(const RunOptions& options, const TargetInfo& target) {
+  const std::string& name = options.program.front();
+  if (!target.exists) return Complain(name + ": no such program", kExitNotFound);
+  if (target.problem.empty()) return 0;
+  const std::string advice = target.advice.empty() ? "" : "; " + target.advice;
+  const bool can_run = target.executable && !target.is_directory;
+  if (can_run && options.force) {
+    Complain(name + " cannot be audited: " + target.problem + "; run all the same (--force)", 0);
+    return 0;
+  }
+  return Complain(name + " cannot be " + (can_run ? "audited: " : "executed: ") + target.problem + advice +
+                      (can_run ? "; --force runs it unaudited" : ""),
+                  kExitNotAudited);
+}
+
+int StatusOf(int wait_status) {
+  return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+}
+
+/// Why the child never ran; its status as a shell would give it.
+int TellStartFailure(const std::string& name, const ChildResult& result) {
+  if (result.fork_error != 0) {
+    return Complain(std::string("no process can be started: ") + strerror(result.fork_error), kExitRunFailed);
+  }
+  // ENOENT for a program that exists means that its interpreter is missing.
+  return Complain(name + " cannot be executed: " + strerror(result.exec_error), kExitNotAudited);
+}
+
+void ReportRun(const RunOptions& options, const TargetInfo& target, TracePlace& place) {
+  const std::vector<std::string> files = place.NewFiles();
+  if (files.empty()) {
+    Complain("nothing was recorded: " + WhyNothingRecorded(target, place.path()), 0);
+    return;
+  }
+  try {
+    LoadedTraces traces(files, options.report);
+    place.Remove();  // the files stay readable: they are open
+    WriteReport(traces, options.report, options.report.format == "text" ? stderr : stdout, 0);
+    if (!options.trace.empty() && options.report.format == "text") {
+      Complain("the trace is in " + place.path(), 0);
+    }
+  } catch (const TraceError& error) {
+    Complain(std::string("no report: ") + error.what(), 0);
+  }
+}
+
+}  // namespace
+
+int RunCommand(int argc, char** argv) {
+  RunOptions options;
+  int status = kExitOk;
+  if (!ReadRunArguments(argc, argv, &options, &status)) return status;
+  const TargetInfo target = InspectProgram(options.program.front());
+  if (const int refusal = CheckProgram(options, target); refusal != 0) return refusal;
+  std::string problem;
+  const std::optional<std::string> shim = FindShim(options.shim, &problem);
+  if (!shim) return Complain(problem, kExitRunFailed);
+  TracePlace place;
+  if (!place.Prepare(options.trace, &problem)) return Complain(problem, kExitRunFailed);
+  options.shim_options.emplace_back("trace", place.path());
+  const std::vector<std::string> environment = MakeEnvironment({*shim, target.needed, options.shim_options}, &problem);
+  if (!problem.empty()) return Complain(problem, kExitRunFailed);
+  const ChildResult result = RunChild(options.program, environment);
+  if (result.fork_error != 0 || result.exec_error != 0) return TellStartFailure(options.program.front(), result);
+  NoteRunEnd(place.NewFiles(), result.pid, result.wait_status);
+  ReportRun(options, target, place);
+  return StatusOf(result.wait_status);
+}
+
+}  // namespace fdaudit::analyzer

@@ -1,0 +1,35 @@
+#pragma once
+
+// Where the shim lies, and the environment that makes a program load it.
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace fdaudit::analyzer {
+
+/// The shim's absolute path: `wanted` where not empty, else beside this program, or under ../lib/fdaudit/ of it.
+/// Nothing where there is none; `problem` says where it was sought.
+std::optional<std::string> FindShim(const std::string& wanted, std::string* problem);
+
+/// One option of the shim: name and value.
+using ShimOption = std::pair<std::string, std::string>;
+
+struct AuditEnvironment {
+  std::string shim;
+  std::vector<std::string> needed;  ///< DT_NEEDED of the program: sanitizers among them must come first
+  std::vector<ShimOption> options;  ///< they replace the same ones in the caller's FDAUDIT_OPTIONS
+};
+
+/// This process's environment with LD_PRELOAD and FDAUDIT_OPTIONS for the child, entries as execve(2) wants them.
+/// `problem` is set where the options can't be put in one variable.
+std::vector<std::string> MakeEnvironment(const AuditEnvironment& audit, std::string* problem);
+
+/// What LD_PRELOAD becomes: sanitizer runtimes, the shim, then what was there before.
+std::string MakePreload(const std::string& before, const std::string& shim, const std::vector<std::string>& needed);
+
+/// What FDAUDIT_OPTIONS becomes: what was there before, less what `options` say anew, then these.
+std::string MakeShimOptions(const std::string& before, const std::vector<ShimOption>& options);
+
+}  // namespace fdaudit::analyzer

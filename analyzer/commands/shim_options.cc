@@ -1,0 +1,78 @@
+#include "analyzer/commands/shim_options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <iterator>
+
+namespace fdaudit::analyzer {
+namespace {
+
+bool IsSwitch(const std::string& value) { return value == "0" || value == "1"; }
+
+bool IsDepth(const std::string& value) {
+  const bool digits = !value.empty() && value.size() <= 3 && value.find_first_not_of("0123456789") == std::string::npos;
+  return digits && std::atoi(value.c_str()) >= 1 && std::atoi(value.c_str()) <= 256;
+}
+
+bool IsSize(const std::string& value) {
+  const size_t digits = std::min(value.find_first_not_of("0123456789"), value.size());
+  const std::string unit = value.substr(digits);
+  return digits >= 1 && digits <= 10 && (unit.empty() || (unit.size() == 1 && strchr("kKmMgG", unit[0]) != nullptr));
+}
+
+bool IsNameList(const std::string& value) { return value.find(':') == std::string::npos && value.size() < 256; }
+
+bool IsUnwinder(const std::string& value) { return value == "own" || value == "libunwind"; }
+
+struct Row {
+  const char* name;
+  const char* type;
+  bool (*is_valid)(const std::string& value);
+  const char* expected;
+  const char* help;
+};
+
+constexpr Row kRows[] = {
+    {"depth", "N", IsDepth, "1 to 256", "frames kept of each stack (64)"},
+    {"journal", "SIZE", IsSize, "a size such as 16M", "room for the event journal (16M); 0 = none"},
+    {"follow", "0|1", IsSwitch, "0 or 1", "audit forked and exec'd children too (1)"},
+    {"skip", "NAME,...", IsNameList, "file names, separated by commas", "programs that run unaudited"},
+    {"python", "0|1", IsSwitch, "0 or 1", "Python frames in the stacks of Python programs (1)"},
+    {"quarantine", "0|1", IsSwitch, "0 or 1", "don't hand closed numbers out again while others are free (0)"},
+    {"uses", "0|1", IsSwitch, "0 or 1", "report uses of closed numbers (1)"},
+    {"unwinder", "own|libunwind", IsUnwinder, "own or libunwind", "who reads the unwind tables (own)"},
+    {"summary", "0|1", IsSwitch, "0 or 1", "one line on standard error when a process ends (0)"},
+};
+
+}  // namespace
+
+void ShimOptionReader::Declare(CLI::App& app) {
+  for (const Row& row : kRows) {
+    Given& given = given_.emplace_back();
+    // A switch may stand without a value: --quarantine is --quarantine 1.
+    const bool is_switch = row.is_valid == IsSwitch;
+    given.option = app.add_option(std::string("--") + row.name, given.values, row.help)
+                       ->type_name(row.type)
+                       ->expected(is_switch ? 0 : 1, 1)
+                       ->group("Options for the shim");
+  }
+}
+
+std::string ShimOptionReader::Read(std::vector<ShimOption>* options) const {
+  auto row = std::begin(kRows);
+  for (const Given& given : given_) {
+    if (given.option->count() != 0) {
+      const std::string value = given.values.empty() || given.values.back().empty() ? "1" : given.values.back();
+      if (!row->is_valid(value)) {
+        return std::string("--") + row->name + " takes " + row->expected + ", not '" + value + "'";
+      }
+      options->emplace_back(row->name, value);
+    }
+    ++row;
+  }
+  return "";
+}
+
+}  // namespace fdaudit::analyzer

@@ -1,0 +1,40 @@
+#pragma once
+
+// The directory that an audited program's trace goes to, and what appears in it.
+
+#include <string>
+#include <vector>
+
+namespace fdaudit::analyzer {
+
+class TracePlace {
+ public:
+  TracePlace() = default;
+  TracePlace(const TracePlace&) = delete;
+  TracePlace& operator=(const TracePlace&) = delete;
+  ~TracePlace() { Remove(); }
+
+  /// The given directory, made if missing, or (empty) a private one in memory-backed storage. False: `problem` says why
+  /// it can't be used.
+  bool Prepare(const std::string& wanted, std::string* problem);
+  const std::string& path() const { return path_; }
+
+  /// Trace files that were not there when Prepare() was called.
+  std::vector<std::string> NewFiles() const;
+
+  /// Removes a private directory with all that is in it; a directory that was asked for stays.
+  void Remove();
+
+ private:
+  bool UseGiven(const std::string& wanted, std::string* problem);
+  bool MakePrivate(std::string* problem);
+
+  std::string path_;
+  bool is_private_ = false;
+  std::vector<std::string> old_files_;
+};
+
+/// Writes how the child ended into the trace file that it began, if that is among `files`.
+void NoteRunEnd(const std::vector<std::string>& files, int child_pid, int wait_status);
+
+}  // namespace fdaudit::analyzer

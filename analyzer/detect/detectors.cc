@@ -1,0 +1,27 @@
+#include "analyzer/detect/detectors.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "analyzer/detect/finish.h"
+
+namespace fdaudit::analyzer {
+
+std::vector<Finding> Detect(Model& model, const DetectOptions& options) {
+  const std::vector<CloseRecord> closes = ReadCloseRecords(model);
+  std::vector<bool> told(closes.size());
+  Grouping groups;
+  // In the contract's order of precedence.
+  FindWrongCloses(model, closes, &told, &groups);
+  FindDoubleCloses(model, closes, &told, &groups);
+  FindBadCloses(model, closes, &told, &groups);
+  FindLeaks(model, &groups);
+  std::vector<Finding> findings = groups.Take();
+  Finish(model, options, &findings);
+  std::stable_sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) {
+    return std::tuple(a.severity, a.kind, ~a.count, a.id) < std::tuple(b.severity, b.kind, ~b.count, b.id);
+  });
+  return findings;
+}
+
+}  // namespace fdaudit::analyzer

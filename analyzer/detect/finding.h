@@ -1,0 +1,100 @@
+#pragma once
+
+// What a detector found: one cause, told as a story. docs/findings.md says what each kind means.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "analyzer/model/call_paths.h"
+#include "analyzer/model/process.h"
+#include "shim/trace/format.h"
+
+namespace fdaudit::analyzer {
+
+enum class Kind {
+  kLeak,
+  kDoubleClose,
+  kWrongClose,
+  kUseAfterClose,
+  kCollateralClose,
+  kOverwrite,
+  kBadClose,
+  kCloseError,
+  kExhausted,
+  kStdReused,
+  kExecLeak,
+  kPipeHeld,
+};
+inline constexpr size_t kKinds = 12;
+
+enum class Severity { kError, kWarning, kNote };  // worst first
+enum class Certainty { kProven, kLikely, kOneOf };
+
+enum class Role {
+  kOpened,
+  kDuplicated,
+  kInherited,
+  kReceived,
+  kClosed,
+  kReopened,
+  kClosedAgain,
+  kUsed,
+  kOwnerCloseFailed,
+  kOverwritten,
+  kExec,
+  kForked,
+  kExhausted,
+};
+
+struct StoryEvent {
+  Role role;
+  std::string call;  ///< the intercepted function; empty where there was none
+  ProcessIndex process = kNoProcess;
+  uint32_t thread = 0;
+  double time_s = 0;
+  int fd = -1;
+  PathId path = kNoPath;
+};
+
+struct DescriptorNote {
+  int fd = -1;
+  trace::FdKind kind = trace::FdKind::kUnknown;
+  uint16_t detail = 0;
+  std::string target;
+  bool close_on_exec = false;
+};
+
+inline constexpr size_t kMaxFds = 100;
+inline constexpr size_t kMaxDescriptors = 20;
+
+struct Finding {
+  Finding(Kind its_kind, Severity its_severity, Certainty its_certainty = Certainty::kProven)
+      : kind(its_kind), severity(its_severity), certainty(its_certainty) {}
+
+  Kind kind;
+  Severity severity;
+  Certainty certainty;
+  bool growing = false;
+  std::vector<ProcessIndex> processes;  ///< each once, in the order of their starts
+  uint64_t count = 0;
+  std::vector<int> fds;  ///< distinct, ascending, at most kMaxFds
+  std::vector<DescriptorNote> descriptors;
+  std::vector<StoryEvent> events;  ///< of the first descriptor
+  size_t deciding = 0;             ///< index in events
+
+  // Filled by Finish() (finish.h).
+  std::string id;
+  bool gates = false;
+  std::string message;
+  std::optional<Frame> location;
+};
+
+const char* Name(Severity severity);
+const char* Name(Certainty certainty);
+const char* Name(Role role);
+
+}  // namespace fdaudit::analyzer

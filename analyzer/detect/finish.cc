@@ -1,0 +1,125 @@
+#include "analyzer/detect/finish.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "analyzer/detect/fingerprint.h"
+
+namespace fdaudit::analyzer {
+namespace {
+
+std::string Where(Model& model, const Finding& finding, Role role) {
+  for (const StoryEvent& event : finding.events) {
+    if (event.role != role) continue;
+    const Frame* frame = model.paths().Location(event.path);
+    return frame != nullptr ? Describe(*frame) : event.call.empty() ? "?" : event.call;
+  }
+  return "a place that was not recorded";
+}
+
+/// The place where the story's first descriptor came from, in whatever way.
+std::string WhereOpened(Model& model, const Finding& finding) {
+  for (const Role role : {Role::kOpened, Role::kDuplicated, Role::kReceived}) {
+    const bool told = std::any_of(finding.events.begin(), finding.events.end(),
+                                  [role](const StoryEvent& event) { return event.role == role; });
+    const char* verb = role == Role::kOpened ? "opened" : role == Role::kDuplicated ? "duplicated" : "received";
+    if (told) return fmt::format("{} at {}", verb, Where(model, finding, role));
+  }
+  return "inherited";
+}
+
+std::string EndOf(const Process& process) {
+  switch (process.end.kind) {
+    case EndKind::kSignal:
+      return fmt::format("when signal {} ended the process", process.end.status);
+    case EndKind::kKilled:
+      return "when the process was killed";
+    case EndKind::kRunning:
+      return "while the process runs";
+    case EndKind::kUnknown:
+      return "when the trace ends";
+    default:
+      return "when the process exited";
+  }
+}
+
+std::string LeakMessage(Model& model, const Finding& finding) {
+  const Process& process = model.processes()[finding.processes.front()];
+  const bool runs = process.end.kind == EndKind::kRunning || process.end.kind == EndKind::kUnknown;
+  const bool one = finding.count == 1;
+  return fmt::format("{} descriptor{} {} {} {} {}{}", finding.count, one ? "" : "s", WhereOpened(model, finding),
+                     runs ? (one ? "is" : "are") : (one ? "was" : "were"), "still open",
+                     finding.processes.size() == 1
+                         ? EndOf(process)
+                         : fmt::format("at the end of {} processes", finding.processes.size()),
+                     finding.growing ? ", and their number grows with every call" : "");
+}
+
+std::string Subject(const Finding& finding) {
+  return finding.count == 1 ? fmt::format("descriptor {}", finding.events[finding.deciding].fd)
+                            : fmt::format("{} descriptors", finding.count);
+}
+
+std::string DoubleCloseMessage(Model& model, const Finding& finding) {
+  const bool one = finding.count == 1;
+  return fmt::format("{} {}, {} closed at {} and closed again at {}", Subject(finding), WhereOpened(model, finding),
+                     one ? "was" : "were", Where(model, finding, Role::kClosed),
+                     Where(model, finding, Role::kClosedAgain));
+}
+
+std::string WrongCloseMessage(Model& model, const Finding& finding) {
+  std::string message =
+      fmt::format("{}, closed already, closed {} that {} had opened since", Where(model, finding, Role::kClosedAgain),
+                  Subject(finding), Where(model, finding, Role::kReopened));
+  if (finding.certainty == Certainty::kOneOf) {
+    message += "; or it was handed the descriptor, and the owner's own close is the one too many";
+  }
+  return message;
+}
+
+std::string BadCloseMessage(Model& model, const Finding& finding) {
+  const std::string place = Where(model, finding, Role::kClosed);
+  if (finding.fds.size() == 1) {
+    const std::string times = finding.count == 1 ? "" : fmt::format(" ({} times)", finding.count);
+    const int fd = finding.fds.front();
+    return fmt::format("{} closed {}, which {}{}", place, fd, fd < 0 ? "is no descriptor" : "was never open here",
+                       times);
+  }
+  return fmt::format("{} closed {} numbers that were never open here", place, finding.count);
+}
+
+std::string MessageOf(Model& model, const Finding& finding) {
+  switch (finding.kind) {
+    case Kind::kLeak:
+      return LeakMessage(model, finding);
+    case Kind::kDoubleClose:
+      return DoubleCloseMessage(model, finding);
+    case Kind::kWrongClose:
+      return WrongCloseMessage(model, finding);
+    default:
+      return BadCloseMessage(model, finding);
+  }
+}
+
+/// Own is where the location is; where no stack was recorded, where the program lies.
+bool Gates(const Model& model, const DetectOptions& options, const Finding& finding) {
+  if (finding.severity == Severity::kNote) return false;
+  if (finding.location) return IsOwn(*finding.location, options.source_root);
+  return IsOwnPath(model.processes()[finding.processes.front()].exe);
+}
+
+}  // namespace
+
+void Finish(Model& model, const DetectOptions& options, std::vector<Finding>* findings) {
+  for (Finding& finding : *findings) {
+    if (const Frame* frame = model.paths().Location(finding.events[finding.deciding].path)) finding.location = *frame;
+    finding.gates = Gates(model, options, finding);
+    finding.message = MessageOf(model, finding);
+  }
+  AssignFingerprints(model.paths(), findings);
+}
+
+}  // namespace fdaudit::analyzer

@@ -1,0 +1,57 @@
+#include "analyzer/detect/grouping.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "analyzer/detect/story.h"
+
+namespace fdaudit::analyzer {
+namespace {
+
+/// Events without a stack are told apart by the call alone.
+std::string KeyOf(const Finding& finding) {
+  std::string key = std::to_string(static_cast<int>(finding.kind));
+  for (const StoryEvent& event : finding.events) {
+    if (event.role == Role::kInherited || event.role == Role::kForked) continue;  // how it came here is no other cause
+    key += ' ' + std::to_string(static_cast<int>(event.role)) + ':' + std::to_string(event.path);
+    if (event.path == kNoPath) key += event.call;
+  }
+  return key;
+}
+
+double TimeOf(const Finding& finding) { return finding.events.empty() ? 0.0 : finding.events[finding.deciding].time_s; }
+
+}  // namespace
+
+void Merge(Finding* into, Finding from) {
+  if (TimeOf(from) < TimeOf(*into)) {
+    std::swap(into->events, from.events);
+    std::swap(into->deciding, from.deciding);
+    std::swap(into->descriptors, from.descriptors);
+  }
+  into->severity = std::min(into->severity, from.severity);
+  into->certainty = std::min(into->certainty, from.certainty);
+  into->growing |= from.growing;
+  into->count += from.count;
+  into->fds.insert(into->fds.end(), from.fds.begin(), from.fds.end());
+  TidyFds(&into->fds);
+  for (DescriptorNote& note : from.descriptors) {
+    if (into->descriptors.size() < kMaxDescriptors) into->descriptors.push_back(std::move(note));
+  }
+  into->processes.insert(into->processes.end(), from.processes.begin(), from.processes.end());
+  std::sort(into->processes.begin(), into->processes.end());
+  into->processes.erase(std::unique(into->processes.begin(), into->processes.end()), into->processes.end());
+}
+
+void Grouping::Add(Finding finding) {
+  const auto [known, is_new] = known_.try_emplace(KeyOf(finding), findings_.size());
+  if (is_new) {
+    findings_.push_back(std::move(finding));
+  } else {
+    Merge(&findings_[known->second], std::move(finding));
+  }
+}
+
+std::vector<Finding> Grouping::Take() { return std::move(findings_); }
+
+}  // namespace fdaudit::analyzer

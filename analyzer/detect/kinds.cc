@@ -1,0 +1,156 @@
+#include "analyzer/detect/kinds.h"
+
+namespace fdaudit::analyzer {
+namespace {
+
+constexpr KindInfo kTable[kKinds] = {
+    {Kind::kLeak, "leak", Severity::kWarning, true, "a descriptor was never closed",
+     "The program opened a descriptor and never closed it: it was still open when the process exited or was killed. "
+     "One "
+     "leak at exit costs little, the kernel closes what is left. It is a warning because the same call path usually "
+     "runs "
+     "again and again in a longer life, until the process runs out of descriptors. It is an error when that shows: "
+     "eight "
+     "or more calls of one call path left their descriptors open (\"growing\"). It is a note where the process had no "
+     "chance to close anything, because a signal ended it.",
+     "The ledger's entry at the end: opened by this very process image (not inherited, not 0, 1 or 2), never closed. "
+     "Exec "
+     "is no end: what close-on-exec closes is no leak, and what crosses belongs to the next image as inherited. In a "
+     "process that still runs, only growing leaks are told, as likely. Descriptors that fdaudit did not see being "
+     "opened "
+     "are counted as coverage and never accused.",
+     "close it on every way out of the opening function, error paths too, or let a guard object (RAII, with, defer) "
+     "own it"},
+    {Kind::kDoubleClose, "double-close", Severity::kError, true, "a number was closed twice",
+     "The program closed a number that it had closed already. The second close failed with EBADF, this time. Had "
+     "another "
+     "thread opened anything in between, it would have been given the same number, and the second close would have "
+     "closed "
+     "that: a lost connection, or data written into the wrong file. It is a warning where one thread did it all and "
+     "nothing could have come between.",
+     "close, fclose, closedir or pclose failed with EBADF on a number whose opening and first close in this process "
+     "were "
+     "both recorded, with nobody reopening it. Closing what was never open is a bad-close. Sweeps (close_range, "
+     "closefrom, "
+     "the loop of a daemon over all numbers, closing what /proc/self/fd lists) are no findings.",
+     "give the descriptor one owner that closes it; set the variable to -1 where it is closed, so that a second close "
+     "shows"},
+    {Kind::kWrongClose, "wrong-close", Severity::kError, true, "a close hit somebody else's descriptor",
+     "A piece of code closed a number that it had closed before. Meanwhile the number had been given to somebody else, "
+     "whose descriptor is closed now. The victim's later close, read or write fails, or hits the next owner in turn: "
+     "the "
+     "error shows far from its cause.",
+     "The victim's own close failed with EBADF, and exactly one history fits: the culprit had opened and closed the "
+     "number "
+     "before, other code had opened it since, and then the culprit closed it once more. Or both were caught in the "
+     "act: a "
+     "close succeeded on a number that this thread's code had closed, while another thread was opening it. Where "
+     "handing "
+     "the descriptor over would explain it as well, certainty is one-of and the severity a warning.",
+     "mend the culprit named here, not the victim: close once, then forget the number (fd = -1)"},
+    {Kind::kUseAfterClose, "use-after-close", Severity::kError, false, "a closed number was used",
+     "read, write, send, mmap or the like was called with a number that the program had closed earlier, and failed "
+     "with "
+     "EBADF. Had the number been reused, it would have read or written somebody else's data.",
+     "The failed call, with the recorded close of that number before it. Calls that ask whether a number is open "
+     "(fstat, "
+     "fcntl F_GETFD, dup, isatty …) are no findings.",
+     "let the last user close it; don't keep copies of the number beyond its owner's life"},
+    {Kind::kCollateralClose, "collateral-close", Severity::kWarning, false,
+     "a sweep closed a descriptor that was in use",
+     "close_range, closefrom or a closing loop closed a descriptor that other code had opened, and that code went on "
+     "using "
+     "or closing it.",
+     "The sweep, and the owner's later use or close that failed with EBADF.",
+     "sweep before anything is opened, or leave out the numbers that others still need"},
+    {Kind::kOverwrite, "overwrite", Severity::kWarning, false, "dup2 closed a descriptor that was in use",
+     "dup2 or dup3 silently closed a live descriptor (3 or above) that other code had opened, and that code went on "
+     "using "
+     "or closing it.",
+     "The dup2, and the owner's later use or close of that number.",
+     "let the kernel choose the number (dup, F_DUPFD_CLOEXEC) instead of a fixed one"},
+    {Kind::kBadClose, "bad-close", Severity::kWarning, true, "a number was closed that was never open",
+     "The program closed a number that was never open in this process: an uninitialised variable, a number from "
+     "another "
+     "process, or an error result taken for a descriptor. It is a note for negative numbers (close(-1) on an error "
+     "path) "
+     "and for those beyond what the kernel could ever hand out.",
+     "close failed with EBADF, and the process was never given that number as far as it was watched. A run of closes "
+     "over "
+     "consecutive numbers is a sweep and no finding.",
+     "check the result of the opening call before keeping it; initialise descriptor variables to -1 and test before "
+     "closing"},
+    {Kind::kCloseError, "close-error", Severity::kWarning, false, "close reported lost data or was interrupted",
+     "close reported EIO, ENOSPC, EDQUOT or EINTR. The descriptor is closed all the same; data may be lost, and a "
+     "retry "
+     "after EINTR closes whoever has the number by then.",
+     "The errno of the recorded close.",
+     "fsync before close where the data matters; never call close again after EINTR"},
+    {Kind::kExhausted, "exhausted", Severity::kError, false, "the process ran out of descriptors",
+     "A call failed with EMFILE or ENFILE: the table was full. The finding says who held the descriptors at that "
+     "moment, by "
+     "call path.",
+     "The errno, and the ledger at that moment.",
+     "close what the largest holder leaves open; raise the limit (ulimit -n) only when all of them are needed"},
+    {Kind::kStdReused, "std-reused", Severity::kWarning, false, "standard input, output or error became something else",
+     "0, 1 or 2 was closed and later handed out to an ordinary open: whatever prints from then on writes into that "
+     "file.",
+     "The close and the open that was given the number. Redirections (dup2, /dev/null, a terminal, close and open in "
+     "one "
+     "function) are no findings.",
+     "redirect 0, 1 and 2 to /dev/null with dup2 instead of closing them"},
+    {Kind::kExecLeak, "exec-leak", Severity::kNote, false, "a descriptor crossed exec unasked",
+     "A descriptor (3 or above) without FD_CLOEXEC was passed to another program that nobody meant to give it.",
+     "The ledger at the exec, less what the child put in its place on purpose.",
+     "open with O_CLOEXEC (\"e\" in fopen, SOCK_CLOEXEC, pipe2)"},
+    {Kind::kPipeHeld, "pipe-held", Severity::kNote, false, "a pipe's reader waits for an end that never comes",
+     "A read from a pipe was blocked for half a second or more while all write ends left lay in forked processes that "
+     "never "
+     "wrote to it.",
+     "The blocked read and the holders of the write ends at that moment.",
+     "close the write end in processes that only inherited it, or open the pipe with O_CLOEXEC"},
+};
+
+}  // namespace
+
+const KindInfo (&AllKinds())[kKinds] { return kTable; }
+
+const KindInfo& Info(Kind kind) { return kTable[static_cast<size_t>(kind)]; }
+
+std::optional<Kind> FindKind(std::string_view name) {
+  for (const KindInfo& info : kTable) {
+    if (name == info.name) return info.kind;
+  }
+  return std::nullopt;
+}
+
+const char* Name(Severity severity) {
+  switch (severity) {
+    case Severity::kError:
+      return "error";
+    case Severity::kWarning:
+      return "warning";
+    default:
+      return "note";
+  }
+}
+
+const char* Name(Certainty certainty) {
+  switch (certainty) {
+    case Certainty::kProven:
+      return "proven";
+    case Certainty::kLikely:
+      return "likely";
+    default:
+      return "one-of";
+  }
+}
+
+const char* Name(Role role) {
+  constexpr const char* kNames[] = {"opened",   "duplicated",   "inherited", "received",           "closed",
+                                    "reopened", "closed-again", "used",      "owner-close-failed", "overwritten",
+                                    "exec",     "forked",       "exhausted"};
+  return kNames[static_cast<size_t>(role)];
+}
+
+}  // namespace fdaudit::analyzer

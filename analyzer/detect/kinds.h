@@ -1,0 +1,30 @@
+#pragma once
+
+// All kinds of findings in one table: `explain`, the report's by_kind and the text report's advice read it.
+
+#include <optional>
+#include <string_view>
+
+#include "analyzer/detect/finding.h"
+
+namespace fdaudit::analyzer {
+
+struct KindInfo {
+  Kind kind;
+  const char* name;
+  Severity severity;    ///< the usual one
+  bool detected;        ///< this version looks for it
+  const char* summary;  ///< half a line
+  const char* meaning;  ///< what it means, for `explain`
+  const char* proof;    ///< what proves it, and what is left out
+  const char* mend;     ///< one line, also in the text report
+};
+
+/// The row of a kind; rows stand in the contract's order.
+const KindInfo& Info(Kind kind);
+const KindInfo (&AllKinds())[kKinds];
+std::optional<Kind> FindKind(std::string_view name);
+
+inline const char* Name(Kind kind) { return Info(kind).name; }
+
+}  // namespace fdaudit::analyzer

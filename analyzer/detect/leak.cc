@@ -1,0 +1,95 @@
+// leak: opened by this process image and still open at its end. Read from the ledger alone. Slots that the ledger saw
+// vanish or appear (kGone, kUnseen) are coverage and never accused.
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "analyzer/detect/detectors.h"
+
+namespace fdaudit::analyzer {
+namespace {
+
+constexpr size_t kGrowingCalls = 8;
+
+struct OpenDescriptor {
+  uint64_t stamp;
+  int fd;
+  trace::Incarnation life;
+  std::string target;
+  bool operator<(const OpenDescriptor& other) const { return std::tie(stamp, fd) < std::tie(other.stamp, other.fd); }
+};
+
+/// What one call path left open in one process.
+struct Left {
+  uint64_t count = 0;
+  std::vector<int> fds;
+  std::set<uint64_t> calls;        // stamps; one call of pipe(2) opens two. Stops at kGrowingCalls
+  std::set<OpenDescriptor> first;  // the earliest kMaxDescriptors
+};
+
+using LeftKey = std::tuple<ProcessIndex, uint32_t, uint16_t>;  // process, stack, call (for what has no stack)
+
+bool IsLeft(const Process& process, int fd, const trace::Slot& slot) {
+  if (fd <= 2 || slot.head.state != trace::SlotState::kOpen) return false;
+  if (process.end.kind == EndKind::kExec || (process.reasons & trace::kReasonSharedTable) != 0) return false;
+  const trace::Act& opened = CurrentLife(slot).opened;
+  return opened.stamp != 0 && opened.image == process.image &&
+         (opened.flags & (trace::kActInherited | trace::kActSeenAtEnd)) == 0;
+}
+
+void Note(int fd, const trace::Slot& slot, Left* left) {
+  const trace::Incarnation& life = CurrentLife(slot);
+  ++left->count;
+  left->fds.push_back(fd);
+  if (left->calls.size() < kGrowingCalls) left->calls.insert(life.opened.stamp);
+  if (left->first.size() == kMaxDescriptors) {
+    const auto last = std::prev(left->first.end());
+    if (std::tie(last->stamp, last->fd) < std::tie(life.opened.stamp, fd)) return;
+    left->first.erase(last);
+  }
+  left->first.insert({life.opened.stamp, fd, life, FieldText(slot.target)});
+}
+
+Finding Tell(Model& model, ProcessIndex index, Left left) {
+  const Process& process = model.processes()[index];
+  Finding finding{Kind::kLeak, Severity::kWarning};
+  finding.growing = left.calls.size() >= kGrowingCalls;
+  const bool had_chance = process.end.kind == EndKind::kExit;
+  finding.severity = finding.growing ? Severity::kError : had_chance ? Severity::kWarning : Severity::kNote;
+  const bool may_go_on = process.end.kind == EndKind::kRunning || process.end.kind == EndKind::kUnknown;
+  finding.certainty = may_go_on ? Certainty::kLikely : Certainty::kProven;
+  finding.processes = {index};
+  finding.count = left.count;
+  finding.fds = std::move(left.fds);
+  TidyFds(&finding.fds);
+  for (const OpenDescriptor& open : left.first) {
+    finding.descriptors.push_back(NoteOf(open.fd, open.life, open.target));
+  }
+  const OpenDescriptor& first = *left.first.begin();
+  TellOpening(model, index, first.life, first.fd, &finding.events);
+  return finding;
+}
+
+}  // namespace
+
+void FindLeaks(Model& model, Grouping* out) {
+  std::map<LeftKey, Left> lefts;
+  model.ForEachSlot([&](ProcessIndex index, int fd, const trace::Slot& slot) {
+    if (!IsLeft(model.processes()[index], fd, slot)) return;
+    const trace::Act& opened = CurrentLife(slot).opened;
+    Note(fd, slot, &lefts[{index, opened.stack, opened.stack == trace::kNoIndex ? opened.call : uint16_t{0}}]);
+  });
+  for (auto& [key, left] : lefts) {
+    const ProcessIndex index = std::get<0>(key);
+    const EndKind end = model.processes()[index].end.kind;
+    // What a running process has open is its business, unless it grows.
+    const bool may_go_on = end == EndKind::kRunning || end == EndKind::kUnknown;
+    if (may_go_on && left.calls.size() < kGrowingCalls) continue;
+    out->Add(Tell(model, index, std::move(left)));
+  }
+}
+
+}  // namespace fdaudit::analyzer

@@ -1,0 +1,104 @@
+#include "analyzer/detect/story.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+namespace fdaudit::analyzer {
+namespace {
+
+Role OpeningRole(std::string_view call) {
+  for (const std::string_view name : {"dup", "dup2", "dup3", "fcntl", "fcntl64"}) {
+    if (call == name) return Role::kDuplicated;
+  }
+  return call == "recvmsg" || call == "recvmmsg" ? Role::kReceived : Role::kOpened;
+}
+
+StoryEvent StartOf(const Model& model, Role role, ProcessIndex process, int fd) {
+  StoryEvent event{role, "", process, 0, 0, fd, kNoPath};
+  event.thread = static_cast<uint32_t>(std::max(model.processes()[process].pid, 0));
+  event.time_s = model.processes()[process].started_s;
+  event.call = Name(model.processes()[process].started_by, model.processes()[process].parent != kNoProcess);
+  if (event.call == "run") event.call.clear();
+  return event;
+}
+
+}  // namespace
+
+std::vector<CloseRecord> ReadCloseRecords(const Model& model) {
+  std::vector<CloseRecord> records;
+  for (uint32_t file = 0; file < model.files().size(); ++file) {
+    model.files()[file].ForEach<trace::FindingRecord>(
+        trace::RegionKind::kFindings, [&](uint64_t, const trace::FindingRecord& record) {
+          const bool known =
+              record.kind == trace::FindingKind::kFailedClose || record.kind == trace::FindingKind::kStaleClose;
+          const ProcessIndex process = model.Find(file, record.image);
+          if (known && process != kNoProcess) records.push_back({process, record});
+        });
+  }
+  const auto when = [&model](const CloseRecord& close) {
+    return model.Seconds(model.processes()[close.process].file, close.record.act.stamp);
+  };
+  std::stable_sort(records.begin(), records.end(),
+                   [&when](const CloseRecord& a, const CloseRecord& b) { return when(a) < when(b); });
+  return records;
+}
+
+StoryEvent EventOf(Model& model, uint32_t file, Role role, const trace::Act& act, int fd) {
+  StoryEvent event{role, "", model.Find(file, act.image), act.thread, model.Seconds(file, act.stamp), fd, kNoPath};
+  event.call = model.CallOf(file, act);
+  event.path = model.PathOf(file, act);
+  return event;
+}
+
+void TellOpening(Model& model, ProcessIndex process, const trace::Incarnation& life, int fd,
+                 std::vector<StoryEvent>* events) {
+  const uint32_t file = model.processes()[process].file;
+  const bool inherited = (life.opened.flags & trace::kActInherited) != 0;
+  if (!inherited || life.opened.stack != trace::kNoIndex) {
+    StoryEvent event = EventOf(model, file, Role::kOpened, life.opened, fd);
+    event.role = OpeningRole(event.call);
+    events->push_back(std::move(event));
+  }
+  if (inherited) events->push_back(StartOf(model, Role::kInherited, process, fd));
+}
+
+void TellClosing(Model& model, ProcessIndex process, const trace::Incarnation& life, int fd,
+                 std::vector<StoryEvent>* events) {
+  const uint32_t file = model.processes()[process].file;
+  events->push_back(EventOf(model, file, Role::kClosed, life.closed, fd));
+  const bool before_fork = life.closed.image != model.processes()[process].image &&
+                           events->back().time_s <= model.processes()[process].started_s;
+  if (before_fork) events->push_back(StartOf(model, Role::kForked, process, fd));
+}
+
+DescriptorNote NoteOf(int fd, const trace::Incarnation& life, std::string target) {
+  return {fd, life.kind, life.detail, std::move(target), (life.flags & trace::kCloseOnExec) != 0};
+}
+
+void TakeNumbers(const Model& model, const CloseRecord& close, Finding* finding) {
+  const trace::FindingRecord& record = close.record;
+  finding->fds.assign(record.fds, record.fds + std::min(record.fd_count, trace::kMaxFindingFds));
+  finding->count = std::max<uint64_t>({record.count, finding->fds.size(), 1});
+  finding->descriptors.push_back(NoteOf(record.fd, record.lives[0], FieldText(record.target)));
+  for (const int fd : finding->fds) {
+    trace::Slot slot;
+    if (fd == record.fd || finding->descriptors.size() == kMaxDescriptors) continue;
+    // The record keeps the first descriptor only; the ledger still knows the others, unless their numbers were reused.
+    if (!model.FindSlot(close.process, fd, &slot)) continue;
+    const trace::Incarnation& life = CurrentLife(slot);
+    if (life.opened.stack != record.lives[0].opened.stack || life.closed.stack != record.lives[0].closed.stack)
+      continue;
+    finding->descriptors.push_back(NoteOf(fd, life, FieldText(slot.target)));
+  }
+  if (finding->fds.empty()) finding->fds.push_back(record.fd);
+  TidyFds(&finding->fds);
+}
+
+void TidyFds(std::vector<int>* fds) {
+  std::sort(fds->begin(), fds->end());
+  fds->erase(std::unique(fds->begin(), fds->end()), fds->end());
+  if (fds->size() > kMaxFds) fds->resize(kMaxFds);
+}
+
+}  // namespace fdaudit::analyzer

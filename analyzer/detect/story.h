@@ -1,0 +1,41 @@
+#pragma once
+
+// From the trace's acts to the events of a finding's story, and what all detectors need to put a finding together.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "analyzer/detect/finding.h"
+#include "analyzer/model/model.h"
+
+namespace fdaudit::analyzer {
+
+/// A failed or stale close that the shim recorded, with the process it happened in.
+struct CloseRecord {
+  ProcessIndex process;
+  trace::FindingRecord record;
+};
+
+/// All such records, in the order of their deciding calls.
+std::vector<CloseRecord> ReadCloseRecords(const Model& model);
+
+StoryEvent EventOf(Model& model, uint32_t file, Role role, const trace::Act& act, int fd);
+
+/// Tells how `process` got a descriptor: opened, duplicated or received, or by whom it was opened and then inherited.
+void TellOpening(Model& model, ProcessIndex process, const trace::Incarnation& life, int fd,
+                 std::vector<StoryEvent>* events);
+
+/// Tells the close of a life; where the process inherited the number closed already, that too.
+void TellClosing(Model& model, ProcessIndex process, const trace::Incarnation& life, int fd,
+                 std::vector<StoryEvent>* events);
+
+DescriptorNote NoteOf(int fd, const trace::Incarnation& life, std::string target);
+
+/// Count, numbers and descriptors of a close record. `told`: the incarnation that its descriptors are of.
+void TakeNumbers(const Model& model, const CloseRecord& close, Finding* finding);
+
+/// Distinct, ascending, at most kMaxFds.
+void TidyFds(std::vector<int>* fds);
+
+}  // namespace fdaudit::analyzer

@@ -1,0 +1,130 @@
+#include "analyzer/model/call_paths.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "analyzer/model/hash.h"
+
+namespace fdaudit::analyzer {
+
+PathId CallPaths::Intern(uint32_t file, uint32_t stack) {
+  if (stack == trace::kNoIndex) return kNoPath;
+  const auto [known, is_new] = path_of_.try_emplace(uint64_t{file} << 32 | stack, kNoPath);
+  if (!is_new) return known->second;
+  std::vector<uint64_t> words;
+  uint16_t flags = 0;
+  if (!files_[file].GetStack(stack, &words, &flags) || words.empty()) return kNoPath;
+  return known->second = InternFrames(file, words, flags);
+}
+
+PathId CallPaths::InternFrames(uint32_t file, const std::vector<uint64_t>& words, uint16_t flags) {
+  Path path;
+  path.flags = flags;
+  Fnv hash;
+  for (const uint64_t word : words) {
+    const auto number = static_cast<uint32_t>(word >> trace::kFrameOffsetBits);
+    uint64_t offset = word & trace::kFrameOffsetMask;
+    // A return address may be the first byte of the next line or function: what was called from lies before it.
+    if ((word & trace::kFrameExact) == 0 && offset != 0) --offset;
+    const uint32_t module = number == 0 ? 0 : InternModule(file, number - 1);
+    path.raw.push_back({module, offset});
+    hash.Add(modules_[module].hash);
+    hash.Add(offset);
+  }
+  path.hash = hash.value();
+  const auto [known, is_new] = path_ids_.try_emplace(path.raw, static_cast<PathId>(paths_.size()));
+  if (is_new) paths_.push_back(std::move(path));
+  return known->second;
+}
+
+uint32_t CallPaths::InternModule(uint32_t file, uint32_t module) {
+  const auto [known, is_new] = module_of_.try_emplace(uint64_t{file} << 32 | module, 0);
+  if (!is_new) return known->second;
+  trace::ModuleRecord record;
+  if (!files_[file].Get(trace::RegionKind::kModules, module, &record) || record.ready != 1) return 0;
+  const size_t path_size = std::min<size_t>(record.path_size, sizeof record.path);
+  const size_t id_size = std::min<size_t>(record.build_id_size, sizeof record.build_id);
+  ModuleRef ref{std::string(record.path, strnlen(record.path, path_size)),
+                std::vector<uint8_t>(record.build_id, record.build_id + id_size)};
+  const auto [id, is_first] = module_ids_.try_emplace({ref.path, ref.build_id}, static_cast<uint32_t>(modules_.size()));
+  if (is_first) {
+    Fnv hash;
+    hash.Add(BaseName(ref.path));
+    hash.Add(std::string_view(reinterpret_cast<const char*>(ref.build_id.data()), ref.build_id.size()));
+    modules_.push_back({std::move(ref), hash.value(), false});
+  }
+  return known->second = id->second;
+}
+
+const std::vector<Frame>& CallPaths::NameFrame(const RawFrame& raw) {
+  const auto [known, is_new] = named_.try_emplace(raw);
+  if (!is_new) return known->second;
+  const ModuleRef& module = modules_[raw.module].ref;
+  std::vector<SymbolFrame> symbols;
+  if (raw.module != 0 && lookup_) {
+    symbols = lookup_(module, raw.offset);
+    modules_[raw.module].was_named = true;
+  }
+  if (symbols.empty()) symbols.emplace_back();
+  for (SymbolFrame& symbol : symbols) {
+    Frame frame{std::move(symbol.function),
+                std::move(symbol.file),
+                symbol.line,
+                module.path,
+                raw.offset,
+                false,
+                symbol.is_inlined,
+                false};
+    frame.is_runtime = IsRuntime(frame);
+    known->second.push_back(std::move(frame));
+  }
+  return known->second;
+}
+
+const std::vector<Frame>& CallPaths::Frames(PathId id) {
+  Path& path = paths_[id];
+  if (!path.named) {
+    path.named = true;
+    for (const RawFrame& raw : path.raw) {
+      const std::vector<Frame>& frames = NameFrame(raw);
+      path.frames.insert(path.frames.end(), frames.begin(), frames.end());
+    }
+  }
+  return path.frames;
+}
+
+std::vector<Frame> CallPaths::RawFrames(PathId id) const {
+  std::vector<Frame> frames;
+  for (const RawFrame& raw : paths_[id].raw) {
+    Frame frame;
+    frame.module = modules_[raw.module].ref.path;
+    frame.offset = raw.offset;
+    frames.push_back(std::move(frame));
+  }
+  return frames;
+}
+
+std::vector<ModuleRef> CallPaths::NamedModules() const {
+  std::vector<ModuleRef> modules;
+  for (const Module& module : modules_) {
+    if (module.was_named) modules.push_back(module.ref);
+  }
+  return modules;
+}
+
+const Frame* CallPaths::Location(PathId id) {
+  const std::vector<Frame>& frames = Frames(id);
+  const auto own = std::find_if(frames.begin(), frames.end(), [](const Frame& frame) { return !frame.is_runtime; });
+  if (own != frames.end()) return &*own;
+  return frames.empty() ? nullptr : &frames.front();
+}
+
+bool CallPaths::InSameFunction(PathId a, PathId b) {
+  if (a == kNoPath || b == kNoPath) return false;
+  const Frame* first = Location(a);
+  const Frame* second = Location(b);
+  if (first == nullptr || second == nullptr || first->function.empty()) return false;
+  return first->function == second->function && first->module == second->module && first->file == second->file;
+}
+
+}  // namespace fdaudit::analyzer

@@ -1,0 +1,87 @@
+#pragma once
+
+// Call paths: each distinct one once, whichever process and trace file it comes from, so that "the same call path" is
+// one comparison. Symbolized on demand, each distinct frame once.
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "analyzer/model/frame_class.h"
+#include "analyzer/symbols/symbolizer.h"
+#include "analyzer/trace/trace_file.h"
+
+namespace fdaudit::analyzer {
+
+using PathId = uint32_t;
+inline constexpr PathId kNoPath = 0;
+
+/// Names an address of a module, as Symbolizer::Lookup does.
+using SymbolLookup = std::function<std::vector<SymbolFrame>(const ModuleRef&, uint64_t)>;
+
+class CallPaths {
+ public:
+  CallPaths(const std::vector<TraceFile>& files, SymbolLookup lookup) : files_(files), lookup_(std::move(lookup)) {}
+
+  /// Modules whose frames were looked up so far.
+  std::vector<ModuleRef> NamedModules() const;
+
+  /// The path of stack number `stack` of a trace file; kNoPath where none was recorded, or it is damaged.
+  PathId Intern(uint32_t file, uint32_t stack);
+
+  /// Frames from the innermost outwards, inlined ones included. Empty for kNoPath.
+  const std::vector<Frame>& Frames(PathId path);
+  /// The same, unnamed and without inlined frames: cheap.
+  std::vector<Frame> RawFrames(PathId path) const;
+  /// Equal for the same path in another run or on another machine, but for code made at run time.
+  uint64_t Hash(PathId path) const { return paths_[path].hash; }
+  uint16_t Flags(PathId path) const { return paths_[path].flags; }  ///< trace::StackFlags
+
+  /// The innermost frame that is not runtime code, else the innermost of all; null for an empty path.
+  const Frame* Location(PathId path);
+
+  /// True where both paths are of one function, by their locations. False where that can't be known.
+  bool InSameFunction(PathId a, PathId b);
+
+ private:
+  struct Module {
+    ModuleRef ref;
+    uint64_t hash = 0;
+    bool was_named = false;
+  };
+  struct RawFrame {
+    uint32_t module;  // index in modules_; 0 = none
+    uint64_t offset;  // inside the call
+    bool operator<(const RawFrame& other) const {
+      return module != other.module ? module < other.module : offset < other.offset;
+    }
+  };
+  struct Path {
+    std::vector<RawFrame> raw;
+    std::vector<Frame> frames;
+    uint64_t hash = 0;
+    uint16_t flags = 0;
+    bool named = false;
+  };
+
+  uint32_t InternModule(uint32_t file, uint32_t module);
+  PathId InternFrames(uint32_t file, const std::vector<uint64_t>& words, uint16_t flags);
+  const std::vector<Frame>& NameFrame(const RawFrame& raw);
+
+  const std::vector<TraceFile>& files_;
+  SymbolLookup lookup_;
+  std::vector<Module> modules_ = std::vector<Module>(1);
+  std::map<std::pair<std::string, std::vector<uint8_t>>, uint32_t> module_ids_;
+  std::unordered_map<uint64_t, uint32_t> module_of_;  // file << 32 | index in the file
+  std::deque<Path> paths_ = std::deque<Path>(1);      // a deque: frames handed out must stay where they are
+  std::map<std::vector<RawFrame>, PathId> path_ids_;
+  std::unordered_map<uint64_t, PathId> path_of_;  // file << 32 | stack number
+  std::map<RawFrame, std::vector<Frame>> named_;
+};
+
+}  // namespace fdaudit::analyzer

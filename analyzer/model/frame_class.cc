@@ -1,0 +1,112 @@
+#include "analyzer/model/frame_class.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+
+namespace fdaudit::analyzer {
+namespace {
+
+bool StartsWith(std::string_view text, std::string_view start) { return text.substr(0, start.size()) == start; }
+
+bool Contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+
+/// File names of runtime libraries, without what follows the first ".so" or "-".
+constexpr std::string_view kRuntimeLibraries[] = {
+    // libc and what belongs to it
+    "libc", "libpthread", "libdl", "librt", "libm", "libutil", "libresolv", "libanl", "ld", "ld-linux", "libthread_db",
+    "linux-vdso", "[vdso]",
+    // languages
+    "libstdc++", "libgcc_s", "libc++", "libc++abi", "libunwind", "libstd", "libgo", "libgfortran", "libgomp",
+    // sanitizers
+    "libasan", "libtsan", "libubsan", "liblsan", "libmsan", "libhwasan", "libclang_rt",
+    // what else is usually preloaded
+    "libfdaudit", "libfakeroot", "libeatmydata", "libfaketime", "libfaketimeMT", "libjemalloc", "libtcmalloc",
+    "libtcmalloc_minimal", "libmimalloc", "libproxychains", "libproxychains4", "libtsocks", "libtorsocks",
+    "libsegfault", "libSegFault", "libnss_wrapper", "libuid_wrapper", "libsocket_wrapper", "libkeepalive",
+    "libheaptrack_preload", "libuftrace", "libear", "libexec"};
+
+/// "libc.so.6", "libc-2.31.so", "ld-linux-x86-64.so.2", "libstd-0123abcd.so" → the part that names the library.
+bool IsRuntimeLibrary(std::string_view name) {
+  const std::string_view stem = name.substr(0, name.find(".so"));
+  const auto is_listed = [](std::string_view text) {
+    return std::find(std::begin(kRuntimeLibraries), std::end(kRuntimeLibraries), text) != std::end(kRuntimeLibraries);
+  };
+  if (is_listed(stem) || is_listed(name)) return true;
+  if (name.size() == stem.size()) return StartsWith(name, "[vdso") || StartsWith(name, "linux-vdso");
+  const std::string_view versioned = stem.substr(0, stem.rfind('-'));
+  return (is_listed(stem.substr(0, stem.find('-'))) || is_listed(versioned)) && versioned.size() != stem.size() &&
+         !StartsWith(stem, "libexec-");
+}
+
+bool IsPythonStandardLibrary(std::string_view file) {
+  if (StartsWith(file, "<frozen ")) return true;
+  if (Contains(file, "/site-packages/") || Contains(file, "/dist-packages/")) return false;
+  const size_t at = file.find("/lib/python");
+  if (at == std::string_view::npos) return false;
+  const std::string_view version = file.substr(at + 11, file.find('/', at + 11) - (at + 11));
+  return !version.empty() && version.find_first_not_of("0123456789.t") == std::string_view::npos;
+}
+
+bool IsRuntimeSource(std::string_view file) {
+  return StartsWith(file, "/usr/include/") || StartsWith(file, "/usr/local/include/c++/") ||
+         Contains(file, "/include/c++/") || (StartsWith(file, "/usr/lib/gcc/") && Contains(file, "/include")) ||
+         (StartsWith(file, "/usr/lib/llvm") && Contains(file, "/include")) || StartsWith(file, "/rustc/") ||
+         Contains(file, "/rustlib/src/rust/library/") || Contains(file, "/go/src/runtime/") ||
+         Contains(file, "/go/src/syscall/") || Contains(file, "/go/src/os/") || Contains(file, "/go/src/internal/");
+}
+
+constexpr std::string_view kRuntimeFunctions[] = {
+    "std::",    "__gnu_cxx::", "core::",    "alloc::",        "<std::",          "<core::",     "<alloc::",
+    "runtime.", "syscall.",    "internal/", "__interceptor_", "___interceptor_", "__sanitizer", "__asan",
+    "__tsan",   "__msan",      "__ubsan",   "__lsan",         "__rust_",         "rust_begin_", "_start"};
+
+bool IsRuntimeFunction(std::string_view function) {
+  return std::any_of(std::begin(kRuntimeFunctions), std::end(kRuntimeFunctions),
+                     [function](std::string_view start) { return StartsWith(function, start); });
+}
+
+}  // namespace
+
+std::string_view BaseName(std::string_view path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string_view::npos ? path : path.substr(slash + 1);
+}
+
+bool IsRuntime(const Frame& frame) {
+  if (frame.is_python) return IsPythonStandardLibrary(frame.file);
+  return IsRuntimeLibrary(BaseName(frame.module)) || IsRuntimeSource(frame.file) || IsRuntimeFunction(frame.function);
+}
+
+bool IsOwnPath(std::string_view path) {
+  if (path.empty()) return true;  // code made at run time is somebody's, and not the system's
+  if (path.front() == '[' || StartsWith(path, "linux-vdso")) return false;
+  if (StartsWith(path, "/usr/local/")) return true;
+  constexpr std::string_view kSystem[] = {"/usr/", "/lib/",  "/lib32/", "/lib64/", "/libx32/",
+                                          "/bin/", "/sbin/", "/opt/",   "/snap/",  "/nix/"};
+  return std::none_of(std::begin(kSystem), std::end(kSystem),
+                      [path](std::string_view start) { return StartsWith(path, start); });
+}
+
+bool IsOwn(const Frame& frame, const std::string& source_root) {
+  if (!source_root.empty() && StartsWith(frame.file, source_root) &&
+      (frame.file.size() == source_root.size() || source_root.back() == '/' || frame.file[source_root.size()] == '/')) {
+    return true;
+  }
+  return frame.is_python ? IsOwnPath(frame.file) : IsOwnPath(frame.module);
+}
+
+std::string Describe(const Frame& frame) {
+  const std::string place =
+      frame.module.empty() ? std::string("code made at run time") : std::string(BaseName(frame.module));
+  if (frame.function.empty()) {
+    if (!frame.file.empty()) return fmt::format("{}:{}", BaseName(frame.file), frame.line);
+    return fmt::format("{}+{:#x}", frame.module.empty() ? "jit" : place, frame.offset);
+  }
+  if (frame.file.empty()) return fmt::format("{} ({})", frame.function, place);
+  if (frame.line == 0) return fmt::format("{} ({})", frame.function, BaseName(frame.file));
+  return fmt::format("{} ({}:{})", frame.function, BaseName(frame.file), frame.line);
+}
+
+}  // namespace fdaudit::analyzer

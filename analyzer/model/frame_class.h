@@ -1,0 +1,40 @@
+#pragma once
+
+// Whose code a frame is: the rules behind a finding's `location` and behind "own" (docs/findings.md).
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace fdaudit::analyzer {
+
+/// One place in a call path, symbolized. An inlined call is a frame of its own.
+struct Frame {
+  std::string function;  ///< empty = unknown
+  std::string file;      ///< source file; empty = unknown
+  int line = 0;
+  std::string module;   ///< path of the ELF file; empty = no file (code made at run time)
+  uint64_t offset = 0;  ///< ELF virtual address inside the call instruction; without a module a bare address
+  bool is_python = false;
+  bool is_inlined = false;
+  bool is_runtime = false;  ///< see IsRuntime
+};
+
+/// Last component of a path.
+std::string_view BaseName(std::string_view path);
+
+/// True for code that is never what a programmer looks for: libc, system headers, the C++, Rust, Go and Python
+/// libraries, sanitizers, other preloaded libraries. `location` skips such frames where any other is left.
+bool IsRuntime(const Frame& frame);
+
+/// True where the frame's file is not the system's: outside /usr (but /usr/local), /lib, /bin, /sbin, /opt, /snap,
+/// /nix, or its source lies below `source_root` (empty = none).
+bool IsOwn(const Frame& frame, const std::string& source_root);
+
+/// The same for the path of a program or library.
+bool IsOwnPath(std::string_view path);
+
+/// How text shows a frame: "load_config (config.c:41)", "load_config (app)" or "app+0x1139".
+std::string Describe(const Frame& frame);
+
+}  // namespace fdaudit::analyzer

@@ -1,0 +1,246 @@
+#include "analyzer/model/model.h"
+
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+namespace fdaudit::analyzer {
+namespace {
+
+using trace::EndedBy;
+using trace::RegionKind;
+
+uint64_t Key(uint32_t high, uint32_t low) { return uint64_t{high} << 32 | low; }
+
+std::vector<std::string> SplitArguments(const std::string& text) {
+  std::vector<std::string> arguments;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\0', at), text.size());
+    arguments.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return arguments;
+}
+
+std::vector<trace::ClockPair> ClockPairs(const TraceFile& file) {
+  std::vector<trace::ClockPair> pairs;
+  file.ForEach<trace::ImageRecord>(RegionKind::kImages, [&pairs](uint64_t, const trace::ImageRecord& image) {
+    if (image.id == 0) return;
+    pairs.push_back(image.started);
+    if (image.ended_by != EndedBy::kNone) pairs.push_back(image.ended);
+  });
+  if (file.header().run_ended == 1) pairs.push_back(file.header().run_end);
+  return pairs;
+}
+
+}  // namespace
+
+Model::Model(std::vector<TraceFile> files, ModelOptions options)
+    : files_(std::move(files)), options_(std::move(options)), paths_(files_, options_.lookup) {
+  for (const TraceFile& file : files_) timelines_.emplace_back(file.header(), ClockPairs(file));
+  session_.started_realtime_ns = files_.empty() ? 0 : INT64_MAX;
+  for (const TraceFile& file : files_) {
+    session_.started_realtime_ns = std::min(session_.started_realtime_ns, file.header().started_realtime_ns);
+  }
+  for (const TraceFile& file : files_) {
+    file_offsets_.push_back(
+        (static_cast<double>(file.header().started_realtime_ns) - static_cast<double>(session_.started_realtime_ns)) /
+        1e9);
+  }
+  for (uint32_t file = 0; file < files_.size(); ++file) ReadImages(file);
+  SortAndLink();
+  LinkSuccessorsAcrossFiles();
+  CountSlots();
+  DecideEnds();
+  DescribeSession();
+  raw_ = {};
+}
+
+ProcessIndex Model::Find(uint32_t file, uint32_t image) const {
+  const auto found = by_image_.find(Key(file, image));
+  return found == by_image_.end() ? kNoProcess : found->second;
+}
+
+double Model::Seconds(uint32_t file, uint64_t stamp) const {
+  return file_offsets_[file] + timelines_[file].Seconds(stamp);
+}
+
+void Model::ReadImages(uint32_t file) {
+  files_[file].ForEach<trace::ImageRecord>(RegionKind::kImages, [this, file](uint64_t index, trace::ImageRecord image) {
+    if (image.id != index + 1) return;
+    Process process;
+    process.file = file;
+    process.image = image.id;
+    process.pid = image.pid;
+    process.parent_pid = image.parent_pid;
+    process.started_by = image.started_by;
+    process.ended_by = image.ended_by;
+    process.exe = files_[file].GetText(image.exe);
+    process.argv = SplitArguments(files_[file].GetText(image.argv));
+    process.cwd = files_[file].GetText(image.cwd);
+    process.started_s = Seconds(file, image.started.stamp);
+    if (image.ended_by != EndedBy::kNone) process.ended_s = Seconds(file, image.ended.stamp);
+    process.opened = image.opened;
+    process.closed = image.closed;
+    process.inherited = image.inherited;
+    process.peak = image.peak;
+    process.open_at_end = image.open_at_end;
+    process.untracked_opens = image.untracked_opens;
+    process.untracked_closes = image.untracked_closes;
+    process.events_dropped = image.events_dropped;
+    process.reasons = image.reasons;
+    process.exec_problem = image.exec_problem;
+    process.exec_target = files_[file].GetText(image.exec_target);
+    processes_.push_back(std::move(process));
+    raw_.push_back(image);
+  });
+}
+
+void Model::SortAndLink() {
+  std::vector<uint32_t> order(processes_.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [this](uint32_t a, uint32_t b) { return processes_[a].started_s < processes_[b].started_s; });
+  std::vector<Process> processes;
+  std::vector<trace::ImageRecord> raw;
+  for (const uint32_t from : order) {
+    processes.push_back(std::move(processes_[from]));
+    raw.push_back(raw_[from]);
+  }
+  processes_ = std::move(processes);
+  raw_ = std::move(raw);
+  for (ProcessIndex i = 0; i < processes_.size(); ++i) {
+    processes_[i].id = "p" + std::to_string(i + 1);
+    by_image_[Key(processes_[i].file, processes_[i].image)] = i;
+  }
+  for (ProcessIndex i = 0; i < processes_.size(); ++i) {
+    const trace::ImageRecord& image = raw_[i];
+    const uint32_t from = image.predecessor != trace::kNoIndex ? image.predecessor : image.parent;
+    const ProcessIndex parent = Find(processes_[i].file, from);
+    if (parent != i) processes_[i].parent = parent;
+  }
+}
+
+/// An exec'd image that could not join its session's file began one of its own: it has the pid of an image that exec
+/// ended, and started after that.
+void Model::LinkSuccessorsAcrossFiles() {
+  if (files_.size() < 2) return;
+  std::unordered_map<int, std::vector<ProcessIndex>> unfollowed;  // by pid
+  for (ProcessIndex i = 0; i < processes_.size(); ++i) {
+    if (raw_[i].ended_by == EndedBy::kExec && raw_[i].successor == trace::kNoIndex) {
+      unfollowed[processes_[i].pid].push_back(i);
+    }
+  }
+  for (ProcessIndex i = 0; i < processes_.size(); ++i) {
+    const auto candidates = unfollowed.find(processes_[i].pid);
+    if (processes_[i].parent != kNoProcess || candidates == unfollowed.end()) continue;
+    for (const ProcessIndex before : candidates->second) {
+      const bool same_place = processes_[before].file != processes_[i].file &&
+                              raw_[before].pid_namespace == raw_[i].pid_namespace &&
+                              strncmp(files_[processes_[before].file].header().boot_id,
+                                      files_[processes_[i].file].header().boot_id, sizeof(trace::Header::boot_id)) == 0;
+      // Files' starts are known by the wall clock only: a second of tolerance.
+      if (!same_place || processes_[before].ended_s > processes_[i].started_s + 1.0) continue;
+      processes_[i].parent = before;
+      processes_[i].started_by = trace::StartedBy::kExec;
+    }
+  }
+}
+
+void Model::CountSlots() {
+  for (uint32_t file = 0; file < files_.size(); ++file) {
+    files_[file].ForEach<trace::SlotBlock>(RegionKind::kSlots, [&](uint64_t index, const trace::SlotBlock& block) {
+      const ProcessIndex i = Find(file, block.image);
+      if (i == kNoProcess) return;
+      blocks_[Key(i, static_cast<uint32_t>(block.first_fd))] = index;
+      if (processes_[i].ended_by == EndedBy::kExit || processes_[i].ended_by == EndedBy::kExec) return;
+      // Only an image that ended has put its sums together.
+      for (const trace::Slot& slot : block.slots) {
+        processes_[i].opened += slot.head.opens;
+        processes_[i].closed += slot.head.closes;
+        const bool open = slot.head.state == trace::SlotState::kOpen || slot.head.state == trace::SlotState::kUnseen;
+        if (slot.head.count != 0 && open) ++processes_[i].open_at_end;
+      }
+    });
+  }
+}
+
+bool Model::FindSlot(ProcessIndex process, int fd, trace::Slot* out) const {
+  if (fd < 0) return false;
+  const auto first = static_cast<uint32_t>(fd) / trace::kSlotsPerBlock * trace::kSlotsPerBlock;
+  const auto found = blocks_.find(Key(process, first));
+  trace::SlotBlock block;
+  const uint32_t file = processes_[process].file;
+  if (found == blocks_.end() || !files_[file].Get(RegionKind::kSlots, found->second, &block) ||
+      block.image != processes_[process].image) {
+    return false;
+  }
+  *out = block.slots[static_cast<uint32_t>(fd) - first];
+  return out->head.count != 0;
+}
+
+ProcessEnd Model::EndOf(const Process& process) const {
+  const ProcessIndex i = Find(process.file, process.image);
+  switch (process.ended_by) {
+    case EndedBy::kExec:
+      return {EndKind::kExec, 0};
+    case EndedBy::kExit:
+    case EndedBy::kFinished:
+      return {EndKind::kExit, raw_[i].status & 0xff};
+    default:
+      break;
+  }
+  const TraceFile& file = files_[process.file];
+  const LiveQuery query{process.pid, file.header().boot_id, raw_[i].pid_namespace,
+                        timelines_[process.file].Monotonic(raw_[i].started.stamp)};
+  const Liveness liveness = options_.liveness ? options_.liveness(query) : Liveness::kUnknown;
+  if (liveness == Liveness::kRuns) return {EndKind::kRunning, 0};
+  return {liveness == Liveness::kGone ? EndKind::kKilled : EndKind::kUnknown, 0};
+}
+
+void Model::DecideEnds() {
+  for (Process& process : processes_) process.end = EndOf(process);
+  for (uint32_t file = 0; file < files_.size(); ++file) ApplyRunStatus(file);
+  for (const Process& process : processes_) session_.is_running |= process.end.kind == EndKind::kRunning;
+}
+
+/// What waitpid(2) told `fdaudit run` about its child beats what the last image of that process said about itself.
+void Model::ApplyRunStatus(uint32_t file) {
+  const trace::Header& header = files_[file].header();
+  if (header.run_ended != 1) return;
+  const double ended_s = Seconds(file, header.run_end.stamp);
+  ProcessIndex last = kNoProcess;
+  for (ProcessIndex i = 0; i < processes_.size(); ++i) {
+    if (processes_[i].pid == header.run_pid && processes_[i].started_s <= ended_s) last = i;
+  }
+  if (last == kNoProcess || processes_[last].ended_by == EndedBy::kExec) return;
+  const int status = header.run_wait_status;
+  if (WIFSIGNALED(status)) processes_[last].end = {EndKind::kSignal, WTERMSIG(status)};
+  if (WIFEXITED(status)) processes_[last].end = {EndKind::kExit, WEXITSTATUS(status)};
+}
+
+void Model::DescribeSession() {
+  if (!processes_.empty()) session_.command = processes_.front().argv;
+  if (!files_.empty()) session_.host = files_.front().header().host;
+  for (const Process& process : processes_) {
+    session_.duration_s = std::max({session_.duration_s, process.started_s, process.ended_s});
+  }
+  for (uint32_t file = 0; file < files_.size(); ++file) {
+    const trace::Header& header = files_[file].header();
+    session_.duration_s = std::max(session_.duration_s, Seconds(file, header.latest.stamp));
+    if (header.run_ended == 1) session_.duration_s = std::max(session_.duration_s, Seconds(file, header.run_end.stamp));
+    for (const RegionKind kind :
+         {RegionKind::kImages, RegionKind::kModules, RegionKind::kStackIndex, RegionKind::kStackWords,
+          RegionKind::kText, RegionKind::kSlots, RegionKind::kFindings}) {
+      session_.lost += files_[file].Lost(kind);
+    }
+    if (files_[file].cut_at() != 0) {
+      session_.notes.push_back(files_[file].name() + " is cut off at offset " + std::to_string(files_[file].cut_at()) +
+                               " of " + std::to_string(header.file_size) + ": what lay behind it is missing");
+    }
+  }
+}
+
+}  // namespace fdaudit::analyzer

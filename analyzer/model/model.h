@@ -1,0 +1,107 @@
+#pragma once
+
+// What the trace files of a session say together: process images and how they ended, descriptors, call paths, time.
+// Detectors ask it; nothing here judges. Built once, from files whose writers may still be at work.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "analyzer/model/call_paths.h"
+#include "analyzer/model/process.h"
+#include "analyzer/model/timeline.h"
+#include "analyzer/trace/trace_file.h"
+
+namespace fdaudit::analyzer {
+
+struct ModelOptions {
+  SymbolLookup lookup;                                                ///< empty: frames stay module and offset
+  std::function<Liveness(const LiveQuery&)> liveness = &AskLiveness;  ///< tests put their own here
+};
+
+struct Session {
+  std::vector<std::string> command;
+  std::string host;
+  int64_t started_realtime_ns = 0;
+  double duration_s = 0;
+  bool is_running = false;         ///< some process of it still runs
+  uint64_t lost = 0;               ///< records for which the trace had no room
+  std::vector<std::string> notes;  ///< what is wrong with the trace files, a sentence each
+};
+
+class Model {
+ public:
+  Model(std::vector<TraceFile> files, ModelOptions options);
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+
+  const std::vector<TraceFile>& files() const { return files_; }
+  const std::vector<Process>& processes() const { return processes_; }
+  const Session& session() const { return session_; }
+  /// Adds a sentence to session().notes.
+  void AddNote(std::string note) { session_.notes.push_back(std::move(note)); }
+  CallPaths& paths() { return paths_; }
+
+  /// The process with an image number of a trace file; kNoProcess where unknown.
+  ProcessIndex Find(uint32_t file, uint32_t image) const;
+
+  /// Seconds since the session's start.
+  double Seconds(uint32_t file, uint64_t stamp) const;
+
+  /// Path and name of an act's call.
+  PathId PathOf(uint32_t file, const trace::Act& act) { return paths_.Intern(file, act.stack); }
+  const std::string& CallOf(uint32_t file, const trace::Act& act) const { return files_[file].CallName(act.call); }
+
+  /// Calls `visit(process, fd, const trace::Slot&)` for every descriptor number that any process ever used.
+  template <typename Visit>
+  void ForEachSlot(Visit visit) const {
+    for (uint32_t file = 0; file < files_.size(); ++file) {
+      const auto in_block = [&](uint64_t, const trace::SlotBlock& block) {
+        const ProcessIndex process = Find(file, block.image);
+        if (process == kNoProcess || block.first_fd < 0 || block.first_fd > INT32_MAX - 16) return;
+        for (uint32_t i = 0; i < trace::kSlotsPerBlock; ++i) {
+          if (block.slots[i].head.count != 0) visit(process, block.first_fd + static_cast<int>(i), block.slots[i]);
+        }
+      };
+      files_[file].ForEach<trace::SlotBlock>(trace::RegionKind::kSlots, in_block);
+    }
+  }
+
+  /// The slot of a number; false where the process never used it, or its ledger was released.
+  bool FindSlot(ProcessIndex process, int fd, trace::Slot* out) const;
+
+ private:
+  void ReadImages(uint32_t file);
+  void SortAndLink();
+  void LinkSuccessorsAcrossFiles();
+  void CountSlots();
+  void DecideEnds();
+  void ApplyRunStatus(uint32_t file);
+  void DescribeSession();
+  ProcessEnd EndOf(const Process& process) const;
+
+  std::vector<TraceFile> files_;
+  ModelOptions options_;
+  CallPaths paths_;
+  std::vector<Timeline> timelines_;                      // by file
+  std::vector<double> file_offsets_;                     // seconds from the session's start to the file's
+  std::vector<Process> processes_;                       // in the order of their starts
+  std::vector<trace::ImageRecord> raw_;                  // as processes_; emptied once it has been linked
+  std::unordered_map<uint64_t, ProcessIndex> by_image_;  // file << 32 | image
+  std::unordered_map<uint64_t, uint64_t> blocks_;        // process << 32 | first_fd -> block
+  Session session_;
+};
+
+/// The current life of a slot.
+inline const trace::Incarnation& CurrentLife(const trace::Slot& slot) { return slot.lives[slot.head.count & 1]; }
+
+/// A fixed-size text field as a string.
+template <size_t N>
+std::string FieldText(const char (&field)[N]) {
+  return std::string(field, strnlen(field, N));
+}
+
+}  // namespace fdaudit::analyzer

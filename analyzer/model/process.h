@@ -1,0 +1,73 @@
+#pragma once
+
+// One process image as the analyzer sees it: a process from its start, or from an exec, to its end or the next exec.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "shim/trace/format.h"
+
+namespace fdaudit::analyzer {
+
+using ProcessIndex = uint32_t;
+inline constexpr ProcessIndex kNoProcess = UINT32_MAX;
+
+enum class EndKind { kUnknown, kExit, kExec, kSignal, kKilled, kRunning };
+
+struct ProcessEnd {
+  EndKind kind = EndKind::kUnknown;
+  int status = 0;  ///< kExit: exit status; kSignal: the signal's number
+};
+
+struct Process {
+  std::string id;  ///< "p1", "p2" … in the order of their starts
+  uint32_t file = 0;
+  uint32_t image = 0;
+  int pid = 0;
+  int parent_pid = 0;
+  /// The image this one sprang from: forked or spawned by, or for an exec the image before it in the same process.
+  ProcessIndex parent = kNoProcess;
+  trace::StartedBy started_by = trace::StartedBy::kUnknown;
+  trace::EndedBy ended_by = trace::EndedBy::kNone;
+  ProcessEnd end;
+  std::string exe;
+  std::vector<std::string> argv;
+  std::string cwd;
+  double started_s = 0;  ///< since the session's start
+  double ended_s = 0;    ///< where ended_by says that it ended
+  uint64_t opened = 0;
+  uint64_t closed = 0;
+  uint64_t inherited = 0;
+  uint64_t peak = 0;
+  uint64_t open_at_end = 0;
+  uint64_t untracked_opens = 0;
+  uint64_t untracked_closes = 0;
+  uint64_t events_dropped = 0;
+  uint32_t reasons = 0;  ///< trace::CoverageReason bits
+  trace::ExecProblem exec_problem = trace::ExecProblem::kNone;
+  std::string exec_target;
+};
+
+/// Names as the report writes them.
+const char* Name(EndKind kind);
+const char* Name(trace::StartedBy started_by, bool has_parent);
+/// What a descriptor is: "file", "socket" …
+const char* Name(trace::FdKind kind);
+/// Short names of coverage reasons, and of the reason why an exec'd program was not audited.
+std::vector<std::string> ReasonNames(const Process& process);
+
+/// A running process, as a trace describes it.
+struct LiveQuery {
+  int pid;
+  const char* boot_id;
+  uint64_t pid_namespace;
+  int64_t started_monotonic_ns;
+};
+
+enum class Liveness { kRuns, kGone, kUnknown };
+
+/// Asks /proc whether the process still runs. kUnknown: the trace comes from another machine or pid namespace.
+Liveness AskLiveness(const LiveQuery& query);
+
+}  // namespace fdaudit::analyzer

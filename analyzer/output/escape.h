@@ -1,0 +1,20 @@
+#pragma once
+
+// Names come from strangers: file names and arguments may hold any byte, and neither break the JSON nor drive the
+// reader's terminal.
+
+#include <string>
+#include <string_view>
+
+namespace fdaudit::analyzer {
+
+/// `bytes` as valid UTF-8: a byte that is not becomes \xNN, and so that this stays unambiguous, a backslash is doubled.
+std::string RepairUtf8(std::string_view bytes);
+
+/// The same, and control characters (C0, DEL, C1, direction overrides) become \xNN, byte by byte.
+std::string EscapeForTerminal(std::string_view bytes);
+
+/// Appends `bytes` as a JSON string with its quotes, repaired.
+void AppendJsonString(std::string_view bytes, std::string* out);
+
+}  // namespace fdaudit::analyzer

@@ -1,0 +1,179 @@
+// The report as JSON (docs/report.schema.json). The only file of the analyzer that knows the JSON library: it is slow
+// to compile.
+
+#include <fmt/format.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "analyzer/detect/kinds.h"
+#include "analyzer/output/escape.h"
+#include "analyzer/output/report.h"
+#include "analyzer/version.h"
+
+namespace fdaudit::analyzer {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json Text(const std::string& text) { return RepairUtf8(text); }
+Json TextOrNull(const std::string& text) { return text.empty() ? Json(nullptr) : Text(text); }
+Json LineOrNull(int line) { return line > 0 ? Json(line) : Json(nullptr); }
+
+/// Microseconds are what the clocks are good for; more digits would only be noise.
+double Seconds(double seconds) { return std::round(seconds * 1e6) / 1e6; }
+
+Json TextList(const std::vector<std::string>& texts) {
+  Json list = Json::array();
+  for (const std::string& text : texts) list.push_back(Text(text));
+  return list;
+}
+
+std::string StackKey(const CallPaths& paths, PathId path) { return fmt::format("s:{:016x}", paths.Hash(path)); }
+
+Json SessionJson(const Session& session) {
+  return {{"command", TextList(session.command)},
+          {"host", Text(session.host)},
+          {"started", FormatTime(session.started_realtime_ns)},
+          {"duration_s", Seconds(session.duration_s)}};
+}
+
+Json IdOrNull(const Model& model, ProcessIndex process) {
+  return process == kNoProcess ? Json(nullptr) : Json(model.processes()[process].id);
+}
+
+Json ProcessJson(const Model& model, const Process& process) {
+  return {{"id", process.id},
+          {"pid", process.pid},
+          {"parent", IdOrNull(model, process.parent)},
+          {"started_by", Name(process.started_by, process.parent != kNoProcess)},
+          {"exe", Text(process.exe)},
+          {"argv", TextList(process.argv)},
+          {"end", {{"how", Name(process.end.kind)}, {"status", process.end.status}}},
+          {"descriptors",
+           {{"opened", process.opened},
+            {"closed", process.closed},
+            {"inherited", process.inherited},
+            {"peak", process.peak},
+            {"open_at_end", process.open_at_end}}},
+          {"coverage",
+           {{"untracked_opens", process.untracked_opens},
+            {"untracked_closes", process.untracked_closes},
+            {"events_dropped", process.events_dropped},
+            {"reasons", ReasonNames(process)}}}};
+}
+
+Json DescriptorsJson(const Finding& finding) {
+  Json list = Json::array();
+  for (const DescriptorNote& note : finding.descriptors) {
+    list.push_back({{"fd", note.fd},
+                    {"type", Name(note.kind)},
+                    {"target", TextOrNull(note.target)},
+                    {"close_on_exec", note.close_on_exec}});
+  }
+  return list;
+}
+
+Json EventsJson(Model& model, const Finding& finding) {
+  Json list = Json::array();
+  for (const StoryEvent& event : finding.events) {
+    list.push_back({{"role", Name(event.role)},
+                    {"call", TextOrNull(event.call)},
+                    {"process", IdOrNull(model, event.process)},
+                    {"thread", event.thread == 0 ? Json(nullptr) : Json(event.thread)},
+                    {"time_s", Seconds(event.time_s)},
+                    {"fd", event.fd},
+                    {"stack", event.path == kNoPath ? Json(nullptr) : Json(StackKey(model.paths(), event.path))}});
+  }
+  return list;
+}
+
+Json LocationJson(const Finding& finding) {
+  if (!finding.location) return nullptr;
+  return {{"function", TextOrNull(finding.location->function)},
+          {"file", TextOrNull(finding.location->file)},
+          {"line", LineOrNull(finding.location->line)}};
+}
+
+Json FindingJson(Model& model, const Finding& finding) {
+  Json processes = Json::array();
+  for (const ProcessIndex process : finding.processes) processes.push_back(model.processes()[process].id);
+  const uint64_t told = finding.descriptors.size();
+  return {{"id", finding.id},
+          {"kind", Name(finding.kind)},
+          {"severity", Name(finding.severity)},
+          {"certainty", Name(finding.certainty)},
+          {"growing", finding.growing},
+          {"gates", finding.gates},
+          {"state", "new"},
+          {"processes", std::move(processes)},
+          {"message", Text(finding.message)},
+          {"count", finding.count},
+          {"fds", finding.fds},
+          {"descriptors", DescriptorsJson(finding)},
+          {"omitted", told == 0 || told > finding.count ? 0 : finding.count - told},
+          {"events", EventsJson(model, finding)},
+          {"location", LocationJson(finding)},
+          {"context", nullptr}};
+}
+
+Json StackJson(const std::vector<Frame>& frames) {
+  Json list = Json::array();
+  for (const Frame& frame : frames) {
+    list.push_back({{"function", TextOrNull(frame.function)},
+                    {"file", TextOrNull(frame.file)},
+                    {"line", LineOrNull(frame.line)},
+                    {"module", TextOrNull(std::string(BaseName(frame.module)))},
+                    {"offset", fmt::format("{:#x}", frame.offset)},
+                    {"language", frame.is_python ? "python" : "native"}});
+  }
+  return list;
+}
+
+Json StacksJson(const Report& report) {
+  CallPaths& paths = report.model->paths();
+  Json stacks = Json::object();
+  std::set<PathId> done;
+  for (const Finding& finding : report.findings) {
+    for (const StoryEvent& event : finding.events) {
+      if (event.path == kNoPath || !done.insert(event.path).second) continue;
+      stacks[StackKey(paths, event.path)] = StackJson(paths.Frames(event.path));
+    }
+  }
+  return stacks;
+}
+
+Json SummaryJson(const Report& report) {
+  Json kinds = Json::object();
+  for (const KindInfo& info : AllKinds()) kinds[info.name] = report.by_kind[static_cast<size_t>(info.kind)];
+  Json severities = Json::object();
+  for (const Severity severity : {Severity::kError, Severity::kWarning, Severity::kNote}) {
+    severities[Name(severity)] = report.by_severity[static_cast<size_t>(severity)];
+  }
+  return {{"findings", report.findings.size()}, {"by_kind", std::move(kinds)}, {"by_severity", std::move(severities)}};
+}
+
+Json GateJson(const Gate& gate) {
+  return {{"failed", gate.failed}, {"fail_on", {"error", "warning"}}, {"scope", "own"}, {"new", gate.new_findings},
+          {"known", gate.known},   {"suppressed", gate.suppressed}};
+}
+
+}  // namespace
+
+std::string RenderJson(const Report& report) {
+  Model& model = *report.model;
+  Json root = {{"schema", "fdaudit-report/1"},
+               {"tool", {{"name", "fdaudit"}, {"version", kVersion}}},
+               {"session", SessionJson(model.session())}};
+  Json& processes = root["processes"] = Json::array();
+  for (const Process& process : model.processes()) processes.push_back(ProcessJson(model, process));
+  Json& findings = root["findings"] = Json::array();
+  for (const Finding& finding : report.findings) findings.push_back(FindingJson(model, finding));
+  root["stacks"] = StacksJson(report);
+  root["summary"] = SummaryJson(report);
+  root["gate"] = GateJson(report.gate);
+  return root.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace fdaudit::analyzer

@@ -1,0 +1,41 @@
+#pragma once
+
+// The report that all formats render: what the model says, what the detectors found, and the sums.
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "analyzer/detect/detectors.h"
+#include "analyzer/detect/finding.h"
+#include "analyzer/model/model.h"
+
+namespace fdaudit::analyzer {
+
+struct Gate {
+  bool failed = false;
+  uint64_t new_findings = 0;
+  uint64_t known = 0;
+  uint64_t suppressed = 0;
+};
+
+struct Report {
+  Model* model = nullptr;
+  std::vector<Finding> findings;  // the worst first
+  std::array<uint64_t, kKinds> by_kind{};
+  std::array<uint64_t, 3> by_severity{};
+  Gate gate;
+};
+
+/// Runs the detectors and sums up. `model` must outlive the report.
+Report MakeReport(Model* model, const DetectOptions& options);
+
+/// Both return the whole text.
+std::string RenderJson(const Report& report);
+std::string RenderText(const Report& report, bool color);
+
+/// "2026-01-01T00:00:00Z".
+std::string FormatTime(int64_t realtime_ns);
+
+}  // namespace fdaudit::analyzer

@@ -1,0 +1,221 @@
+// The report for a person at a terminal: a two-line summary, then the worst first, a screen at most for each finding.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <map>
+
+#include "analyzer/detect/kinds.h"
+#include "analyzer/output/coverage.h"
+#include "analyzer/output/escape.h"
+#include "analyzer/output/report.h"
+
+namespace fdaudit::analyzer {
+namespace {
+
+constexpr size_t kMaxLines = 24;   // a finding
+constexpr size_t kFixedLines = 8;  // of it: all but the stacks and the events' own lines
+constexpr size_t kMaxFrames = 4;   // a stack
+constexpr size_t kMaxRanges = 12;  // of numbers
+constexpr size_t kMaxTargets = 3;
+constexpr size_t kMaxEvents = 8;
+
+enum class Style { kBold, kDim, kError, kWarning, kNote };
+
+std::string Plural(uint64_t count, const char* word) {
+  return fmt::format("{} {}{}", count, word, count == 1 ? "" : "s");
+}
+
+class Writer {
+ public:
+  Writer(const Report& report, bool color) : report_(report), model_(*report.model), color_(color) {}
+
+  std::string Write() {
+    Summary();
+    for (const Finding& finding : report_.findings) OneFinding(finding);
+    Coverage();
+    if (!report_.findings.empty())
+      Line(Styled(Style::kDim, "`fdaudit explain KIND` tells what a kind means and what proves it."));
+    return std::move(out_);
+  }
+
+ private:
+  void Line(const std::string& text) { (out_ += text) += '\n'; }
+
+  std::string Styled(Style style, const std::string& text) const {
+    if (!color_) return text;
+    constexpr const char* kCodes[] = {"1", "2", "1;31", "1;33", "1;36"};
+    return fmt::format("\033[{}m{}\033[0m", kCodes[static_cast<int>(style)], text);
+  }
+
+  Style StyleOf(Severity severity) const {
+    return severity == Severity::kError     ? Style::kError
+           : severity == Severity::kWarning ? Style::kWarning
+                                            : Style::kNote;
+  }
+
+  void Summary();
+  void OneFinding(const Finding& finding);
+  void Numbers(const Finding& finding);
+  void Targets(const Finding& finding);
+  void Event(const StoryEvent& event, size_t frames);
+  void Stack(PathId path, size_t limit);
+  void Coverage();
+  std::string ProcessName(ProcessIndex process) const;
+
+  const Report& report_;
+  Model& model_;
+  bool color_;
+  std::string out_;
+};
+
+std::string CommandOf(const Model& model) {
+  std::string command;
+  for (const std::string& argument : model.session().command) command += (command.empty() ? "" : " ") + argument;
+  constexpr size_t kLongest = 100;
+  if (command.size() > kLongest) command = command.substr(0, kLongest) + "...";
+  return command.empty() ? "an unknown program" : EscapeForTerminal(command);
+}
+
+void Writer::Summary() {
+  std::string kinds;
+  for (const Severity severity : {Severity::kError, Severity::kWarning, Severity::kNote}) {
+    const uint64_t count = report_.by_severity[static_cast<size_t>(severity)];
+    if (count == 0) continue;
+    kinds += (kinds.empty() ? "" : ", ") + Styled(StyleOf(severity), Plural(count, Name(severity)));
+  }
+  const size_t count = report_.findings.size();
+  Line(count == 0 ? fmt::format("fdaudit: {} in {}", Styled(Style::kBold, "nothing found"), CommandOf(model_))
+                  : fmt::format("fdaudit: {} ({}) in {}", Plural(count, "finding"), kinds, CommandOf(model_)));
+  uint64_t opened = 0, closed = 0, left = 0;
+  for (const Process& process : model_.processes()) {
+    opened += process.opened;
+    closed += process.closed;
+    if (process.end.kind != EndKind::kExec) left += process.open_at_end;
+  }
+  const size_t processes = model_.processes().size();
+  Line(fmt::format("{} in {:.3g} s{}: {} opened, {} closed, {} open at the end",
+                   processes == 1 ? "1 process" : fmt::format("{} processes", processes), model_.session().duration_s,
+                   model_.session().is_running ? " so far" : "", Plural(opened, "descriptor"), closed, left));
+}
+
+void Writer::OneFinding(const Finding& finding) {
+  Line("");
+  std::string traits;
+  if (finding.growing) traits += ", growing";
+  if (finding.certainty != Certainty::kProven) traits += fmt::format(", {}", Name(finding.certainty));
+  if (!finding.gates && finding.severity != Severity::kNote) traits += ", not in your own code";
+  Line(fmt::format("{}{}  {}",
+                   Styled(StyleOf(finding.severity), fmt::format("{}: {}", Name(finding.severity), Name(finding.kind))),
+                   traits, Styled(Style::kDim, finding.id)));
+  Line("  " + Styled(Style::kBold, EscapeForTerminal(finding.message)));
+  Numbers(finding);
+  Targets(finding);
+  const size_t events = std::min(finding.events.size(), kMaxEvents);
+  const size_t frames =
+      std::clamp<size_t>((kMaxLines - kFixedLines - events) / std::max<size_t>(events, 1), 1, kMaxFrames);
+  for (size_t i = 0; i < events; ++i) Event(finding.events[i], frames);
+  if (finding.location) Line("  look at  " + Styled(Style::kBold, EscapeForTerminal(Describe(*finding.location))));
+  Line(fmt::format("  mend     {}", Info(finding.kind).mend));
+}
+
+/// "5-7, 9": neighbours are joined.
+void Writer::Numbers(const Finding& finding) {
+  std::string text;
+  size_t ranges = 0;
+  for (size_t i = 0; i < finding.fds.size() && ranges < kMaxRanges; ++ranges) {
+    size_t end = i + 1;
+    while (end < finding.fds.size() && finding.fds[end] == finding.fds[end - 1] + 1) ++end;
+    if (!text.empty()) text += ", ";
+    text += fmt::format("{}", finding.fds[i]);
+    if (end - i > 1) text += fmt::format("{}{}", end - i > 2 ? "-" : ", ", finding.fds[end - 1]);
+    i = end;
+  }
+  if (ranges == kMaxRanges) text += " ...";
+  std::string processes;
+  if (model_.processes().size() > 1) {
+    processes = finding.processes.size() == 1 ? fmt::format(" in {}", ProcessName(finding.processes.front()))
+                                              : fmt::format(" in {} processes", finding.processes.size());
+  }
+  Line(fmt::format("  {} {}{}", finding.fds.size() == 1 ? "number " : "numbers", text, processes));
+}
+
+std::string DescribeTarget(const DescriptorNote& note) {
+  std::string text = Name(note.kind);
+  if (note.kind == trace::FdKind::kUnknown && !note.target.empty()) text.clear();
+  if (!note.target.empty()) text += (text.empty() ? "" : " ") + EscapeForTerminal(note.target);
+  return text;
+}
+
+void Writer::Targets(const Finding& finding) {
+  std::vector<std::pair<std::string, uint64_t>> targets;
+  for (const DescriptorNote& note : finding.descriptors) {
+    const std::string text = DescribeTarget(note);
+    const auto same = [&text](const auto& known) { return known.first == text; };
+    const auto known = std::find_if(targets.begin(), targets.end(), same);
+    if (known == targets.end()) {
+      targets.emplace_back(text, 1);
+    } else {
+      ++known->second;
+    }
+  }
+  if (targets.empty() || (targets.size() == 1 && targets[0].first == "unknown")) return;
+  std::string text;
+  uint64_t told = 0;
+  for (size_t i = 0; i < targets.size() && i < kMaxTargets; ++i) {
+    text += (i == 0 ? "" : ", ") + targets[i].first;
+    if (targets[i].second > 1) text += fmt::format(" ({} times)", targets[i].second);
+    told += targets[i].second;
+  }
+  if (finding.count > told) text += fmt::format(", and {}", Plural(finding.count - told, "other"));
+  Line("  what     " + text);
+}
+
+std::string Writer::ProcessName(ProcessIndex process) const {
+  if (process == kNoProcess) return "an unknown process";
+  const Process& found = model_.processes()[process];
+  return fmt::format("process {} ({})", found.pid, EscapeForTerminal(BaseName(found.exe)));
+}
+
+void Writer::Event(const StoryEvent& event, size_t frames) {
+  std::string text = fmt::format("  {:<12} {:>10.6f} s", Name(event.role), event.time_s);
+  if (!event.call.empty()) text += "  " + EscapeForTerminal(event.call);
+  if (event.fd >= 0) text += fmt::format("  descriptor {}", event.fd);
+  if (event.thread != 0) text += fmt::format("  thread {}", event.thread);
+  if (model_.processes().size() > 1) text += "  " + ProcessName(event.process);
+  Line(text);
+  Stack(event.path, frames);
+}
+
+/// Runs of runtime frames (libc and the like) are folded into one line, which never takes the place of the last frame
+/// that may be shown.
+void Writer::Stack(PathId path, size_t limit) {
+  const std::vector<Frame>& frames = model_.paths().Frames(path);
+  const bool any_own = std::any_of(frames.begin(), frames.end(), [](const Frame& frame) { return !frame.is_runtime; });
+  size_t shown = 0;
+  size_t i = 0;
+  for (; i < frames.size() && shown < limit; ++i) {
+    if (any_own && frames[i].is_runtime) continue;
+    const std::string text = EscapeForTerminal(Describe(frames[i]));
+    const bool is_last_line = ++shown == limit;
+    const size_t left =
+        static_cast<size_t>(std::count_if(frames.begin() + static_cast<ptrdiff_t>(i) + 1, frames.end(),
+                                          [any_own](const Frame& frame) { return !any_own || !frame.is_runtime; }));
+    const std::string more = is_last_line && left > 0 ? fmt::format("  (and {})", Plural(left, "outer frame")) : "";
+    Line("      " + (IsOwn(frames[i], "") ? Styled(Style::kBold, text) : text) + Styled(Style::kDim, more));
+  }
+}
+
+void Writer::Coverage() {
+  const std::vector<std::string> lines = CoverageLines(model_);
+  if (!lines.empty() || !report_.findings.empty()) Line("");
+  for (const std::string& line : lines) Line(Styled(Style::kDim, "note: ") + EscapeForTerminal(line));
+}
+
+}  // namespace
+
+std::string RenderText(const Report& report, bool color) { return Writer(report, color).Write(); }
+
+}  // namespace fdaudit::analyzer

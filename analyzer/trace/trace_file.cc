@@ -1,0 +1,215 @@
+#include "analyzer/trace/trace_file.h"
+
+#include <dirent.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <utility>
+
+#include "analyzer/trace/trace_error.h"
+
+namespace fdaudit::analyzer {
+namespace {
+
+using trace::RegionKind;
+
+constexpr char kTraceSuffix[] = ".fdaudit";
+constexpr uint32_t kMaxTextBytes = 4 << 20;  // twice what execve(2) takes by default
+
+/// Smallest element a reader of this version can use; 0 = a kind that this version does not know.
+uint32_t ElementSize(RegionKind kind) {
+  switch (kind) {
+    case RegionKind::kCalls:
+      return sizeof(trace::CallName);
+    case RegionKind::kPidIndex:
+      return sizeof(uint32_t);
+    case RegionKind::kImages:
+      return sizeof(trace::ImageRecord);
+    case RegionKind::kModules:
+      return sizeof(trace::ModuleRecord);
+    case RegionKind::kStackIndex:
+      return sizeof(trace::StackEntry);
+    case RegionKind::kStackWords:
+      return sizeof(uint64_t);
+    case RegionKind::kText:
+      return 1;
+    case RegionKind::kSlots:
+      return sizeof(trace::SlotBlock);
+    case RegionKind::kFindings:
+      return sizeof(trace::FindingRecord);
+    case RegionKind::kJournal:
+      return sizeof(trace::JournalBlock);
+    default:
+      return 0;
+  }
+}
+
+/// Elements whose place does not follow from the order in which they were made: all of the capacity may be in use.
+bool IsScattered(RegionKind kind) {
+  return kind == RegionKind::kCalls || kind == RegionKind::kPidIndex || kind == RegionKind::kModules ||
+         kind == RegionKind::kStackIndex || kind == RegionKind::kJournal;
+}
+
+bool EndsWith(const std::string& text, const std::string& end) {
+  return text.size() > end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+}  // namespace
+
+TraceFile TraceFile::Open(const std::string& path) { return TraceFile(OpenFile(path), path); }
+
+TraceFile::TraceFile(std::unique_ptr<ByteSource> source, std::string name)
+    : source_(std::move(source)), name_(std::move(name)), size_(source_->Size()) {
+  ReadHeader();
+  ReadCallNames();
+}
+
+void TraceFile::ReadHeader() {
+  if (size_ == 0) throw TraceError(name_, "not a fdaudit trace: it is empty").MarkUnfinished();
+  const size_t got = source_->Read(0, &header_, sizeof header_);
+  if (got < sizeof header_.magic || memcmp(header_.magic, trace::kMagic, sizeof header_.magic) != 0) {
+    if (got >= sizeof header_.magic && header_.magic[0] == '\0' && EndsWith(name_, kTraceSuffix)) {
+      throw TraceError(name_, 0, "not a fdaudit trace yet: whoever made it was stopped before it was complete")
+          .MarkUnfinished();
+    }
+    throw TraceError(name_, 0, "not a fdaudit trace: it does not begin with \"fdaudit\"");
+  }
+  const uint64_t version_end = offsetof(trace::Header, header_size);
+  if (got >= version_end && header_.major_version != trace::kMajorVersion) {
+    const bool newer = header_.major_version > trace::kMajorVersion;
+    throw TraceError(name_, offsetof(trace::Header, major_version),
+                     "trace format " + std::to_string(header_.major_version) + "." +
+                         std::to_string(header_.minor_version) + " is " + (newer ? "newer" : "older") +
+                         " than this fdaudit understands (" + std::to_string(trace::kMajorVersion) + ".x)" +
+                         (newer ? ": update fdaudit" : ": read it with the fdaudit that made it"));
+  }
+  if (got < sizeof header_) throw TraceError(name_, got, "the file is cut off inside its header");
+  if (header_.header_size < sizeof header_ || header_.header_size > trace::kPageSize) {
+    throw TraceError(name_, offsetof(trace::Header, header_size),
+                     "damaged header: a header of " + std::to_string(header_.header_size) + " bytes is impossible");
+  }
+  if (header_.region_count > trace::kMaxRegions) {
+    throw TraceError(name_, offsetof(trace::Header, region_count),
+                     "damaged header: " + std::to_string(header_.region_count) + " regions are impossible");
+  }
+  regions_.assign(static_cast<size_t>(RegionKind::kJournal) + 1, trace::Region{});
+  for (uint32_t i = 0; i < header_.region_count; ++i) TakeRegion(i, header_.regions[i]);
+  if (RegionOf(RegionKind::kImages).element_size == 0) {
+    throw TraceError(name_, offsetof(trace::Header, regions), "damaged header: it names no region of process images");
+  }
+  if (size_ < header_.file_size) cut_at_ = size_;
+  header_.boot_id[sizeof header_.boot_id - 1] = '\0';
+  header_.host[sizeof header_.host - 1] = '\0';
+}
+
+void TraceFile::TakeRegion(uint32_t index, const trace::Region& region) {
+  const uint32_t least = ElementSize(region.kind);
+  if (least == 0) return;
+  const uint64_t at = offsetof(trace::Header, regions) + index * sizeof(trace::Region);
+  const std::string what = "damaged header: region " + std::to_string(index) + " ";
+  if (region.element_size < least || region.element_size > (1u << 20)) {
+    throw TraceError(
+        name_, at,
+        what + "has elements of " + std::to_string(region.element_size) + " bytes, expected " + std::to_string(least));
+  }
+  const uint64_t limit = uint64_t{1} << 62;  // far beyond every file; keeps the arithmetic below from overflowing
+  if (region.offset < header_.header_size || region.offset > limit ||
+      region.capacity > (limit - region.offset) / region.element_size) {
+    throw TraceError(name_, at, what + "lies outside of every possible file");
+  }
+  regions_[static_cast<size_t>(region.kind)] = region;
+}
+
+void TraceFile::ReadCallNames() {
+  ForEach<trace::CallName>(RegionKind::kCalls, [this](uint64_t index, const trace::CallName& call) {
+    if (index > UINT16_MAX || call.name[0] == '\0') return;
+    if (call_names_.size() <= index) call_names_.resize(index + 1);
+    call_names_[index] = std::string(call.name, strnlen(call.name, sizeof call.name));
+  });
+}
+
+const trace::Region& TraceFile::RegionOf(RegionKind kind) const { return regions_[static_cast<size_t>(kind)]; }
+
+uint64_t TraceFile::Count(RegionKind kind) const {
+  const trace::Region& region = RegionOf(kind);
+  if (region.element_size == 0 || region.offset >= size_) return 0;
+  const uint64_t present = (size_ - region.offset) / region.element_size;
+  const uint64_t filled = IsScattered(kind) ? region.capacity : std::min(region.used, region.capacity);
+  return std::min(filled, present);
+}
+
+uint64_t TraceFile::Lost(RegionKind kind) const { return RegionOf(kind).lost; }
+
+bool TraceFile::ReadCached(uint64_t offset, void* to, size_t size) const {
+  auto* out = static_cast<char*>(to);
+  while (size != 0) {
+    std::unique_ptr<std::string>& chunk = chunks_[offset / kChunk];
+    if (chunk == nullptr) {
+      chunk = std::make_unique<std::string>(kChunk, '\0');
+      chunk->resize(source_->Read(offset / kChunk * kChunk, chunk->data(), kChunk));
+    }
+    const size_t from = offset % kChunk;
+    if (from >= chunk->size()) return false;
+    const size_t n = std::min(size, chunk->size() - from);
+    memcpy(out, chunk->data() + from, n);
+    out += n;
+    offset += n;
+    size -= n;
+  }
+  return true;
+}
+
+std::string TraceFile::GetText(trace::Text text) const {
+  const uint64_t count = Count(RegionKind::kText);
+  if (text.offset == 0 || text.offset >= count) return "";
+  const uint64_t length = std::min<uint64_t>({text.length, count - text.offset, kMaxTextBytes});
+  std::string out(length, '\0');
+  if (!ReadCached(OffsetOf(RegionKind::kText, text.offset), out.data(), length)) return "";
+  return out;
+}
+
+bool TraceFile::GetStack(uint32_t stack, std::vector<uint64_t>* frames, uint16_t* flags) const {
+  frames->clear();
+  trace::StackEntry entry;
+  if (stack == trace::kNoIndex || !Get(RegionKind::kStackIndex, stack - 1, &entry) || entry.words == 0) return false;
+  const uint64_t count = Count(RegionKind::kStackWords);
+  if (entry.words >= count) return false;
+  frames->resize(std::min<uint64_t>(entry.frames, count - entry.words));
+  if (!ReadCached(OffsetOf(RegionKind::kStackWords, entry.words), frames->data(), frames->size() * sizeof(uint64_t))) {
+    frames->clear();
+    return false;
+  }
+  *flags = entry.flags;
+  return true;
+}
+
+const std::string& TraceFile::CallName(uint16_t call) const {
+  static const std::string kUnknown = "?";
+  return call < call_names_.size() && !call_names_[call].empty() ? call_names_[call] : kUnknown;
+}
+
+std::vector<std::string> FindTraceFiles(const std::string& path) {
+  struct stat status = {};
+  if (stat(path.c_str(), &status) != 0) {
+    throw TraceError(path, std::string("no such trace: ") + strerror(errno));
+  }
+  if (!S_ISDIR(status.st_mode)) return {path};
+  DIR* directory = opendir(path.c_str());
+  if (directory == nullptr) throw TraceError(path, std::string("cannot be read: ") + strerror(errno));
+  std::vector<std::string> files;
+  while (const dirent* entry = readdir(directory)) {
+    const std::string file_name = entry->d_name;
+    if (EndsWith(file_name, kTraceSuffix)) files.push_back(path + (path.back() == '/' ? "" : "/") + file_name);
+  }
+  closedir(directory);
+  if (files.empty()) {
+    throw TraceError(
+        path, "no trace in it (no *.fdaudit file): nothing was recorded there; `fdaudit doctor PROGRAM` says why");
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+}  // namespace fdaudit::analyzer

@@ -1,0 +1,112 @@
+#pragma once
+
+// One trace file: bytes to records, bounds-checked everywhere. Any field of the file may be anything, and the file may
+// be cut at any byte; what is not there reads as absent, and only a header that can't be trusted is an error. Records
+// are copied out, so a writer that is still alive can change them under nobody. Used by one thread.
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "analyzer/trace/byte_source.h"
+#include "shim/trace/format.h"
+
+namespace fdaudit::analyzer {
+
+class TraceFile {
+ public:
+  /// Opens and checks the header. Throws TraceError.
+  static TraceFile Open(const std::string& path);
+  TraceFile(std::unique_ptr<ByteSource> source, std::string name);
+
+  const std::string& name() const { return name_; }
+  const trace::Header& header() const { return header_; }
+  /// Where the file ends before its header says it should: the offset. 0 = it is whole.
+  uint64_t cut_at() const { return cut_at_; }
+
+  /// Elements of a region that may be read: what was claimed (hash tables and rings: the capacity), as far as the file
+  /// reaches.
+  uint64_t Count(trace::RegionKind kind) const;
+  /// Claims that found no room in the region.
+  uint64_t Lost(trace::RegionKind kind) const;
+
+  /// Copies element `index`; false where there is none.
+  template <typename T>
+  bool Get(trace::RegionKind kind, uint64_t index, T* out) const {
+    return index < Count(kind) && ReadCached(OffsetOf(kind, index), out, sizeof(T));
+  }
+
+  /// Calls `visit(index, const T&)` for every element, without keeping them in memory. Holes of a sparse file are
+  /// skipped: elements there are all zeros, and no record of that kind is visible.
+  template <typename T, typename Visit>
+  void ForEach(trace::RegionKind kind, Visit visit) const {
+    Scan(kind, [&visit](uint64_t index, const char* bytes) {
+      T element;
+      memcpy(static_cast<void*>(&element), bytes, sizeof element);
+      visit(index, element);
+    });
+  }
+
+  /// The text's bytes; empty where the reference leads nowhere.
+  std::string GetText(trace::Text text) const;
+
+  /// Frames of stack number `stack` (1-based); false where there is none. `flags` gets StackFlags.
+  bool GetStack(uint32_t stack, std::vector<uint64_t>* frames, uint16_t* flags) const;
+
+  /// Name of the intercepted function; "?" where unknown.
+  const std::string& CallName(uint16_t call) const;
+
+ private:
+  static constexpr uint64_t kChunk = 16384;
+  template <typename Visit>
+  void Scan(trace::RegionKind kind, Visit visit) const;
+  void ReadHeader();
+  void TakeRegion(uint32_t index, const trace::Region& region);
+  void ReadCallNames();
+  const trace::Region& RegionOf(trace::RegionKind kind) const;
+  uint64_t OffsetOf(trace::RegionKind kind, uint64_t index) const {
+    const trace::Region& region = RegionOf(kind);
+    return region.offset + index * region.element_size;  // TakeRegion made sure that it does not overflow
+  }
+  bool ReadCached(uint64_t offset, void* to, size_t size) const;
+
+  std::unique_ptr<ByteSource> source_;
+  std::string name_;
+  uint64_t size_ = 0;
+  uint64_t cut_at_ = 0;
+  trace::Header header_{};
+  std::vector<trace::Region> regions_;  // by kind; element_size 0 = the file has none
+  std::vector<std::string> call_names_;
+  mutable std::unordered_map<uint64_t, std::unique_ptr<std::string>> chunks_;
+};
+
+/// The trace files that `path` means: itself, or all *.fdaudit files of a directory, sorted. Throws TraceError where
+/// there is none.
+std::vector<std::string> FindTraceFiles(const std::string& path);
+
+template <typename Visit>
+void TraceFile::Scan(trace::RegionKind kind, Visit visit) const {
+  const trace::Region& region = RegionOf(kind);
+  const uint64_t count = Count(kind);
+  if (count == 0) return;
+  const uint64_t stride = region.element_size;
+  const uint64_t batch = stride < 65536 ? 65536 / stride : 1;
+  std::string buffer(batch * stride, '\0');
+  for (uint64_t index = 0; index < count;) {
+    const uint64_t offset = OffsetOf(kind, index);
+    const uint64_t data = source_->NextData(offset);
+    if (data > offset) index += (data - offset) / stride;
+    if (index >= count) break;
+    const uint64_t wanted = count - index < batch ? count - index : batch;
+    const uint64_t got = source_->Read(OffsetOf(kind, index), buffer.data(), wanted * stride) / stride;
+    if (got == 0) break;  // the file became shorter meanwhile
+    for (uint64_t i = 0; i < got; ++i) visit(index + i, buffer.data() + i * stride);
+    index += got;
+  }
+}
+
+}  // namespace fdaudit::analyzer
