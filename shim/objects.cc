@@ -70,6 +70,31 @@ bool FillFromHeaders(std::span<const ElfW(Phdr)> headers, Module* module) {
   return module->map_end > module->map_start;
 }
 
+bool HasElfHeader(uintptr_t address) {
+  return __builtin_memcmp(reinterpret_cast<const void*>(address), ELFMAG, SELFMAG) == 0;
+}
+
+/// Executables that are not position-independent have load bias 0; their program headers, and the ELF header just
+/// before, are known from the auxiliary vector.
+uintptr_t ExecutableHeader() {
+  const int saved_errno = errno;  // getauxval(3) sets it where the entry is missing
+  const uintptr_t headers = getauxval(AT_PHDR);
+  errno = saved_errno;
+  return headers & ~(kProbePage - 1);
+}
+
+/// For an object with gaps between its segments _dl_find_object tells the one segment around the address. The whole is
+/// described by its program headers.
+void WidenToObject(Module* module) {
+  if (HasElfHeader(module->map_start)) return;
+  const uintptr_t header = module->load_bias != 0 ? module->load_bias : ExecutableHeader();
+  if (header == 0 || !IsReadable(header) || !HasElfHeader(header)) return;
+  Module whole;
+  if (!DescribeImage(header, module->map_end - header, &whole) || whole.load_bias != module->load_bias) return;
+  module->map_start = whole.map_start;
+  module->map_end = whole.map_end;
+}
+
 bool AskDynamicLinker(uintptr_t pc, Module* module) {
   FoundObject found;
   if (find_object(reinterpret_cast<void*>(pc), &found) != 0) return false;
@@ -79,6 +104,7 @@ bool AskDynamicLinker(uintptr_t pc, Module* module) {
              .load_bias = found.map->l_addr,
              .eh_frame_hdr = reinterpret_cast<uintptr_t>(found.eh_frame_hdr),
              .name = found.map->l_name != nullptr ? found.map->l_name : ""};
+  WidenToObject(module);
   return true;
 }
 
@@ -127,11 +153,9 @@ bool FindCopy(uintptr_t pc, Module* module) {
   return false;
 }
 
-/// An object's ELF header lies at its load bias, except for executables that are not position-independent, which have
-/// bias 0 and are found by their program headers in the auxiliary vector.
 bool DescribeLinkMap(const link_map* address, const link_map& copy, Module* module) {
   *module = {.map = address, .map_start = copy.l_addr, .name = copy.l_name != nullptr ? copy.l_name : ""};
-  if (copy.l_addr == 0) module->map_start = getauxval(AT_PHDR) & ~(kProbePage - 1);
+  if (copy.l_addr == 0) module->map_start = ExecutableHeader();
   struct {
     ElfW(Ehdr) header;
     uint8_t rest[2048];

@@ -11,8 +11,10 @@ namespace {
 
 constexpr uint32_t kCapacity = 88;
 
-/// How often frames beyond the memory's outer end may be walked one by one before the memory is made anew.
+/// A walk that had to go on for more than kToleratedExtension frames beyond the remembered ones makes the next one
+/// start anew, unless that many are remembered already.
 constexpr uint32_t kToleratedExtension = 8;
+constexpr uint32_t kEnoughFrames = 64;
 
 /// Addresses are kept as their distance from the top of the stack, which is at most 8 MiB (StackRange).
 struct RememberedFrame {
@@ -137,7 +139,7 @@ class RememberingWalk {
       if (cut_) break;
       Count();
     }
-    if (extension > kToleratedExtension && live_ + Added() < kCapacity - kToleratedExtension) usable_ = false;
+    if (extension > kToleratedExtension && live_ + Added() < kEnoughFrames) usable_ = false;
   }
 
   /// False: the walk is over.
