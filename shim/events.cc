@@ -102,7 +102,7 @@ void RecordOpenFailed(const CallSite& site) {
   if (recording) recording.Journal(EventKind::kOpenFailed, recording.MakeAct(Stamp()), -1, -1, 0, error);
 }
 
-void RecordDuplicated(const CallSite& site, int from, int to, uint8_t flags, bool overwrites) {
+void RecordDuplicated(const CallSite& site, int from, int to, uint8_t flags, Placement placement) {
   Recording recording(site);
   if (!recording) return;
   const Act act = recording.MakeAct(Stamp());
@@ -110,10 +110,11 @@ void RecordDuplicated(const CallSite& site, int from, int to, uint8_t flags, boo
   char target[trace::kTargetSize];
   if (recording.owns_ledger()) {
     LedgerDescribe(from, &what, target);
-    if (overwrites) LedgerOverwritten(to, recording.MakeAct(act.stamp, trace::kActOverwrote));
+    if (placement == Placement::kExactly) LedgerOverwritten(to, recording.MakeAct(act.stamp, trace::kActOverwrote));
   }
   what.flags = static_cast<uint8_t>(what.flags | flags);
   what.related = from;
+  what.lowest = placement == Placement::kLowest;
   Open(recording, site, act, to, what, EventKind::kDuplicated);
 }
 

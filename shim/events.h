@@ -41,7 +41,9 @@ struct PendingClose {
 void RecordOpened(const CallSite& site, int fd, const NewDescriptor& what);
 void RecordOpenedPair(const CallSite& site, const int (&fds)[2], const NewDescriptor& what);
 void RecordOpenFailed(const CallSite& site);
-void RecordDuplicated(const CallSite& site, int from, int to, uint8_t flags, bool overwrites);
+/// How a duplicate's number is chosen.
+enum class Placement { kLowest, kAtLeast, kExactly };
+void RecordDuplicated(const CallSite& site, int from, int to, uint8_t flags, Placement placement);
 PendingClose RecordClosing(const CallSite& site, int fd);
 void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int error);
 void RecordClosingRange(const CallSite& site, uint32_t first, uint32_t last, PendingClose* pending);
@@ -111,12 +113,12 @@ __attribute__((always_inline)) inline Owner* Adopted(int fd, uint8_t owner_flag,
 
 /// A call that duplicates `from` to the number it returns.
 template <typename Function, typename... A>
-__attribute__((always_inline)) inline int Duplicated(int from, uint8_t flags, bool overwrites, Function& function,
+__attribute__((always_inline)) inline int Duplicated(int from, uint8_t flags, Placement placement, Function& function,
                                                      A... arguments) {
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const int fd = function(arguments...);
   if (fd >= 0) {
-    RecordDuplicated(site, from, fd, flags, overwrites);
+    RecordDuplicated(site, from, fd, flags, placement);
   } else if (IsTableFull(errno)) {
     RecordOpenFailed(site);
   }

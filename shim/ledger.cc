@@ -22,12 +22,13 @@ using trace::SlotState;
 /// The private slots, in blocks made when a number of theirs is first seen. The first lies in the shim's own data, so
 /// that most programs never need another mapping.
 constinit PrivateBlock first_block = {};
-constinit PrivateBlock* blocks[kMaxDescriptors / kPrivateSlots] = {&first_block};
+constinit PrivateBlock* blocks[kMaxDescriptors / kPrivateSlots] = {};
 
 /// One above the highest number ever open here.
 constinit int32_t reach = 0;
 
 PrivateBlock* BlockFor(uint32_t index, bool make) {
+  if (index == 0) return &first_block;
   PrivateBlock* block = Atomic(blocks[index]).load(std::memory_order_acquire);
   if (block != nullptr || !make || !SystemCallsAllowed()) return block;
   void* memory = raw::Map(sizeof(PrivateBlock), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
@@ -100,10 +101,11 @@ Place FindOwn(int fd, uint32_t image) {
   return place;
 }
 
-void NotePeak(int fd, uint32_t image) {
+/// A number that was handed out as the lowest free one proves that all below it are open.
+void NotePeak(int fd, uint32_t image, bool lowest) {
   const auto high = static_cast<uint32_t>(fd) + 1;
   trace::ImageRecord* record = ImageOf(image);
-  if (Atomic(record->peak).load(std::memory_order_relaxed) < high) Atomic(record->peak).store(high);
+  if (lowest && Atomic(record->peak).load(std::memory_order_relaxed) < high) Atomic(record->peak).store(high);
   if (Atomic(reach).load(std::memory_order_relaxed) < fd + 1) Atomic(reach).store(fd + 1, std::memory_order_relaxed);
 }
 
@@ -226,7 +228,7 @@ uint32_t LedgerOpen(int fd, const Act& act, const NewDescriptor& what, uint64_t 
   }
   PrivateSlot& slot = *place.slot;
   if (Atomic(slot.image).load(std::memory_order_acquire) != act.image) TakeOver(slot, act.image, false);
-  NotePeak(fd, act.image);
+  NotePeak(fd, act.image, what.lowest);
   for (;;) {
     const Head head = LoadHead(slot);
     if (head.state == SlotState::kOpen) Count(&trace::ImageRecord::untracked_closes, act.image);
@@ -421,7 +423,7 @@ void LedgerBeginExeced(const uint32_t* origins, uint32_t origin_count) {
     place.slot->lives[1] = life;
     Atomic(place.slot->head).store(Pack({1, SlotState::kOpen, 0}));
     place.slot->image = image;
-    NotePeak(fd, image);
+    NotePeak(fd, image, false);
   });
   ImageOf(image)->inherited = open;
   ImageOf(image)->peak = open;

@@ -30,6 +30,7 @@ struct NewDescriptor {
   int32_t related = -1;  ///< other end, or what it was duplicated from
   const void* owner = nullptr;
   const char* target = nullptr;
+  bool lowest = true;  ///< the kernel chose the lowest free number
 };
 
 /// Where a close stands between its recording and its return.

@@ -56,11 +56,19 @@ void AddToPidIndex(ImageRecord* record, uint32_t image) {
   } while (!Atomic(*place).compare_exchange_weak(newest, image));
 }
 
+/// Which namespace this process's pids are of. Asking /proc costs an exec 80 µs, so it is done only where it can differ
+/// from the trace's creator: in a namespace's first process, whose children take it over by fork.
+void NotePidNamespace() {
+  if (pid_namespace == 0) pid_namespace = recorder.header().pid_namespace;
+  if (raw::Pid() == 1) pid_namespace = PidNamespace();
+}
+
 /// Claims a record and fills what every image has. nullptr: the trace is full.
 ImageRecord* NewImage(StartedBy how) {
   const int64_t index = recorder.Claim(RegionKind::kImages);
   if (index < 0) return nullptr;
   auto* record = recorder.At<ImageRecord>(RegionKind::kImages, static_cast<uint64_t>(index));
+  NotePidNamespace();
   record->pid = raw::Pid();
   record->parent_pid = raw::ParentPid();
   record->started_by = how;
@@ -79,20 +87,13 @@ uint32_t Publish(ImageRecord* record) {
   return image;
 }
 
-/// A path or the arguments, as the trace's text. Reads /proc where the arguments are not at hand.
-void DescribeProgram(ImageRecord* record, char* const* arguments) {
+void DescribeProgram(ImageRecord* record, const char* exe, char* const* arguments) {
   char buffer[4096];
-  long length = raw::ReadLink("/proc/self/exe", buffer, sizeof buffer);
-  if (length > 0) record->exe = recorder.AddText(buffer, static_cast<size_t>(length));
-  if (arguments != nullptr) {
-    TextBuilder text(buffer, sizeof buffer);
-    for (; *arguments != nullptr && !text.overflowed(); ++arguments) text.Add(*arguments, strlen(*arguments) + 1);
-    record->argv = recorder.AddText(buffer, text.size());
-  } else {
-    const long read = ReadSmallFile("/proc/self/cmdline", buffer, sizeof buffer);
-    if (read > 0) record->argv = recorder.AddText(buffer, static_cast<size_t>(read));
-  }
-  length = raw::Call(SYS_getcwd, raw::Address(buffer), sizeof buffer);
+  record->exe = recorder.AddText(exe, strlen(exe));
+  TextBuilder text(buffer, sizeof buffer);
+  for (; *arguments != nullptr && !text.overflowed(); ++arguments) text.Add(*arguments, strlen(*arguments) + 1);
+  record->argv = recorder.AddText(buffer, text.size());
+  const long length = raw::Call(SYS_getcwd, raw::Address(buffer), sizeof buffer);
   if (length > 1) record->cwd = recorder.AddText(buffer, static_cast<size_t>(length - 1));
 }
 
@@ -130,7 +131,6 @@ bool MakeProcessMark() {
   // Before Linux 4.14 the page is not wiped; then the fork wrapper alone tells a new process.
   raw::Advise(page, trace::kPageSize, MADV_WIPEONFORK);
   process_mark = static_cast<ProcessMark*>(page);
-  pid_namespace = PidNamespace();
   return true;
 }
 
@@ -163,14 +163,14 @@ uint32_t BeginImage(StartedBy how) {
   return image;
 }
 
-uint32_t BeginExecedImage(char* const* arguments) {
+uint32_t BeginExecedImage(const char* exe, char* const* arguments) {
   ImageRecord* record = NewImage(StartedBy::kRun);
   if (record == nullptr) {
     FallSilent();
     return 0;
   }
   FindRelatives(record);
-  DescribeProgram(record, arguments);
+  DescribeProgram(record, exe, arguments);
   const uint32_t image = Publish(record);
   if (record->predecessor != 0) Atomic(ImageOf(record->predecessor)->successor).store(image);
   uint32_t origins[8];

@@ -39,8 +39,8 @@ inline trace::ImageRecord* ImageOf(uint32_t image) {
   return recorder.At<trace::ImageRecord>(trace::RegionKind::kImages, image - 1);
 }
 
-/// The image that exec or the tool started: looks up who it comes from, and what it got. `arguments` may be nullptr.
-uint32_t BeginExecedImage(char* const* arguments);
+/// The image that exec or the tool started: looks up who it comes from, and what it got. `exe`: its executable's path.
+uint32_t BeginExecedImage(const char* exe, char* const* arguments);
 
 /// From now on nothing is recorded in this process and its children.
 void FallSilent();

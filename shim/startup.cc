@@ -12,6 +12,7 @@
 #include "shim/exec_environment.h"
 #include "shim/findings.h"
 #include "shim/interpose.h"
+#include "shim/libunwind_rules.h"
 #include "shim/message.h"
 #include "shim/options.h"
 #include "shim/process.h"
@@ -127,6 +128,9 @@ void Start(char** environment, char* const* arguments) {
   const bool first_image = options.session[0] == '\0';
   RememberStandardError();
   if (first_image && complaint[0] != '\0') Complain("unknown option or bad value, default used: ", complaint);
+  if (options.libunwind && !UseLibunwindRules() && first_image) {
+    Complain("unwinder=libunwind: libunwind can't be loaded, fdaudit's own rules are used", "");
+  }
   ChooseTraceDirectory(environment);
   const char* problem = "";
   if (!MakeProcessMark() || !recorder.Open(options.trace, options.session, &problem)) {
@@ -143,7 +147,7 @@ void Start(char** environment, char* const* arguments) {
   if (ListNames(options.skip, exe)) {
     FallSilent();
   } else {
-    BeginExecedImage(arguments);
+    BeginExecedImage(exe, arguments);
   }
 }
 

@@ -44,9 +44,9 @@ template <typename Function>
 __attribute__((always_inline)) inline int Controlled(Function& function, int fd, int command, void* argument) {
   switch (command) {
     case F_DUPFD:
-      return Duplicated(fd, 0, false, function, fd, command, argument);
+      return Duplicated(fd, 0, Placement::kAtLeast, function, fd, command, argument);
     case F_DUPFD_CLOEXEC:
-      return Duplicated(fd, trace::kCloseOnExec, false, function, fd, command, argument);
+      return Duplicated(fd, trace::kCloseOnExec, Placement::kAtLeast, function, fd, command, argument);
     case F_SETFD: {
       const CallSite site = FDAUDIT_CALL_SITE(function);
       const int result = function(fd, command, argument);
@@ -62,7 +62,7 @@ __attribute__((always_inline)) inline int Controlled(Function& function, int fd,
 template <typename Function, typename... A>
 __attribute__((always_inline)) inline int DuplicatedTo(int from, int to, uint8_t flags, Function& function,
                                                        A... arguments) {
-  return from == to ? function(arguments...) : Duplicated(from, flags, true, function, arguments...);
+  return from == to ? function(arguments...) : Duplicated(from, flags, Placement::kExactly, function, arguments...);
 }
 
 }  // namespace
@@ -92,7 +92,7 @@ INTERPOSE(void, closefrom, int first) noexcept {
   real::closefrom(first);
 }
 
-INTERPOSE(int, dup, int fd) noexcept { return Duplicated(fd, 0, false, real::dup, fd); }
+INTERPOSE(int, dup, int fd) noexcept { return Duplicated(fd, 0, Placement::kLowest, real::dup, fd); }
 INTERPOSE(int, dup2, int from, int to) noexcept { return DuplicatedTo(from, to, 0, real::dup2, from, to); }
 INTERPOSE(int, __dup2, int from, int to) { return DuplicatedTo(from, to, 0, real::__dup2, from, to); }
 INTERPOSE(int, dup3, int from, int to, int flags) noexcept {
