@@ -46,26 +46,19 @@ void AddRanges(Dwarf_Die* die, const Value& value, ExtentMap<Value>* map) {
   while ((offset = dwarf_ranges(die, offset, &base, &start, &end)) > 0) map->Add(start, end, value);
 }
 
+bool IsType(int tag) {
+  return tag == DW_TAG_class_type || tag == DW_TAG_structure_type || tag == DW_TAG_union_type ||
+         tag == DW_TAG_enumeration_type;
+}
+
 enum class Depth { kShallow, kDeep };
 
 // Functions mostly lie directly in units, namespaces and types. Those inside other functions (of local classes, nested
 // ones of GNU C) are worth a walk through everything only where the shallow one found nothing.
 bool MayHoldFunctions(int tag, Depth depth) {
-  switch (tag) {
-    case DW_TAG_namespace:
-    case DW_TAG_module:
-    case DW_TAG_class_type:
-    case DW_TAG_structure_type:
-    case DW_TAG_union_type:
-    case DW_TAG_enumeration_type:
-      return true;
-    case DW_TAG_subprogram:
-    case DW_TAG_lexical_block:
-    case DW_TAG_inlined_subroutine:
-      return depth == Depth::kDeep;
-    default:
-      return false;
-  }
+  if (tag == DW_TAG_namespace || tag == DW_TAG_module || IsType(tag)) return true;
+  bool is_code = tag == DW_TAG_subprogram || tag == DW_TAG_lexical_block || tag == DW_TAG_inlined_subroutine;
+  return is_code && depth == Depth::kDeep;
 }
 
 void CollectFunctions(Dwarf_Die* parent, Depth depth, int nesting, ExtentMap<Function>* functions) {
@@ -117,20 +110,12 @@ Dwarf_Die Origin(Dwarf_Die die) {
 // "ns::" and the like for one scope around a function; empty for scopes that don't show in names.
 std::string ScopePrefix(Dwarf_Die* scope) {
   const char* name = dwarf_diename(scope);
-  switch (dwarf_tag(scope)) {
-    case DW_TAG_namespace:
-      if (!name) return "(anonymous namespace)::";
-      return dwarf_hasattr(scope, DW_AT_export_symbols) ? "" : std::string(name) + "::";  // not of inline namespaces
-    case DW_TAG_class_type:
-    case DW_TAG_structure_type:
-    case DW_TAG_union_type:
-    case DW_TAG_enumeration_type:
-      return name ? std::string(name) + "::" : "(anonymous)::";
-    case DW_TAG_subprogram:
-      return name ? std::string(name) + "()::" : "";
-    default:
-      return "";
-  }
+  int tag = dwarf_tag(scope);
+  if (tag == DW_TAG_namespace && !name) return "(anonymous namespace)::";
+  if (tag == DW_TAG_namespace) return dwarf_hasattr(scope, DW_AT_export_symbols) ? "" : std::string(name) + "::";
+  if (tag == DW_TAG_subprogram) return name ? std::string(name) + "()::" : "";
+  if (!IsType(tag)) return "";
+  return name ? std::string(name) + "::" : "(anonymous)::";
 }
 
 std::string QualifiedName(Dwarf_Die* die, const char* name) {
@@ -173,16 +158,10 @@ void SetCallLine(Unit* unit, Dwarf_Die* inlined, DebugFrame* frame) {
   if (index < count) frame->file = AbsoluteFile(dwarf_filesrc(files, index, nullptr, nullptr), &unit->die);
 }
 
-std::string DebugInfoPath(const std::vector<std::string>& debug_dirs) {
-  std::string path = ":.debug";  // beside the file, and in .debug/ there
-  for (const std::string& dir : debug_dirs) path += ":" + dir;
-  return path;
-}
-
 }  // namespace
 
 struct DebugInfo::Impl {
-  std::string debuginfo_path;
+  std::string debuginfo_path = ":.debug";  // beside the file, and in .debug/ there
   char* debuginfo_path_pointer = nullptr;  // libdwfl wants the address of a pointer
   Dwfl_Callbacks callbacks{};
   Dwfl* dwfl = nullptr;
@@ -200,7 +179,8 @@ struct DebugInfo::Impl {
   std::unordered_map<Dwarf_Off, Unit> units;
   std::unordered_map<void*, std::string> qualified_names;  // by DIE
 
-  explicit Impl(const std::vector<std::string>& debug_dirs) : debuginfo_path(DebugInfoPath(debug_dirs)) {
+  explicit Impl(const std::vector<std::string>& debug_dirs) {
+    for (const std::string& dir : debug_dirs) debuginfo_path += ":" + dir;
     debuginfo_path_pointer = debuginfo_path.data();
     callbacks.find_elf = dwfl_build_id_find_elf;
     callbacks.find_debuginfo = dwfl_standard_find_debuginfo;

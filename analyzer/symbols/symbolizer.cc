@@ -75,6 +75,7 @@ std::vector<SymbolFrame> MakeFrames(DebugInfo* info, uint64_t address) {
   if (debug_frames.empty()) debug_frames.emplace_back();
   std::string symbol = info->Symbol(address);
   std::vector<SymbolFrame> frames;
+  frames.reserve(debug_frames.size());
   for (const DebugFrame& frame : debug_frames) {
     frames.push_back({FunctionName(frame, symbol), Tidy(frame.file), frame.line, frame.is_inlined});
   }

@@ -65,7 +65,9 @@ int FindProgram(const std::string& name, std::string* path) {
   if (name.find('/') != std::string::npos) return ExecError(name);
   bool is_denied = false;
   for (const std::string& dir : SearchPath()) {
-    std::string candidate = dir.empty() ? name : dir + "/" + name;
+    std::string candidate = dir;
+    if (!dir.empty()) candidate += '/';
+    candidate += name;
     int error = ExecError(candidate);
     bool goes_on = error == EACCES || error == ENOENT || error == ESTALE || error == ENOTDIR || error == ENODEV ||
                    error == ETIMEDOUT;
