@@ -109,9 +109,12 @@ class Interpreter {
       return true;
     }
     if (code != 0x0e && code != 0x13) {  // def_cfa, def_cfa_register, def_cfa_sf
+      if (code == 0x0d && recovery != Recovery::kRegister) value = 0;
       recovery = Recovery::kRegister;
       row_.cfa_register = static_cast<uint32_t>(reader_->ReadUleb());
     }
+    // An offset to an expression: not allowed, and `value` must stay what `recovery` says it is.
+    if (recovery != Recovery::kRegister) return false;
     if (code == 0x0c || code == 0x0e) value = static_cast<int64_t>(reader_->ReadUleb());
     if (code == 0x12 || code == 0x13) value = Factored(reader_->ReadSleb());
     return true;
