@@ -346,8 +346,8 @@ std::unique_ptr<DebugInfo> DebugInfo::Open(const std::string& file, const std::v
   return std::unique_ptr<DebugInfo>(new DebugInfo(std::move(impl)));
 }
 
-std::unique_ptr<DebugInfo> DebugInfo::Download(const std::vector<uint8_t>& build_id,
-                                               const std::vector<std::string>& debug_dirs) {
+std::unique_ptr<DebugInfo> DebugInfo::OpenByBuildId(const std::vector<uint8_t>& build_id,
+                                                    const std::vector<std::string>& debug_dirs) {
   auto impl = std::make_unique<Impl>(debug_dirs);
   if (!impl->dwfl) return nullptr;
   dwfl_report_begin(impl->dwfl);

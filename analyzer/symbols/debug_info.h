@@ -27,9 +27,10 @@ class DebugInfo {
   /// on failure, with a sentence about `file` in `problem`.
   static std::unique_ptr<DebugInfo> Open(const std::string& file, const std::vector<uint8_t>& build_id,
                                          const std::vector<std::string>& debug_dirs, std::string* problem);
-  /// The same for a file that is nowhere to be found: what debuginfod has for `build_id`; nullptr where it has nothing.
-  static std::unique_ptr<DebugInfo> Download(const std::vector<uint8_t>& build_id,
-                                             const std::vector<std::string>& debug_dirs);
+  /// The same for a file that is nowhere to be found: sought by its build ID in `debug_dirs`, then by debuginfod.
+  /// nullptr where there is none.
+  static std::unique_ptr<DebugInfo> OpenByBuildId(const std::vector<uint8_t>& build_id,
+                                                  const std::vector<std::string>& debug_dirs);
   ~DebugInfo();
   DebugInfo(const DebugInfo&) = delete;
   DebugInfo& operator=(const DebugInfo&) = delete;

@@ -48,7 +48,7 @@ class Demangler {
     std::string name;
   };
 
-  // One level of recursion; the result is false where there have been too many.
+  // One level of recursion.
   class Level {
    public:
     explicit Level(Demangler* demangler) : demangler_(demangler) {
@@ -256,10 +256,8 @@ class Demangler {
       case 'Q':
         return Reference(tag == 'Q');
       case 'P':
-        Print("*const ");
-        return Type();
       case 'O':
-        Print("*mut ");
+        Print(tag == 'P' ? "*const " : "*mut ");
         return Type();
       case 'A':
       case 'S':
@@ -281,12 +279,9 @@ class Demangler {
 
   void Reference(bool is_mutable) {
     Print("&");
-    if (Eat('L')) {
-      uint64_t lifetime = Base62();
-      if (lifetime != 0) {
-        Lifetime(lifetime);
-        Print(" ");
-      }
+    if (uint64_t lifetime = Eat('L') ? Base62() : 0) {
+      Lifetime(lifetime);
+      Print(" ");
     }
     if (is_mutable) Print("mut ");
     Type();

@@ -1,6 +1,5 @@
 #include "analyzer/symbols/symbolizer.h"
 
-#include <cstdlib>
 #include <filesystem>
 #include <unordered_map>
 
@@ -113,8 +112,8 @@ Symbolizer::Module& Symbolizer::Find(const ModuleRef& ref) {
     if (module->info) break;
     if (module->problem.empty()) module->problem = problem;
   }
-  if (!module->info && !ref.build_id.empty() && std::getenv("DEBUGINFOD_URLS")) {
-    module->info = DebugInfo::Download(ref.build_id, options_.debug_dirs);
+  if (!module->info && !ref.build_id.empty()) {
+    module->info = DebugInfo::OpenByBuildId(ref.build_id, options_.debug_dirs);
   }
   if (module->info) module->problem.clear();
   return *module;

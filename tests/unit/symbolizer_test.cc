@@ -58,7 +58,7 @@ class SymbolizerTest : public ::testing::Test {
     EXPECT_EQ(frames[0].function, "Hidden");
     EXPECT_EQ(frames[0].line, LineOf("inlines.c", "hidden"));
   }
-  void MoveDebugFileToBuildId(const std::string& dir) {
+  void MoveToBuildId(const std::string& file, const std::string& dir, const std::string& suffix) {
     std::string id;
     for (uint8_t byte : Module().build_id) {
       char hex[3];
@@ -66,7 +66,7 @@ class SymbolizerTest : public ::testing::Test {
       id += hex;
     }
     std::string folder = dir + "/.build-id/" + id.substr(0, 2);
-    shop_.Run("mkdir -p " + folder + " && mv lib.debug " + folder + "/" + id.substr(2) + ".debug");
+    shop_.Run("mkdir -p " + folder + " && mv " + file + " " + folder + "/" + id.substr(2) + suffix);
   }
 
   Workshop shop_;
@@ -162,18 +162,33 @@ TEST_F(SymbolizerTest, DebugFileOfAnotherBuildIsNotTaken) {
 TEST_F(SymbolizerTest, DebugFileIsFoundByBuildId) {
   BuildInlines("-g");
   SplitOff();
-  MoveDebugFileToBuildId("symbols");
+  MoveToBuildId("lib.debug", "symbols", ".debug");
   ExpectHiddenIsFound({.sysroot = "", .debug_dirs = {shop_.Path("nowhere"), shop_.Path("symbols")}});
 }
 
 TEST_F(SymbolizerTest, DebugFileAloneServesForALibraryThatIsGone) {
   BuildInlines("-g");
   SplitOff();
-  MoveDebugFileToBuildId("symbols");
+  MoveToBuildId("lib.debug", "symbols", ".debug");
   ModuleRef gone = {"/nowhere/lib.so", Module().build_id};
   Symbolizer symbolizer({.sysroot = "", .debug_dirs = {shop_.Path("symbols")}});
   EXPECT_EQ(symbolizer.Lookup(gone, shop_.Address("whole.so", "mark_hidden"))[0].function, "Hidden");
   EXPECT_EQ(symbolizer.Problem(gone), "");
+}
+
+TEST_F(SymbolizerTest, ALibraryThatIsGoneIsFoundByBuildId) {
+  for (const char* flags : {"-g", "-g -Wl,-Ttext-segment=0x400000"}) {
+    BuildInlines(flags);
+    ModuleRef gone = {"/nowhere/lib.so", Module().build_id};
+    uint64_t inner = Address("mark_inner"), end = Address("_fini");
+    MoveToBuildId("lib.so", "symbols", "");
+    Symbolizer symbolizer({.sysroot = "", .debug_dirs = {shop_.Path("symbols")}});
+    std::vector<SymbolFrame> frames = symbolizer.Lookup(gone, inner);
+    ASSERT_EQ(frames.size(), 3u);
+    EXPECT_EQ(frames[0].function, "Inner");
+    EXPECT_EQ(symbolizer.Lookup(gone, end)[0].line, 0);
+    EXPECT_EQ(symbolizer.Problem(gone), "");
+  }
 }
 
 TEST_F(SymbolizerTest, SharedDebugInformationOfDwz) {
