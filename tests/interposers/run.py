@@ -14,7 +14,7 @@ sys.path.insert(0, str(HERE.parent / "support"))
 import harness  # noqa: E402
 
 # They change no descriptor, so the journal has no event that would name them.
-UNRECORDED = {"dlopen", "dlclose", "prctl"}
+UNRECORDED = {"dlopen", "dlclose", "prctl", "_exit", "_Exit", "quick_exit"}
 # Exported for others than programs.
 NOT_FUNCTIONS = set()
 

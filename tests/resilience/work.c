@@ -76,6 +76,5 @@ int main(int argc, char** argv) {
   if (second >= 0) close(second);
   note("twice", first >= 0 && close(first) == 0 && close(first) == -1 && errno == EBADF);
   write_down("seen");
-  int left = open("/", O_RDONLY);
-  return left >= 0 ? 6 : 7;
+  return fcntl(open("/", O_RDONLY), F_DUPFD, 3) >= 3 ? 6 : 7;
 }

@@ -9,7 +9,7 @@ static __attribute__((noinline)) int hidden_open(void) {
   return fd;
 }
 
-int exported_after(void) {
+__attribute__((noinline)) int exported_after(void) {
   int fd = hidden_open();
   __asm__ volatile("" : "+r"(fd));
   return fd;
@@ -17,5 +17,7 @@ int exported_after(void) {
 
 int main(void) {
   exported_before();
-  return exported_after() < 0;
+  int fd = exported_after();
+  __asm__ volatile("" : "+r"(fd));
+  return fd < 0;
 }
