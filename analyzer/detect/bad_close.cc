@@ -24,7 +24,7 @@ void FindBadCloses(Model& model, const std::vector<CloseRecord>& closes, std::ve
     const uint32_t file = model.processes()[closes[i].process].file;
     Finding finding{Kind::kBadClose, Severity::kWarning};
     finding.processes = {closes[i].process};
-    TakeNumbers(model, closes[i], &finding);
+    TakeNumbers(model, closes[i], 0, &finding);
     finding.descriptors.clear();  // there never was one
     if (IsHarmless(finding.fds, model.files()[file].header().nr_open)) finding.severity = Severity::kNote;
     finding.events.push_back(EventOf(model, file, Role::kClosed, record.act, record.fd));

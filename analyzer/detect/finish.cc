@@ -55,7 +55,7 @@ std::string LeakMessage(Model& model, const Finding& finding) {
                      finding.processes.size() == 1
                          ? EndOf(process)
                          : fmt::format("at the end of {} processes", finding.processes.size()),
-                     finding.growing ? ", and their number grows with every call" : "");
+                     finding.growing ? "; eight calls or more left theirs" : "");
 }
 
 std::string Subject(const Finding& finding) {
@@ -64,10 +64,10 @@ std::string Subject(const Finding& finding) {
 }
 
 std::string DoubleCloseMessage(Model& model, const Finding& finding) {
-  const bool one = finding.count == 1;
-  return fmt::format("{} {}, {} closed at {} and closed again at {}", Subject(finding), WhereOpened(model, finding),
-                     one ? "was" : "were", Where(model, finding, Role::kClosed),
-                     Where(model, finding, Role::kClosedAgain));
+  const char* form = finding.count == 1 ? "{}, {}, was closed at {} and closed again at {}"
+                                        : "{} {} were closed at {} and closed again at {}";
+  return fmt::format(fmt::runtime(form), Subject(finding), WhereOpened(model, finding),
+                     Where(model, finding, Role::kClosed), Where(model, finding, Role::kClosedAgain));
 }
 
 std::string WrongCloseMessage(Model& model, const Finding& finding) {

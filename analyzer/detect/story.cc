@@ -76,20 +76,22 @@ DescriptorNote NoteOf(int fd, const trace::Incarnation& life, std::string target
   return {fd, life.kind, life.detail, std::move(target), (life.flags & trace::kCloseOnExec) != 0};
 }
 
-void TakeNumbers(const Model& model, const CloseRecord& close, Finding* finding) {
+void TakeNumbers(const Model& model, const CloseRecord& close, size_t life, Finding* finding) {
   const trace::FindingRecord& record = close.record;
+  const trace::Incarnation& first = record.lives[life];
   finding->fds.assign(record.fds, record.fds + std::min(record.fd_count, trace::kMaxFindingFds));
   finding->count = std::max<uint64_t>({record.count, finding->fds.size(), 1});
-  finding->descriptors.push_back(NoteOf(record.fd, record.lives[0], FieldText(record.target)));
+  finding->descriptors.push_back(NoteOf(record.fd, first, life == 0 ? FieldText(record.target) : ""));
   for (const int fd : finding->fds) {
-    trace::Slot slot;
     if (fd == record.fd || finding->descriptors.size() == kMaxDescriptors) continue;
-    // The record keeps the first descriptor only; the ledger still knows the others, unless their numbers were reused.
-    if (!model.FindSlot(close.process, fd, &slot)) continue;
-    const trace::Incarnation& life = CurrentLife(slot);
-    if (life.opened.stack != record.lives[0].opened.stack || life.closed.stack != record.lives[0].closed.stack)
-      continue;
-    finding->descriptors.push_back(NoteOf(fd, life, FieldText(slot.target)));
+    // The record keeps the first one's target only. The ledger may still know this one's, unless it was given to others
+    // or the number was reused; its kind is the first one's, since the same call path opened it.
+    trace::Slot slot;
+    const bool known = model.FindSlot(close.process, fd, &slot) &&
+                       CurrentLife(slot).opened.stack == first.opened.stack &&
+                       CurrentLife(slot).closed.stack == first.closed.stack;
+    finding->descriptors.push_back(known ? NoteOf(fd, CurrentLife(slot), FieldText(slot.target))
+                                         : NoteOf(fd, first, ""));
   }
   if (finding->fds.empty()) finding->fds.push_back(record.fd);
   TidyFds(&finding->fds);

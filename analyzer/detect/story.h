@@ -2,6 +2,7 @@
 
 // From the trace's acts to the events of a finding's story, and what all detectors need to put a finding together.
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -32,8 +33,8 @@ void TellClosing(Model& model, ProcessIndex process, const trace::Incarnation& l
 
 DescriptorNote NoteOf(int fd, const trace::Incarnation& life, std::string target);
 
-/// Count, numbers and descriptors of a close record. `told`: the incarnation that its descriptors are of.
-void TakeNumbers(const Model& model, const CloseRecord& close, Finding* finding);
+/// Count, numbers and descriptors of a close record. `life`: which of its two incarnations the descriptors are.
+void TakeNumbers(const Model& model, const CloseRecord& close, size_t life, Finding* finding);
 
 /// Distinct, ascending, at most kMaxFds.
 void TidyFds(std::vector<int>* fds);

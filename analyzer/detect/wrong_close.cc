@@ -67,7 +67,7 @@ Finding Tell(Model& model, const CloseRecord& close, const Act& stale, Certainty
   Finding finding{Kind::kWrongClose, certainty == Certainty::kProven ? Severity::kError : Severity::kWarning,
                   certainty};
   finding.processes = {close.process};
-  TakeNumbers(model, close, &finding);
+  TakeNumbers(model, close, 0, &finding);
   if (record.lives[1].opened.stamp != 0) {
     TellOpening(model, close.process, record.lives[1], record.fd, &finding.events);
   }

@@ -60,7 +60,7 @@ class Writer {
   void OneFinding(const Finding& finding);
   void Numbers(const Finding& finding);
   void Targets(const Finding& finding);
-  void Event(const StoryEvent& event, size_t frames);
+  void Event(const Finding& finding, const StoryEvent& event, size_t frames);
   void Stack(PathId path, size_t limit);
   void Coverage();
   std::string ProcessName(ProcessIndex process) const;
@@ -96,9 +96,19 @@ void Writer::Summary() {
     if (process.end.kind != EndKind::kExec) left += process.open_at_end;
   }
   const size_t processes = model_.processes().size();
-  Line(fmt::format("{} in {:.3g} s{}: {} opened, {} closed, {} open at the end",
+  const uint64_t inherited = processes == 1 ? model_.processes().front().inherited : 0;
+  Line(fmt::format("{} in {:.3g} s{}: {}{} opened, {} closed, {} open at the end",
                    processes == 1 ? "1 process" : fmt::format("{} processes", processes), model_.session().duration_s,
-                   model_.session().is_running ? " so far" : "", Plural(opened, "descriptor"), closed, left));
+                   model_.session().is_running ? " so far" : "",
+                   inherited == 0 ? "" : fmt::format("{} inherited, ", Plural(inherited, "descriptor")),
+                   inherited == 0 ? Plural(opened, "descriptor") : fmt::format("{}", opened), closed, left));
+}
+
+/// With the whole path, which terminals and editors can open.
+std::string PlaceOf(const Frame& frame) {
+  if (frame.file.empty()) return Describe(frame);
+  const std::string line = frame.line > 0 ? fmt::format(":{}", frame.line) : "";
+  return fmt::format("{}{}  {}", frame.file, line, frame.function);
 }
 
 void Writer::OneFinding(const Finding& finding) {
@@ -116,8 +126,8 @@ void Writer::OneFinding(const Finding& finding) {
   const size_t events = std::min(finding.events.size(), kMaxEvents);
   const size_t frames =
       std::clamp<size_t>((kMaxLines - kFixedLines - events) / std::max<size_t>(events, 1), 1, kMaxFrames);
-  for (size_t i = 0; i < events; ++i) Event(finding.events[i], frames);
-  if (finding.location) Line("  look at  " + Styled(Style::kBold, EscapeForTerminal(Describe(*finding.location))));
+  for (size_t i = 0; i < events; ++i) Event(finding, finding.events[i], frames);
+  if (finding.location) Line("  look at  " + Styled(Style::kBold, EscapeForTerminal(PlaceOf(*finding.location))));
   Line(fmt::format("  mend     {}", Info(finding.kind).mend));
 }
 
@@ -153,6 +163,7 @@ void Writer::Targets(const Finding& finding) {
   std::vector<std::pair<std::string, uint64_t>> targets;
   for (const DescriptorNote& note : finding.descriptors) {
     const std::string text = DescribeTarget(note);
+    if (note.target.empty() && finding.descriptors.size() > 1) continue;  // counted with the others
     const auto same = [&text](const auto& known) { return known.first == text; };
     const auto known = std::find_if(targets.begin(), targets.end(), same);
     if (known == targets.end()) {
@@ -179,32 +190,36 @@ std::string Writer::ProcessName(ProcessIndex process) const {
   return fmt::format("process {} ({})", found.pid, EscapeForTerminal(BaseName(found.exe)));
 }
 
-void Writer::Event(const StoryEvent& event, size_t frames) {
-  std::string text = fmt::format("  {:<12} {:>10.6f} s", Name(event.role), event.time_s);
+/// The thread is told where more than one takes part, the process where the trace has more than one.
+void Writer::Event(const Finding& finding, const StoryEvent& event, size_t frames) {
+  const bool one_thread = std::all_of(finding.events.begin(), finding.events.end(),
+                                      [&event](const StoryEvent& other) { return other.thread == event.thread; });
+  std::string text = fmt::format("  {:<18} {:>11.6f} s", Name(event.role), event.time_s);
   if (!event.call.empty()) text += "  " + EscapeForTerminal(event.call);
   if (event.fd >= 0) text += fmt::format("  descriptor {}", event.fd);
-  if (event.thread != 0) text += fmt::format("  thread {}", event.thread);
+  if (!one_thread && event.thread != 0) text += fmt::format("  thread {}", event.thread);
   if (model_.processes().size() > 1) text += "  " + ProcessName(event.process);
   Line(text);
   Stack(event.path, frames);
 }
 
-/// Runs of runtime frames (libc and the like) are folded into one line, which never takes the place of the last frame
-/// that may be shown.
+/// Frames of libc and the like are left out wherever there are others.
 void Writer::Stack(PathId path, size_t limit) {
-  const std::vector<Frame>& frames = model_.paths().Frames(path);
-  const bool any_own = std::any_of(frames.begin(), frames.end(), [](const Frame& frame) { return !frame.is_runtime; });
-  size_t shown = 0;
-  size_t i = 0;
-  for (; i < frames.size() && shown < limit; ++i) {
-    if (any_own && frames[i].is_runtime) continue;
-    const std::string text = EscapeForTerminal(Describe(frames[i]));
-    const bool is_last_line = ++shown == limit;
-    const size_t left =
-        static_cast<size_t>(std::count_if(frames.begin() + static_cast<ptrdiff_t>(i) + 1, frames.end(),
-                                          [any_own](const Frame& frame) { return !any_own || !frame.is_runtime; }));
-    const std::string more = is_last_line && left > 0 ? fmt::format("  (and {})", Plural(left, "outer frame")) : "";
-    Line("      " + (IsOwn(frames[i], "") ? Styled(Style::kBold, text) : text) + Styled(Style::kDim, more));
+  std::vector<const Frame*> told;
+  for (const Frame& frame : model_.paths().Frames(path)) {
+    if (!frame.is_runtime) told.push_back(&frame);
+  }
+  if (told.empty()) {
+    for (const Frame& frame : model_.paths().Frames(path)) told.push_back(&frame);
+  }
+  const size_t shown = std::min(told.size(), limit);
+  for (size_t i = 0; i < shown; ++i) {
+    std::string text = EscapeForTerminal(Describe(*told[i]));
+    if (IsOwn(*told[i], "")) text = Styled(Style::kBold, text);
+    if (i + 1 == shown && told.size() > shown) {
+      text += Styled(Style::kDim, fmt::format("  (and {})", Plural(told.size() - shown, "outer frame")));
+    }
+    Line("      " + text);
   }
 }
 
