@@ -56,11 +56,16 @@ bool IsWord(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c ==
 // The length of an operator's name at `at` ("operator<<", "operator()"), whose signs are no brackets; else 0.
 size_t OperatorLength(std::string_view text, size_t at) {
   constexpr std::string_view kOperator = "operator";
+  // Longer ones before those they begin with.
+  static constexpr std::array<std::string_view, 13> kWithBrackets = {"()", "[]", "<=>", "<<=", ">>=", "->*", "<<",
+                                                                     ">>", "<=", ">=",  "->",  "<",   ">"};
   if (text.substr(at, kOperator.size()) != kOperator || (at > 0 && IsWord(text[at - 1]))) return 0;
-  size_t end = at + kOperator.size();
-  if (text.substr(end, 2) == "()" || text.substr(end, 2) == "[]") return kOperator.size() + 2;
-  while (end < text.size() && std::string_view("<>=-+*/%&|^!~,").find(text[end]) != std::string_view::npos) ++end;
-  return end - at;
+  std::string_view sign = text.substr(at + kOperator.size());
+  if (!sign.empty() && IsWord(sign[0])) return 0;
+  for (std::string_view known : kWithBrackets) {
+    if (sign.starts_with(known)) return kOperator.size() + known.size();
+  }
+  return kOperator.size();
 }
 
 // Walks over a C++ name and knows the brackets around the current place.

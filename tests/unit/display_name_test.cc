@@ -47,6 +47,9 @@ TEST(DisplayNameTest, DefaultArgumentsOfTheStandardLibraryAreLeftOut) {
 TEST(DisplayNameTest, BracketsInOperatorsAreNoBrackets) {
   EXPECT_EQ(ShortenCxxName("A::operator<<(std::vector<int, std::allocator<int> >)"), "A::operator<<(std::vector<int>)");
   EXPECT_EQ(ShortenCxxName("A::operator->() const"), "A::operator->() const");
+  EXPECT_EQ(ShortenCxxName("bool std::operator==<char, std::char_traits<char> >(A, A)"), "std::operator==<char>(A, A)");
+  EXPECT_EQ(ShortenCxxName("bool operator><A<int, std::allocator<int> > >(int)"), "operator><A<int>>(int)");
+  EXPECT_EQ(ShortenCxxName("int operators<int>(int)"), "operators<int>(int)");
 }
 
 TEST(DisplayNameTest, EndlessNamesAreNotDemangled) {
