@@ -69,7 +69,7 @@ EXPLAINED = {
 }
 # Findings that are true, by program and kind, and why. None of them gates: these programs are not the user's own.
 KNOWN_FINDINGS = {
-    ("bash", "double-close"): "after a process substitution bash closes the pipe that its child closed the copy of already",
+    ("bash", "double-close"): "after a pipeline bash closes both ends of its pipes once more",
     ("bash", "leak"): "it leaves the descriptor of the script it runs to the exit",
     ("find", "leak"): "killed by SIGPIPE in the midst of a walk (`| head`): a note",
     ("tar", "leak"): "it keeps its working folder open to the end",
