@@ -59,6 +59,18 @@ bool IsSignalReturn(uintptr_t pc) {
 #endif
 }
 
+/// A return address at which a function begins, and before which there is neither a function nor a call, was put there
+/// by hand: makecontext(3)'s __start_context, the bottom of a coroutine's stack.
+bool IsStackBottom(const Module& module, uintptr_t pc) {
+#if defined(__x86_64__)
+  return FindCfiRule(module, pc, pc).rule.cfa() != CfaKind::kGuess && !FollowsCall(pc);
+#else
+  static_cast<void>(module);
+  static_cast<void>(pc);
+  return false;
+#endif
+}
+
 void Store(RuleEntry* entry, uint64_t check, uint64_t rule) {
   entry->check.store(check, std::memory_order_relaxed);
   entry->rule.store(rule, std::memory_order_relaxed);
@@ -83,7 +95,8 @@ __attribute__((noinline)) Rule LookUpRule(uint64_t pc) {
   Module module;
   // Not kept: a library may be mapped there next.
   if (!FindModule(instruction, &module)) return Rule::Of(CfaKind::kGuess);
-  const Rule rule = rule_source(module, instruction, rip);
+  Rule rule = rule_source(module, instruction, rip);
+  if (rule.cfa() == CfaKind::kGuess && instruction != rip && IsStackBottom(module, rip)) rule = Rule::Of(CfaKind::kEnd);
   Store(&second, first.check.load(std::memory_order_relaxed), first.rule.load(std::memory_order_relaxed));
   Store(&first, key ^ rule.bits(), rule.bits());
   return rule;

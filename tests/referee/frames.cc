@@ -123,7 +123,8 @@ void CompareGuesses(const StackTrace& ours, const uintptr_t* theirs, uint32_t th
     return Count(kGuessedEqual);
   }
   Count(ours.broken ? kGuessedTheirs : kGuessedOurs);
-  Log(ours.broken ? "guess: we broke off" : "guess: libunwind elsewhere", ours, theirs, their_count, at);
+  Log(ours.broken ? "guess: we broke off" : "guess: libunwind elsewhere", ours, theirs, their_count,
+      ours.broken && ours.count > at ? ours.count : at);
 }
 
 void Compare(const StackTrace& ours, const uintptr_t* theirs, uint32_t their_count, int their_end) {

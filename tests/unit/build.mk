@@ -1,0 +1,2 @@
+include tests/support/stack.mk
+$(BUILD)/tests/unit: $(STACK_OBJECTS)
