@@ -222,6 +222,26 @@ bool FindEntryPoints(void* handle) {
          Find(handle, "_Ux86_64_dwarf_search_unwind_table", &library.search_unwind_table);
 }
 
+/// libunwind opens a pipe for its local unwinder as it initialises, at the lowest free numbers. We do not use that
+/// unwinder, and the program must find its numbers free.
+class DescriptorsAsBefore {
+ public:
+  DescriptorsAsBefore() {
+    for (int fd = 0; fd < kChecked; ++fd) open_[fd] = raw::DescriptorFlags(fd) >= 0;
+  }
+  ~DescriptorsAsBefore() {
+    for (int fd = 0; fd < kChecked; ++fd) {
+      if (!open_[fd] && raw::DescriptorFlags(fd) >= 0) raw::Close(fd);
+    }
+  }
+  DescriptorsAsBefore(const DescriptorsAsBefore&) = delete;
+  DescriptorsAsBefore& operator=(const DescriptorsAsBefore&) = delete;
+
+ private:
+  static constexpr int kChecked = 1024;
+  bool open_[kChecked];
+};
+
 /// Taken while this process is inside libunwind, which has locks of its own. A forked child may find it taken for ever;
 /// then, as for the loser of a race, our own rules serve.
 std::atomic<bool> busy;
@@ -237,6 +257,7 @@ Rule LibunwindOrOwn(const Module& module, uintptr_t pc, uintptr_t rip) {
 
 bool LoadLibunwind() {
   if (library.space != nullptr) return true;
+  const DescriptorsAsBefore descriptors;
   for (const char* name : {"libunwind-x86_64.so.8", "libunwind-x86_64.so", "libunwind.so.8"}) {
     void* handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
     if (handle == nullptr || !FindEntryPoints(handle)) continue;

@@ -92,8 +92,8 @@ bool StackRange::UseOwnStack(uintptr_t address) {
     end = OwnTop(address);
     if (end == 0) return false;
     start = PageOf(address);
-    proven_ = SystemCallsAllowed() && Prove(address, end);
-    if (!proven_ && SystemCallsAllowed()) return false;
+    proven_ = ProbesWork() && Prove(address, end);
+    if (!proven_ && ProbesWork()) return false;
   }
   start_ = start;
   end_ = end;

@@ -8,8 +8,8 @@
 //     from RSP to the top is probed (50 ns each) and the proven range is kept for the thread. Guard pages are holes.
 //   - Any other stack (alternate signal stack, makecontext, boost, clone) is probed page by page as the walk proceeds,
 //     every time: the mapping may be gone tomorrow.
-//   - Where system calls are forbidden, the thread's own stack is believed in if RSP is near its top; others end the
-//   walk.
+//   - Where system calls are forbidden, or probes do not work (probe.h), the thread's own stack is believed in if RSP
+//   is near its top; others end the walk.
 //
 // The proven range is thread-local and survives fork and vfork. Usable in every context; a signal handler that comes
 // between sees either no range or a proven one.

@@ -2,7 +2,7 @@
 
 #include "shim/stack_step.h"
 
-#include "shim/raw_io.h"
+#include "shim/probe.h"
 
 namespace fdaudit::shim {
 namespace {
@@ -23,7 +23,7 @@ uintptr_t Plus(uintptr_t address, int64_t distance) { return address + static_ca
 /// not far above, frame pointers that go up, and a return address behind a call instruction.
 StepResult StepByFramePointer(Frame* frame, StackRange* range) {
   const uintptr_t bp = frame->bp;
-  if (!range->proven() && !SystemCallsAllowed()) return StepResult::kBroken;
+  if (!range->proven() && !ProbesWork()) return StepResult::kBroken;
   if (bp % 8 != 0 || bp < frame->sp || bp - frame->sp > kLargestGuessedFrame) return StepResult::kBroken;
   uint64_t next = 0;
   uint64_t pc = 0;

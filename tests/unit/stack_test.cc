@@ -8,6 +8,7 @@
 #include <execinfo.h>
 #include <gtest/gtest.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -27,6 +28,7 @@
 #include <thread>
 #include <vector>
 
+#include "shim/libunwind_rules.h"
 #include "shim/raw_io.h"
 
 #define NOINLINE __attribute__((noinline))
@@ -588,17 +590,77 @@ TEST(StackTest, ThreadWithTheSmallestStack) {
   pthread_join(thread, nullptr);
 }
 
-TEST(StackTest, ForkedChild) {
-  Event();
+/// Runs `body` in a forked child and expects it to return true.
+template <typename Body>
+void ExpectInForkedChild(Body body) {
   const pid_t child = fork();
-  if (child == 0) {
-    StackThreadReset();
-    Event();
-    _exit(seen.hash == seen.trace.hash && !seen.trace.broken ? 0 : 1);
-  }
+  if (child == 0) _exit(body() ? 0 : 1);
   int status = -1;
   waitpid(child, &status, 0);
   EXPECT_EQ(status, 0);
+}
+
+TEST(StackTest, LibunwindAsTheSourceOfRules) {
+  ExpectInForkedChild([] {
+    if (!UseLibunwindRules()) return false;
+    Tree tree;
+    tree.limit = 20'000;
+    GrowTree(&tree, 25);
+    return tree.mismatches == 0;
+  });
+}
+
+TEST(StackTest, LibunwindLeavesDescriptorNumbersFree) {
+  ExpectInForkedChild([] {
+    const int before = dup(0);
+    close(before);
+    if (!UseLibunwindRules()) return false;
+    Event();
+    return dup(0) == before;
+  });
+}
+
+TEST(StackTest, VforkedChild) {
+  static volatile bool same;
+  Event();
+  const pid_t child = vfork();
+  if (child == 0) {
+    const CallerRegisters caller = FDAUDIT_CALLER_REGISTERS();
+    same = HashStack(caller, 64, false) == HashStack(caller, 64, true);
+    _exit(0);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(same);
+  Event();
+  ExpectSameAsBacktrace();
+}
+
+int CloneBody(void* same) {
+  const CallerRegisters caller = FDAUDIT_CALLER_REGISTERS();
+  *static_cast<bool*>(same) = HashStack(caller, 64, false) == HashStack(caller, 64, true);
+  return 0;
+}
+
+TEST(StackTest, ClonedChildOnItsOwnStackInTheSameMemory) {
+  void* stack = mmap(nullptr, kStackSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  bool same = false;
+  const pid_t child = clone(CloneBody, static_cast<char*>(stack) + kStackSize, CLONE_VM | SIGCHLD, &same);
+  int status = -1;
+  waitpid(child, &status, 0);
+  munmap(stack, kStackSize);
+  EXPECT_TRUE(same);
+  Event();
+  ExpectSameAsBacktrace();
+}
+
+TEST(StackTest, ForkedChild) {
+  Event();
+  ExpectInForkedChild([] {
+    StackThreadReset();
+    Event();
+    return seen.hash == seen.trace.hash && !seen.trace.broken;
+  });
 }
 
 /// Nothing on the stack makes sense: the walk ends, and the process lives.
