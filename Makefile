@@ -168,28 +168,35 @@ demo: all  ## audit a real program and a small leaky one, and print what was fou
 bench: all $(HAVE)/bench  ## cost of the shim, beside Valgrind and strace (QUICK=1: fewer rounds)
 	@$(TEST_ENV) $(PYTHON) tests/bench/run.py $(if $(QUICK),--quick) $(ARGS)
 
+SHIM_HEADERS = $(wildcard shim/*.h shim/*/*.h)
+ANALYZER_HEADERS = $(wildcard analyzer/*.h analyzer/*/*.h) shim/trace/format.h
+TEST_HEADERS = $(wildcard tests/*/*.h)
 LINTED = $(filter-out %.S,$(SHIM_SOURCES)) $(ANALYZER_SOURCES) $(wildcard tests/*/*.cc)
-LINTED_HEADERS = $(wildcard shim/*.h shim/*/*.h analyzer/*.h analyzer/*/*.h tests/*/*.h)
 .PHONY: lint lint-format lint-includes lint-tidy
 lint: lint-format lint-includes lint-tidy  ## format, include rules and clang-tidy
 lint-format: | $(HAVE)/lint
-	clang-format --dry-run -Werror $(LINTED) $(LINTED_HEADERS)
+	clang-format --dry-run -Werror $(LINTED) $(SHIM_HEADERS) $(ANALYZER_HEADERS) $(TEST_HEADERS)
 lint-includes: | $(HAVE)/lint
 	$(PYTHON) tests/lint/includes.py
 lint-tidy: $(patsubst %,$(BUILD)/tidy/%.ok,$(LINTED))
-$(BUILD)/tidy/shim/%.ok: TIDY_FLAGS = $(SHIM_FLAGS)
-$(BUILD)/tidy/analyzer/%.ok: TIDY_FLAGS = $(ANALYZER_FLAGS)
-$(BUILD)/tidy/tests/%.ok: TIDY_FLAGS = $(TEST_FLAGS)
-# Checked again when the file, any header or the rules change.
-$(BUILD)/tidy/%.ok: % .clang-tidy $(LINTED_HEADERS) | $(HAVE)/lint $(HAVE)/test
-	@mkdir -p $(@D)
-	clang-tidy --quiet --warnings-as-errors='*' $< -- $(filter-out -MMD -MP,$(TIDY_FLAGS)) 2> $@.log || \
-	  { cat $@.log; exit 1; }
-	@touch $@
+
+# Checked again when the file, a header of its half or the rules change.
+define tidy
+@mkdir -p $(@D)
+@echo clang-tidy $<
+@clang-tidy --quiet --warnings-as-errors='*' $< -- $(filter-out -MMD -MP,$(1)) > $@.log 2>&1 || { cat $@.log; exit 1; }
+@touch $@
+endef
+$(BUILD)/tidy/shim/%.ok: shim/% .clang-tidy $(SHIM_HEADERS) | $(HAVE)/lint
+	$(call tidy,$(SHIM_FLAGS))
+$(BUILD)/tidy/analyzer/%.ok: analyzer/% .clang-tidy $(ANALYZER_HEADERS) | $(HAVE)/lint
+	$(call tidy,$(ANALYZER_FLAGS))
+$(BUILD)/tidy/tests/%.ok: tests/% .clang-tidy $(SHIM_HEADERS) $(ANALYZER_HEADERS) $(TEST_HEADERS) | $(HAVE)/lint $(HAVE)/test
+	$(call tidy,$(TEST_FLAGS))
 
 .PHONY: format
 format: | $(HAVE)/lint  ## put every C++ file into the house format
-	clang-format -i $(LINTED) $(LINTED_HEADERS)
+	clang-format -i $(LINTED) $(SHIM_HEADERS) $(ANALYZER_HEADERS) $(TEST_HEADERS)
 
 .PHONY: install
 install: all  ## install under PREFIX (default /usr/local; DESTDIR is honoured)

@@ -15,12 +15,12 @@
 #include <unistd.h>
 
 // Ends the program with status 99 where the situation could not be set up: such a scenario proves nothing.
-#define MUST(condition)                                                      \
-  do {                                                                       \
-    if (!(condition)) {                                                      \
-      fprintf(stderr, "%s:%d: %s: %m\n", __FILE__, __LINE__, #condition);    \
-      _exit(99);                                                             \
-    }                                                                        \
+#define MUST(condition)                                                   \
+  do {                                                                    \
+    if (!(condition)) {                                                   \
+      fprintf(stderr, "%s:%d: %s: %m\n", __FILE__, __LINE__, #condition); \
+      _exit(99);                                                          \
+    }                                                                     \
   } while (0)
 
 struct scenario {
@@ -28,7 +28,8 @@ struct scenario {
   void (*run)(void);
 };
 
-#define SCENARIO(name) {#name, name}
+#define SCENARIO(name) \
+  { #name, name }
 
 static inline void run_scenario(const struct scenario* table, const char* wanted) {
   for (; table->name; ++table) {
