@@ -1,6 +1,8 @@
 // fdaudit report: what a recorded trace says.
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -32,7 +34,11 @@ int ReportCommand(int argc, char** argv) {
   if (redact) return Complain("--redact is not available yet in this version", kExitUsage);
   try {
     LoadedTraces loaded(traces, options);
-    return WriteReport(loaded, options, stdout, kExitUsage);
+    ReportOutput output;
+    if (!output.Open(options, stdout)) {
+      return Complain(options.output + " cannot be written: " + strerror(errno), kExitUsage);
+    }
+    return output.Write(loaded, options) ? kExitOk : kExitUsage;
   } catch (const TraceError& error) {
     return Complain(error.what(), kExitUnreadable);
   }

@@ -1,5 +1,6 @@
 #include "analyzer/commands/reporting.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -96,15 +97,27 @@ std::string LoadedTraces::Render(const ReportOptions& options, bool color) {
   return options.format == "json" ? RenderJson(report) : RenderText(report, color);
 }
 
-int WriteReport(LoadedTraces& traces, const ReportOptions& options, std::FILE* standard, int failure) {
-  const bool to_file = !options.output.empty() && options.output != "-";
-  std::FILE* out = to_file ? std::fopen(options.output.c_str(), "we") : options.output == "-" ? stdout : standard;
-  if (out == nullptr) return Complain(options.output + " cannot be written: " + strerror(errno), failure);
-  const std::string text = traces.Render(options, !to_file && WantsColor(out));
-  bool ok = std::fwrite(text.data(), 1, text.size(), out) == text.size();
-  ok = (to_file ? std::fclose(out) : std::fflush(out)) == 0 && ok;
-  if (ok) return kExitOk;
-  return Complain((to_file ? options.output : "the report") + " cannot be written: " + strerror(errno), failure);
+ReportOutput::~ReportOutput() {
+  if (is_file_ && out_ != nullptr) std::fclose(out_);
+}
+
+bool ReportOutput::Open(const ReportOptions& options, std::FILE* standard) {
+  is_file_ = !options.output.empty() && options.output != "-";
+  out_ = options.output == "-" ? stdout : standard;
+  if (!is_file_) return true;
+  const int fd = open(options.output.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+  out_ = fd < 0 ? nullptr : fdopen(fd, "w");
+  return out_ != nullptr;
+}
+
+bool ReportOutput::Write(LoadedTraces& traces, const ReportOptions& options) {
+  const std::string text = traces.Render(options, !is_file_ && WantsColor(out_));
+  bool ok = !is_file_ || ftruncate(fileno(out_), 0) == 0 || errno == EINVAL;  // EINVAL: a pipe or device
+  ok = ok && std::fwrite(text.data(), 1, text.size(), out_) == text.size();
+  ok = (is_file_ ? std::fclose(out_) : std::fflush(out_)) == 0 && ok;
+  out_ = is_file_ ? nullptr : out_;
+  if (!ok) Complain((is_file_ ? options.output : "the report") + " cannot be written: " + strerror(errno), 0);
+  return ok;
 }
 
 }  // namespace fdaudit::analyzer

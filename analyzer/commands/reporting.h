@@ -44,8 +44,23 @@ class LoadedTraces {
   std::unique_ptr<Model> model_;
 };
 
-/// Writes the report to options.output, or to `standard` where that is empty. Returns an exit status: `failure` where
-/// it could not be written.
-int WriteReport(LoadedTraces& traces, const ReportOptions& options, std::FILE* standard, int failure);
+/// Where a report goes: a file, or a standard stream.
+class ReportOutput {
+ public:
+  ReportOutput() = default;
+  ReportOutput(const ReportOutput&) = delete;
+  ReportOutput& operator=(const ReportOutput&) = delete;
+  ~ReportOutput();
+
+  /// Opens options.output, or takes `standard` where that is empty. What the file holds stays until Write(). False: it
+  /// can't be written, and errno says why.
+  bool Open(const ReportOptions& options, std::FILE* standard);
+  /// Renders and writes. False: told on standard error.
+  bool Write(LoadedTraces& traces, const ReportOptions& options);
+
+ private:
+  std::FILE* out_ = nullptr;
+  bool is_file_ = false;
+};
 
 }  // namespace fdaudit::analyzer

@@ -93,7 +93,7 @@ int TellStartFailure(const std::string& name, const ChildResult& result) {
   return Complain(name + " cannot be executed: " + strerror(result.exec_error), kExitNotAudited);
 }
 
-void ReportRun(const RunOptions& options, const TargetInfo& target, TracePlace& place) {
+void ReportRun(const RunOptions& options, const TargetInfo& target, TracePlace& place, ReportOutput& output) {
   const std::vector<std::string> files = place.NewFiles();
   if (files.empty()) {
     Complain("nothing was recorded: " + WhyNothingRecorded(target, place.path()), 0);
@@ -102,10 +102,7 @@ void ReportRun(const RunOptions& options, const TargetInfo& target, TracePlace& 
   try {
     LoadedTraces traces(files, options.report);
     place.Remove();  // the files stay readable: they are open
-    WriteReport(traces, options.report, options.report.format == "text" ? stderr : stdout, 0);
-    if (!options.trace.empty() && options.report.format == "text") {
-      Complain("the trace is in " + place.path(), 0);
-    }
+    output.Write(traces, options.report);
   } catch (const TraceError& error) {
     Complain(std::string("no report: ") + error.what(), 0);
   }
@@ -122,6 +119,11 @@ int RunCommand(int argc, char** argv) {
   std::string problem;
   const std::optional<std::string> shim = FindShim(options.shim, &problem);
   if (!shim) return Complain(problem, kExitRunFailed);
+  // Before the program runs: its work should not be lost to a report that can't be written.
+  ReportOutput output;
+  if (!output.Open(options.report, options.report.format == "text" ? stderr : stdout)) {
+    return Complain(options.report.output + " cannot be written: " + strerror(errno), kExitRunFailed);
+  }
   TracePlace place;
   if (!place.Prepare(options.trace, &problem)) return Complain(problem, kExitRunFailed);
   options.shim_options.emplace_back("trace", place.path());
@@ -130,7 +132,7 @@ int RunCommand(int argc, char** argv) {
   const ChildResult result = RunChild(options.program, environment);
   if (result.fork_error != 0 || result.exec_error != 0) return TellStartFailure(options.program.front(), result);
   NoteRunEnd(place.NewFiles(), result.pid, result.wait_status);
-  ReportRun(options, target, place);
+  ReportRun(options, target, place, output);
   return StatusOf(result.wait_status);
 }
 

@@ -12,32 +12,34 @@ bool StartsWith(std::string_view text, std::string_view start) { return text.sub
 
 bool Contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
-/// File names of runtime libraries, without what follows the first ".so" or "-".
+/// File names of runtime libraries, without what follows ".so".
 constexpr std::string_view kRuntimeLibraries[] = {
     // libc and what belongs to it
-    "libc", "libpthread", "libdl", "librt", "libm", "libutil", "libresolv", "libanl", "ld", "ld-linux", "libthread_db",
-    "linux-vdso", "[vdso]",
+    "libc", "libpthread", "libdl", "librt", "libm", "libutil", "libresolv", "libanl", "ld", "libthread_db",
     // languages
     "libstdc++", "libgcc_s", "libc++", "libc++abi", "libunwind", "libstd", "libgo", "libgfortran", "libgomp",
     // sanitizers
-    "libasan", "libtsan", "libubsan", "liblsan", "libmsan", "libhwasan", "libclang_rt",
+    "libasan", "libtsan", "libubsan", "liblsan", "libmsan", "libhwasan",
     // what else is usually preloaded
     "libfdaudit", "libfakeroot", "libeatmydata", "libfaketime", "libfaketimeMT", "libjemalloc", "libtcmalloc",
     "libtcmalloc_minimal", "libmimalloc", "libproxychains", "libproxychains4", "libtsocks", "libtorsocks",
-    "libsegfault", "libSegFault", "libnss_wrapper", "libuid_wrapper", "libsocket_wrapper", "libkeepalive",
-    "libheaptrack_preload", "libuftrace", "libear", "libexec"};
+    "libSegFault", "libnss_wrapper", "libuid_wrapper", "libsocket_wrapper", "libheaptrack_preload", "libear",
+    "libexec"};
 
-/// "libc.so.6", "libc-2.31.so", "ld-linux-x86-64.so.2", "libstd-0123abcd.so" → the part that names the library.
+/// "libc.so.6", "libc-2.31.so", "libstd-0123abcd.so" → the part before ".so" and a version names the library.
 bool IsRuntimeLibrary(std::string_view name) {
-  const std::string_view stem = name.substr(0, name.find(".so"));
   const auto is_listed = [](std::string_view text) {
     return std::find(std::begin(kRuntimeLibraries), std::end(kRuntimeLibraries), text) != std::end(kRuntimeLibraries);
   };
-  if (is_listed(stem) || is_listed(name)) return true;
-  if (name.size() == stem.size()) return StartsWith(name, "[vdso") || StartsWith(name, "linux-vdso");
-  const std::string_view versioned = stem.substr(0, stem.rfind('-'));
-  return (is_listed(stem.substr(0, stem.find('-'))) || is_listed(versioned)) && versioned.size() != stem.size() &&
-         !StartsWith(stem, "libexec-");
+  for (const std::string_view start : {"ld-linux", "ld-musl", "libc.musl", "libclang_rt.", "linux-vdso", "[vdso"}) {
+    if (StartsWith(name, start)) return true;
+  }
+  const std::string_view stem = name.substr(0, name.find(".so"));
+  if (stem.size() == name.size()) return false;
+  const size_t dash = stem.rfind('-');
+  const bool is_versioned =
+      dash != std::string_view::npos && stem.find_first_not_of("0123456789abcdef.", dash + 1) == std::string_view::npos;
+  return is_listed(stem) || (is_versioned && is_listed(stem.substr(0, dash)));
 }
 
 bool IsPythonStandardLibrary(std::string_view file) {

@@ -1,0 +1,395 @@
+// What is found, and what is not, in made-up histories.
+
+#include "analyzer/detect/detectors.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "analyzer/detect/kinds.h"
+#include "tests/support/model_fixture.h"
+
+namespace fdaudit::testing {
+namespace {
+
+using analyzer::Certainty;
+using analyzer::Finding;
+using analyzer::Kind;
+using analyzer::Liveness;
+using analyzer::Severity;
+
+std::vector<std::string> Roles(const Finding& finding) {
+  std::vector<std::string> roles;
+  for (const analyzer::StoryEvent& event : finding.events) roles.emplace_back(Name(event.role));
+  return roles;
+}
+
+using Texts = std::vector<std::string>;
+
+/// A scene with one image.
+class Detectors : public ::testing::Test {
+ protected:
+  trace::Act Act(const std::string& call, const std::string& function, int line, uint32_t thread = 0) {
+    trace::Act act = trace().MakeAct(image_, call, Stack(function, line));
+    if (thread != 0) act.thread = thread;
+    return act;
+  }
+
+  /// One number for each place, as the shim has.
+  uint32_t Stack(const std::string& function, int line) {
+    uint32_t& stack = stacks_[function + ":" + std::to_string(line)];
+    return stack != 0 ? stack : stack = scene_.Stack(function, line);
+  }
+
+  void Leak(int fd, const std::string& function, int line) {
+    trace().AddOpenSlot(image_, fd, Act("open", function, line), "/etc/app.conf");
+  }
+
+  TraceBuilder& trace() { return scene_.trace; }
+  trace::ImageRecord& image() { return trace().Image(image_); }
+
+  Scene scene_;
+  std::map<std::string, uint32_t> stacks_;
+  uint32_t image_ = scene_.trace.AddImage();
+};
+
+// --- leak
+
+TEST_F(Detectors, OpenAtExitIsALeakAndOneCallPathOneFinding) {
+  Leak(5, "load_config", 41);
+  Leak(6, "load_config", 41);
+  Leak(7, "load_config", 41);
+  Leak(8, "other", 7);
+  const std::vector<Finding> findings = scene_.Detect();
+  ASSERT_EQ(findings.size(), 2u);
+  const Finding& leak = findings[0];
+  EXPECT_EQ(leak.kind, Kind::kLeak);
+  EXPECT_EQ(leak.severity, Severity::kWarning);
+  EXPECT_EQ(leak.certainty, Certainty::kProven);
+  EXPECT_EQ(leak.count, 3u);
+  EXPECT_EQ(leak.fds, (std::vector<int>{5, 6, 7}));
+  EXPECT_EQ(leak.message, "3 descriptors opened at load_config (app.c:41) were still open when the process exited");
+  EXPECT_EQ(Roles(leak), Texts({"opened"}));
+  EXPECT_TRUE(leak.gates);
+  ASSERT_TRUE(leak.location);
+  EXPECT_EQ(leak.location->function, "load_config");
+  EXPECT_EQ(leak.descriptors.at(0).target, "/etc/app.conf");
+  EXPECT_EQ(findings[1].message, "1 descriptor opened at other (app.c:7) was still open when the process exited");
+}
+
+TEST_F(Detectors, WhatIsNoLeak) {
+  Leak(2, "standard", 1);
+  trace().AddOpenSlot(image_, 3, Act("open", "inherited", 2)).lives[1].opened.flags = trace::kActInherited;
+  trace().AddOpenSlot(image_, 4, Act("open", "closed", 3)).head.state = trace::SlotState::kClosed;
+  trace().AddOpenSlot(image_, 5, Act("open", "gone", 4)).head.state = trace::SlotState::kGone;
+  trace().AddOpenSlot(image_, 6, Act("open", "unseen", 5)).head.state = trace::SlotState::kUnseen;
+  trace().AddOpenSlot(image_, 7, Act("open", "others", 6)).lives[1].opened.image = image_ + 1;
+  EXPECT_TRUE(scene_.Detect().empty());
+}
+
+TEST_F(Detectors, ExecIsNoEnd) {
+  Leak(5, "f", 1);
+  image().ended_by = trace::EndedBy::kExec;
+  EXPECT_TRUE(scene_.Detect().empty());
+}
+
+TEST_F(Detectors, ASharedTableIsNobodysLeak) {
+  Leak(5, "f", 1);
+  image().reasons = trace::kReasonSharedTable;
+  EXPECT_TRUE(scene_.Detect().empty());
+}
+
+TEST_F(Detectors, EightCallsOfOnePathGrow) {
+  for (int fd = 5; fd < 12; ++fd) Leak(fd, "serve", 3);
+  EXPECT_FALSE(scene_.Detect().at(0).growing);
+  Leak(12, "serve", 3);
+  const Finding leak = scene_.Detect().at(0);
+  EXPECT_TRUE(leak.growing);
+  EXPECT_EQ(leak.severity, Severity::kError);
+}
+
+TEST_F(Detectors, OneCallThatOpensManyDoesNotGrow) {
+  const trace::Act received = Act("recvmsg", "take", 3);
+  for (int fd = 5; fd < 30; ++fd) trace().AddOpenSlot(image_, fd, received);
+  const Finding leak = scene_.Detect().at(0);
+  EXPECT_FALSE(leak.growing);
+  EXPECT_EQ(leak.count, 25u);
+  EXPECT_EQ(leak.descriptors.size(), analyzer::kMaxDescriptors);
+  EXPECT_EQ(Roles(leak), Texts({"received"}));
+}
+
+TEST_F(Detectors, AKilledProcessHadNoChance) {
+  Leak(5, "f", 1);
+  image().ended_by = trace::EndedBy::kNone;
+  const Finding leak = scene_.Detect().at(0);
+  EXPECT_EQ(leak.severity, Severity::kNote);
+  EXPECT_FALSE(leak.gates);
+  EXPECT_NE(leak.message.find("when the process was killed"), std::string::npos);
+  for (int fd = 6; fd < 13; ++fd) Leak(fd, "f", 1);
+  EXPECT_EQ(scene_.Detect().at(0).severity, Severity::kError);
+}
+
+TEST_F(Detectors, ARunningProcessOnlyGrows) {
+  image().ended_by = trace::EndedBy::kNone;
+  scene_.liveness = Liveness::kRuns;
+  Leak(4, "once", 1);
+  for (int fd = 5; fd < 13; ++fd) Leak(fd, "serve", 2);
+  const std::vector<Finding> findings = scene_.Detect();
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].certainty, Certainty::kLikely);
+  EXPECT_NE(findings[0].message.find("are still open while the process runs"), std::string::npos);
+}
+
+TEST_F(Detectors, OneCauseInTwoProcessesIsOneFinding) {
+  Leak(5, "f", 1);
+  const uint32_t first = image_;
+  image_ = trace().AddImage();
+  trace().Image(image_).parent = first;
+  Leak(5, "f", 1);
+  const std::vector<Finding> findings = scene_.Detect();
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].processes, (std::vector<analyzer::ProcessIndex>{0, 1}));
+  EXPECT_EQ(findings[0].count, 2u);
+  EXPECT_EQ(findings[0].fds, (std::vector<int>{5}));
+  EXPECT_NE(findings[0].message.find("at the end of 2 processes"), std::string::npos);
+}
+
+// --- double-close
+
+trace::FindingRecord& DoubleClose(TraceBuilder& trace, uint32_t image, int fd, const trace::Act& opened,
+                                  const trace::Act& closed, const trace::Act& again) {
+  trace::FindingRecord& record = trace.AddFailedClose(image, fd, again);
+  record.lives[0].opened = opened;
+  record.lives[0].closed = closed;
+  return record;
+}
+
+TEST_F(Detectors, ClosedTwiceIsADoubleClose) {
+  DoubleClose(trace(), image_, 7, Act("open", "f", 1), Act("close", "g", 2), Act("close", "h", 3));
+  const Finding finding = scene_.Detect().at(0);
+  EXPECT_EQ(finding.kind, Kind::kDoubleClose);
+  EXPECT_EQ(finding.severity, Severity::kError);
+  EXPECT_EQ(Roles(finding), Texts({"opened", "closed", "closed-again"}));
+  EXPECT_EQ(finding.location->function, "h");
+  EXPECT_EQ(finding.message,
+            "descriptor 7, opened at f (app.c:1), was closed at g (app.c:2) and closed again at h (app.c:3)");
+}
+
+TEST_F(Detectors, OneThreadAloneIsAWarning) {
+  trace::Act again = Act("close", "h", 3);
+  again.flags = trace::kActSingleThreaded;
+  DoubleClose(trace(), image_, 7, Act("open", "f", 1), Act("close", "g", 2), again);
+  EXPECT_EQ(scene_.Detect().at(0).severity, Severity::kWarning);
+}
+
+TEST_F(Detectors, TwoThreadsAreAnErrorWhateverTheFlagSays) {
+  trace::Act again = Act("close", "h", 3, 4242);
+  again.flags = trace::kActSingleThreaded;
+  DoubleClose(trace(), image_, 7, Act("open", "f", 1), Act("close", "g", 2), again);
+  EXPECT_EQ(scene_.Detect().at(0).severity, Severity::kError);
+}
+
+TEST_F(Detectors, AnInheritedDescriptorIsToldAsSuch) {
+  const uint32_t child = trace().AddImage();
+  trace().Image(child).parent = image_;
+  trace().Image(child).started_by = trace::StartedBy::kFork;
+  trace::Act opened = Act("open", "f", 1);
+  opened.flags = trace::kActInherited;
+  image_ = child;
+  DoubleClose(trace(), child, 7, opened, Act("close", "g", 2), Act("close", "h", 3));
+  const Finding finding = scene_.Detect().at(0);
+  EXPECT_EQ(Roles(finding), Texts({"opened", "inherited", "closed", "closed-again"}));
+  EXPECT_EQ(finding.events[0].process, 0u);
+  EXPECT_EQ(finding.events[1].process, 1u);
+}
+
+TEST_F(Detectors, ADuplicateIsToldAsSuch) {
+  DoubleClose(trace(), image_, 7, Act("dup", "f", 1), Act("close", "g", 2), Act("close", "h", 3));
+  EXPECT_EQ(Roles(scene_.Detect().at(0)), Texts({"duplicated", "closed", "closed-again"}));
+}
+
+TEST_F(Detectors, ACloseThatNobodyRecordedAccusesNobody) {
+  trace::Act none{};
+  DoubleClose(trace(), image_, 7, Act("open", "f", 1), none, Act("close", "h", 3));
+  EXPECT_TRUE(scene_.Detect().empty());
+}
+
+TEST_F(Detectors, OneCloseRangeIsOneCauseWhereverItsVictimsStumble) {
+  trace::Act swept = Act("close_range", "sweep", 12);
+  swept.flags = trace::kActRange;
+  DoubleClose(trace(), image_, 3, Act("open", "f", 4), swept, Act("close", "explicit", 20));
+  trace::FindingRecord& others =
+      DoubleClose(trace(), image_, 4, Act("open", "f", 4), swept, Act("close", "at_exit", 99));
+  others.count = others.fd_count = 5;
+  for (int i = 0; i < 5; ++i) others.fds[i] = 4 + i;
+  const std::vector<Finding> findings = scene_.Detect();
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].count, 6u);
+  EXPECT_EQ(findings[0].fds, (std::vector<int>{3, 4, 5, 6, 7, 8}));
+  EXPECT_EQ(findings[0].location->function, "explicit");
+  EXPECT_EQ(
+      findings[0].message,
+      "6 descriptors opened at f (app.c:4) were closed at sweep (app.c:12) and closed again at explicit (app.c:20)");
+}
+
+TEST_F(Detectors, ANumberThatOthersUsedMeanwhileStillBelongsToTheSweep) {
+  trace::Act swept = Act("close_range", "sweep", 12);
+  swept.flags = trace::kActRange;
+  const trace::Act open3 = Act("open", "f", 4);
+  DoubleClose(trace(), image_, 3, open3, swept, Act("close", "at_exit", 99));
+  trace::FindingRecord& reused = DoubleClose(trace(), image_, 4, Act("open", "traceback", 50),
+                                             Act("close", "traceback", 51), Act("close", "at_exit", 99));
+  reused.lives[1].opened = open3;
+  reused.lives[1].closed = swept;
+  const std::vector<Finding> findings = scene_.Detect();
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].fds, (std::vector<int>{3, 4}));
+}
+
+TEST_F(Detectors, AStaleCloseAfterAForeignLifeIsToldOfTheLifeThatWasMeant) {
+  trace::FindingRecord& record =
+      DoubleClose(trace(), image_, 4, Act("open", "reader", 50), Act("close", "reader", 51), Act("close", "owner", 60));
+  record.lives[1].opened = Act("open", "owner", 40);
+  record.lives[1].closed = Act("close", "owner", 41);
+  const Finding finding = scene_.Detect().at(0);
+  EXPECT_EQ(finding.kind, Kind::kDoubleClose);
+  EXPECT_EQ(Roles(finding), Texts({"opened", "closed", "reopened", "closed", "closed-again"}));
+  EXPECT_NE(finding.message.find("opened at owner (app.c:40)"), std::string::npos);
+}
+
+// --- bad-close
+
+TEST_F(Detectors, ANumberNeverOpenIsABadClose) {
+  trace().AddFailedClose(image_, 9999, Act("close", "f", 8));
+  const Finding finding = scene_.Detect().at(0);
+  EXPECT_EQ(finding.kind, Kind::kBadClose);
+  EXPECT_EQ(finding.severity, Severity::kWarning);
+  EXPECT_EQ(Roles(finding), Texts({"closed"}));
+  EXPECT_TRUE(finding.descriptors.empty());
+  EXPECT_EQ(finding.message, "f (app.c:8) closed 9999, which was never open here");
+}
+
+TEST_F(Detectors, NumbersThatCanNeverBeOpenAreNotes) {
+  trace().AddFailedClose(image_, -1, Act("close", "f", 8));
+  trace().AddFailedClose(image_, 1048576, Act("close", "g", 9));
+  trace().AddFailedClose(image_, 1048575, Act("close", "h", 10));
+  const std::vector<Finding> findings = scene_.Detect();
+  ASSERT_EQ(findings.size(), 3u);
+  EXPECT_EQ(findings[0].severity, Severity::kWarning);
+  EXPECT_EQ(findings[0].location->function, "h");
+  EXPECT_EQ(findings[1].severity, Severity::kNote);
+  EXPECT_EQ(findings[2].severity, Severity::kNote);
+}
+
+// --- wrong-close
+
+class WrongCloses : public Detectors {
+ protected:
+  /// The five acts of docs/findings.md, functions by party.
+  trace::FindingRecord& History(const std::string& culprit, const std::string& victim, uint32_t culprit_thread = 0,
+                                uint32_t victim_thread = 0) {
+    const trace::Act own_open = Act("open", culprit, 10, culprit_thread);
+    const trace::Act own_close = Act("close", culprit, 11, culprit_thread);
+    const trace::Act victim_open = Act("socket", victim, 20, victim_thread);
+    const trace::Act stale_close = Act("close", culprit, 12, culprit_thread);
+    trace::FindingRecord& record = trace().AddFailedClose(image_, 5, Act("close", victim, 21, victim_thread));
+    record.lives[1].opened = own_open;
+    record.lives[1].closed = own_close;
+    record.lives[0].opened = victim_open;
+    record.lives[0].closed = stale_close;
+    return record;
+  }
+};
+
+TEST_F(WrongCloses, AFunctionThatClosesItsOwnTwiceIsTheCulprit) {
+  History("culprit", "victim");
+  const std::vector<Finding> findings = scene_.Detect();
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].kind, Kind::kWrongClose);
+  EXPECT_EQ(findings[0].severity, Severity::kError);
+  EXPECT_EQ(findings[0].certainty, Certainty::kProven);
+  EXPECT_EQ(Roles(findings[0]), Texts({"opened", "closed", "reopened", "closed-again", "owner-close-failed"}));
+  EXPECT_EQ(findings[0].location->line, 12);
+}
+
+TEST_F(WrongCloses, ThreadsAloneLeaveTwoHistories) {
+  trace::FindingRecord& record = History("open_and_close", "open_and_close", 100, 200);
+  record.lives[0].opened.stack = Stack("elsewhere", 5);
+  const Finding finding = scene_.Detect().at(0);
+  EXPECT_EQ(finding.kind, Kind::kWrongClose);
+  EXPECT_EQ(finding.certainty, Certainty::kOneOf);
+  EXPECT_EQ(finding.severity, Severity::kWarning);
+}
+
+TEST_F(WrongCloses, AHelperThatClosesForAllIsInnocent) {
+  // One thread; a helper closes what others opened, then an opener closes once more: a plain double-close.
+  trace::FindingRecord& record = History("close_helper", "victim");
+  record.lives[1].opened.stack = Stack("somebody", 1);
+  EXPECT_EQ(scene_.Detect().at(0).kind, Kind::kDoubleClose);
+}
+
+TEST_F(WrongCloses, AWorkerThatIsHandedDescriptorsIsInnocent) {
+  // Worker 100 closes what 200 opens, every time; 200 closes once more.
+  trace::FindingRecord& record = History("worker", "producer", 100, 200);
+  record.lives[1].opened = Act("socket", "producer", 20, 200);
+  EXPECT_EQ(scene_.Detect().at(0).kind, Kind::kDoubleClose);
+}
+
+TEST_F(WrongCloses, AStaleCloseCaughtInTheActTakesTheVictimsFailureIn) {
+  trace::FindingRecord stale = History("racer", "racer", 100, 200);
+  trace().AddFailedClose(image_, 5, stale.lives[0].closed) = [&] {
+    trace::FindingRecord caught = stale;
+    caught.kind = trace::FindingKind::kStaleClose;
+    caught.act = stale.lives[0].closed;
+    return caught;
+  }();
+  const std::vector<Finding> findings = scene_.Detect();
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].kind, Kind::kWrongClose);
+  EXPECT_EQ(findings[0].certainty, Certainty::kProven);
+  EXPECT_EQ(Roles(findings[0]), Texts({"opened", "closed", "reopened", "closed-again", "owner-close-failed"}));
+}
+
+// --- fingerprints
+
+TEST_F(Detectors, FingerprintsOutliveMovedLinesAndOtherNumbers) {
+  Leak(5, "load_config", 41);
+  const std::string id = scene_.Detect().at(0).id;
+  EXPECT_EQ(id.size(), 18u);
+  EXPECT_EQ(id.substr(0, 2), "1:");
+
+  Scene other;
+  const uint32_t app_elsewhere = other.trace.AddModule("/somewhere/else/app", "another build");
+  static_cast<void>(app_elsewhere);
+  const uint32_t image = other.trace.AddImage();
+  other.functions.In("a_new_function", 3);  // everything moves
+  other.trace.AddOpenSlot(image, 99, other.trace.MakeAct(image, "open", other.Stack("load_config", 77)));
+  EXPECT_EQ(other.Detect().at(0).id, id);
+}
+
+TEST_F(Detectors, TwoPlacesInOneFunctionHaveTwoFingerprints) {
+  Leak(5, "load_config", 41);
+  Leak(6, "load_config", 42);
+  const std::vector<Finding> findings = scene_.Detect();
+  ASSERT_EQ(findings.size(), 2u);
+  EXPECT_NE(findings[0].id, findings[1].id);
+}
+
+// --- the table of kinds
+
+TEST(Kinds, EveryKindIsToldInFull) {
+  size_t index = 0;
+  for (const analyzer::KindInfo& info : analyzer::AllKinds()) {
+    EXPECT_EQ(static_cast<size_t>(info.kind), index++);
+    EXPECT_EQ(analyzer::FindKind(info.name), info.kind);
+    for (const char* text : {info.summary, info.meaning, info.proof, info.mend})
+      EXPECT_GT(strlen(text), 10u) << info.name;
+  }
+  EXPECT_FALSE(analyzer::FindKind("leek"));
+}
+
+}  // namespace
+}  // namespace fdaudit::testing
