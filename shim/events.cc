@@ -72,7 +72,7 @@ void Open(Recording& recording, const CallSite& site, const Act& act, int fd, co
     recording.SettleUnreturnedClose();
     CloseOutcome hit;
     count = LedgerOpen(fd, act, what, site.began, &hit);
-    if (hit.verdict == CloseOutcome::Verdict::kHitOther) NoteStaleHit(fd, hit.lives[0].closed, hit);
+    if (hit.verdict == CloseOutcome::Verdict::kHitOther) NoteStaleHit(fd, hit);
     if ((what.flags & trace::kListsDescriptors) != 0) recording.thread().listing_fd = fd;
   }
   recording.Journal(kind, act, fd, what.related, count);

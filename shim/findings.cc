@@ -43,10 +43,11 @@ uint64_t KeyOf(FindingKind kind, const trace::Act& act, const CloseOutcome& outc
   return HashBytes(parts, sizeof parts);
 }
 
-void AddNumber(FindingRecord& record, int fd) {
+/// False where the record has the number already.
+bool AddNumber(FindingRecord& record, int fd) {
   const uint32_t count = record.fd_count < trace::kMaxFindingFds ? record.fd_count : trace::kMaxFindingFds;
   for (uint32_t i = 0; i < count; ++i) {
-    if (record.fds[i] == fd) return;
+    if (record.fds[i] == fd) return false;
   }
   const uint32_t index = Atomic(record.fd_count).fetch_add(1, std::memory_order_relaxed);
   if (index < trace::kMaxFindingFds) {
@@ -54,6 +55,14 @@ void AddNumber(FindingRecord& record, int fd) {
   } else {
     Atomic(record.fd_count).store(trace::kMaxFindingFds);
   }
+  return true;
+}
+
+/// One more event like the record's: one more descriptor, unless it is the latest one's third close.
+void Join(FindingRecord& record, int fd, uint64_t closed) {
+  const bool new_number = AddNumber(record, fd);
+  const bool new_descriptor = closed == 0 ? new_number : Atomic(record.latest_closed).exchange(closed) != closed;
+  if (new_descriptor) Atomic(record.count).fetch_add(1, std::memory_order_relaxed);
 }
 
 /// Index + 1 of a record that was made for this, 0 where it joined an older one or there was no room.
@@ -63,8 +72,7 @@ uint32_t MakeFinding(FindingKind kind, int fd, const trace::Act& act, const Clos
   if (place.key == key) {
     FindingRecord& record = *FindingAt(place.index - 1);
     if (record.kind == kind && record.key == key && record.image == act.image) {
-      Atomic(record.count).fetch_add(1, std::memory_order_relaxed);
-      AddNumber(record, fd);
+      Join(record, fd, outcome.lives[0].closed.stamp);
       return 0;
     }
   }
@@ -79,6 +87,7 @@ uint32_t MakeFinding(FindingKind kind, int fd, const trace::Act& act, const Clos
   record.act = act;
   record.fd = fd;
   record.error = error;
+  record.latest_closed = outcome.lives[0].closed.stamp;
   memcpy(static_cast<void*>(record.lives), outcome.lives, sizeof record.lives);
   AddNumber(record, fd);
   LedgerTarget(fd, record.target);
@@ -146,9 +155,11 @@ void NoteClose(ThreadState& thread, int fd, const trace::Act& act, const CloseOu
   } else if (!nested) {
     thread.run.event = 0;
   }
-  if (outcome.verdict == Verdict::kHitOther) NoteStaleHit(fd, act, outcome);
+  if (outcome.verdict == Verdict::kHitOther) NoteStaleHit(fd, outcome);
   if (outcome.verdict != Verdict::kFailedStale && outcome.verdict != Verdict::kFailedNever) return;
-  if (thread.listing_fd >= 0 || (!nested && thread.run.is_sweep)) return;
+  // A list of /proc/self/fd holds the number of the descriptor that it was read through.
+  const bool listed = thread.listing_fd >= 0 || (outcome.lives[0].flags & trace::kListsDescriptors) != 0;
+  if (listed || (!nested && thread.run.is_sweep)) return;
   const uint32_t finding = MakeFinding(FindingKind::kFailedClose, fd, act, outcome, error);
   if (finding != 0 && !nested) {
     FindingAt(finding - 1)->next_in_run = thread.run.findings;
@@ -156,8 +167,8 @@ void NoteClose(ThreadState& thread, int fd, const trace::Act& act, const CloseOu
   }
 }
 
-void NoteStaleHit(int fd, const trace::Act& act, const CloseOutcome& outcome) {
-  MakeFinding(FindingKind::kStaleClose, fd, act, outcome, 0);
+void NoteStaleHit(int fd, const CloseOutcome& outcome) {
+  MakeFinding(FindingKind::kStaleClose, fd, outcome.lives[0].closed, outcome, 0);
 }
 
 uint32_t FindingsOf(uint32_t image) { return made_by_image == image ? made : 0; }

@@ -19,8 +19,8 @@ namespace fdaudit::shim {
 /// Records how a close of `fd` turned out and follows the thread's run of closes. `nested`: leave the run alone.
 void NoteClose(ThreadState& thread, int fd, const trace::Act& act, const CloseOutcome& outcome, int error, bool nested);
 
-/// A stale close, by `act`, of what was just being opened.
-void NoteStaleHit(int fd, const trace::Act& act, const CloseOutcome& outcome);
+/// A stale close of what was just being opened: lives[0], which it has closed.
+void NoteStaleHit(int fd, const CloseOutcome& outcome);
 
 /// Findings made by this image.
 uint32_t FindingsOf(uint32_t image);

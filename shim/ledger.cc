@@ -120,7 +120,31 @@ Incarnation MakeLife(const Act& act, const NewDescriptor& what) {
   return life;
 }
 
-/// What a stale close, marked in the slot, means for the incarnation that is being recorded now.
+constexpr uint64_t kNotYet = UINT64_MAX;
+
+bool Overlap(const StampRange& a, const StampRange& b) {
+  return a.begin != 0 && b.begin != 0 && a.begin < b.end && b.begin < a.end;
+}
+
+/// A stale close succeeded, and nothing that it could have closed was recorded since: somebody had opened the number
+/// unseen.
+void LostClose(PrivateSlot& slot, uint32_t image) {
+  const StampRange close = {slot.stale.stamp, slot.stale_ended};
+  if (!Overlap(close, slot.lost_victim)) Count(&trace::ImageRecord::untracked_opens, image);
+}
+
+/// An incarnation turns out to be closed, and no close of it is recorded. Somebody closed it unseen, unless stale
+/// closes of its number were under way: with several at once it can't be told which of them hit what, and nobody is
+/// suspected.
+void LostVictim(PrivateSlot& slot, const Incarnation& life, uint32_t image) {
+  const StampRange lifetime = {life.opened.stamp, Stamp()};
+  const StampRange stale = {slot.stale.stamp, slot.stale_ended};
+  slot.lost_victim = lifetime;
+  if (Overlap(lifetime, slot.crowded) || Overlap(lifetime, stale)) return;
+  Count(&trace::ImageRecord::untracked_closes, image);
+}
+
+/// What a stale close, marked in the slot, means for the incarnation that is being recorded now. `head` is the new one.
 Head AfterStaleMark(PrivateSlot& slot, Head head, uint64_t began, Incarnation* life, uint32_t image) {
   if ((head.flags & kStaleUnderWay) != 0) {
     life->flags |= trace::kContested;  // the closer will see that we came, and settle it
@@ -130,7 +154,7 @@ Head AfterStaleMark(PrivateSlot& slot, Head head, uint64_t began, Incarnation* l
       life->flags |= trace::kStaleHit;
       head.state = SlotState::kClosed;
     } else {
-      Count(&trace::ImageRecord::untracked_opens, image);  // it closed something that nobody recorded
+      LostClose(slot, image);
     }
   }
   head.flags &= kStaleUnderWay;
@@ -142,24 +166,59 @@ void Snapshot(const PrivateSlot& slot, uint32_t count, CloseOutcome* out) {
   if (count > 1) out->lives[1] = slot.lives[(count - 1) & 1];
 }
 
-/// A stale close that succeeded. Who recorded last settles it: here, if an opener came while it was under way.
+/// The number was handed out again while the incarnation before is open in the ledger: it was closed unseen, or by a
+/// stale close that has not returned to settle it.
+void EndUnclosed(PrivateSlot& slot, Head* head, uint32_t image, CloseOutcome* hit) {
+  Incarnation& before = slot.lives[head->count & 1];
+  if ((head->flags & kStaleUnderWay) == 0 || (before.flags & trace::kContested) == 0) {
+    LostVictim(slot, before, image);
+    return;
+  }
+  before.closed = slot.stale;
+  before.flags |= trace::kStaleHit;
+  ++slot.closes;
+  hit->verdict = CloseOutcome::Verdict::kHitOther;
+  Snapshot(slot, head->count, hit);
+}
+
+bool Same(const Act& a, const Act& b) { return a.stamp == b.stamp && a.thread == b.thread; }
+
+bool OwnsStaleMark(const PrivateSlot& slot, Head head, const Act& act) {
+  return (head.flags & kStaleUnderWay) != 0 && Same(slot.stale, act);
+}
+
+/// A stale close that succeeded. Who records last settles it: here, if an opener came while it was under way.
 CloseOutcome SettleStaleClose(const Place& place, int fd, const CloseTicket& ticket, const Act& act) {
   PrivateSlot& slot = *place.slot;
   CloseOutcome outcome;
-  slot.stale_ended = Stamp();
+  const uint64_t ended = Stamp();
+  if (!ticket.marked && ticket.found != CloseTicket::Found::kOpen) {
+    slot.crowded = {act.stamp, ended};
+    return outcome;
+  }
   for (;;) {
     const Head head = LoadHead(slot);
-    Head wanted = head;
-    wanted.flags = 0;
+    if (Same(slot.stale, act)) slot.stale_ended = ended;
+    if (!OwnsStaleMark(slot, head, act)) return outcome;  // settled by another
     const bool opened_since = head.count != ticket.count;
-    if (!opened_since) {
-      wanted.flags = kStaleDone;
-    } else if (head.state == SlotState::kOpen) {
-      wanted.state = SlotState::kClosed;
-    }
-    if (!SwapHead(slot, head, wanted)) continue;
-    if (!opened_since || head.state != SlotState::kOpen) return outcome;
     Incarnation& life = slot.lives[head.count & 1];
+    if (!opened_since && slot.closing == head.count && head.count != 0) {
+      // Another thread had recorded its close of this incarnation and not made it yet: ours came first, and its is the
+      // stale one now. It finds the mark its own when it returns.
+      slot.stale = life.closed;
+      slot.stale_ended = kNotYet;
+      slot.closing = 0;
+      life.closed = act;
+      Mirror(place, fd, act.image);
+      return outcome;
+    }
+    // Either it closed what is open now, or what has not been recorded yet: that opener will see it done.
+    const bool hits = opened_since && head.state == SlotState::kOpen;
+    Head wanted = head;
+    wanted.flags = hits ? 0 : kStaleDone;
+    if (hits) wanted.state = SlotState::kClosed;
+    if (!SwapHead(slot, head, wanted)) continue;
+    if (!hits) return outcome;
     life.closed = act;
     life.flags |= trace::kStaleHit;
     ++slot.closes;
@@ -170,26 +229,49 @@ CloseOutcome SettleStaleClose(const Place& place, int fd, const CloseTicket& tic
   }
 }
 
-void ClearStaleMark(PrivateSlot& slot) {
+/// The stale close that `act` marked has failed.
+void ClearStaleMark(PrivateSlot& slot, const Act& act) {
+  if (Same(slot.stale, act)) slot.stale_ended = Stamp();
   for (;;) {
     const Head head = LoadHead(slot);
+    if (!OwnsStaleMark(slot, head, act)) return;
     Head wanted = head;
     wanted.flags &= static_cast<uint8_t>(~kStaleUnderWay);
     if (SwapHead(slot, head, wanted)) return;
   }
 }
 
-/// Recorded as closed, and the kernel says that it was not open: closed behind our back before.
-void ClosedUnseen(const Place& place, int fd, const CloseTicket& ticket, uint32_t image) {
-  const Head head = LoadHead(*place.slot);
-  if (head.count != ticket.count || head.state != SlotState::kClosed) return;
-  Head wanted = head;
-  wanted.state = SlotState::kGone;
-  if (!SwapHead(*place.slot, head, wanted)) return;
-  place.slot->lives[head.count & 1].closed = Act{};
-  --place.slot->closes;
-  Count(&trace::ImageRecord::untracked_closes, image);
-  Mirror(place, fd, image);
+/// Recorded as closed, and the kernel says that it was not open. Another thread's close came first: one that has been
+/// settled since, or is marked in the slot still. Else it was closed behind our back before.
+CloseOutcome ClosedBefore(const Place& place, int fd, const CloseTicket& ticket, const Act& act) {
+  PrivateSlot& slot = *place.slot;
+  CloseOutcome outcome;
+  ClearStaleMark(slot, act);
+  Incarnation& life = slot.lives[ticket.count & 1];
+  for (;;) {
+    const Head head = LoadHead(slot);
+    if (head.count - ticket.count > 1) return outcome;
+    const bool settled = !Same(life.closed, act);
+    const bool unseen = !settled && head.flags == 0;
+    Head wanted = head;
+    if (!settled) wanted.flags = 0;  // a marked close has found its victim
+    if (unseen && head.count == ticket.count && head.state == SlotState::kClosed) wanted.state = SlotState::kGone;
+    if (!SwapHead(slot, head, wanted)) continue;
+    if (unseen) {
+      LostVictim(slot, life, act.image);
+      life.closed = Act{};
+      --slot.closes;
+    } else {
+      if (!settled) {
+        life.closed = slot.stale;
+        life.flags |= trace::kStaleHit;
+      }
+      outcome.verdict = CloseOutcome::Verdict::kFailedStale;
+      Snapshot(slot, ticket.count, &outcome);
+    }
+    Mirror(place, fd, act.image);
+    return outcome;
+  }
 }
 
 /// Calls visit(fd, place) for each number of the ledger in [first, last] whose block exists.
@@ -209,7 +291,7 @@ void ForEachSlot(uint32_t first, uint32_t last, Visitor visit) {
 bool CloseOpen(const Place& place, int fd, const Act& act, Head head) {
   Head wanted = head;
   wanted.state = SlotState::kClosed;
-  wanted.flags = 0;
+  wanted.flags &= kStaleUnderWay;  // a stale close may still hit the next incarnation
   if (!SwapHead(*place.slot, head, wanted)) return false;
   place.slot->lives[head.count & 1].closed = act;
   ++place.slot->closes;
@@ -231,13 +313,16 @@ uint32_t LedgerOpen(int fd, const Act& act, const NewDescriptor& what, uint64_t 
   NotePeak(fd, act.image, what.lowest);
   for (;;) {
     const Head head = LoadHead(slot);
-    if (head.state == SlotState::kOpen) Count(&trace::ImageRecord::untracked_closes, act.image);
     Head wanted = head;
+    if (head.state == SlotState::kOpen) {
+      EndUnclosed(slot, &wanted, act.image, hit);
+      wanted.flags = 0;
+    }
     ++wanted.count;
     wanted.state = SlotState::kOpen;
     Incarnation& life = slot.lives[wanted.count & 1];
     life = MakeLife(act, what);
-    if (head.flags != 0) wanted = AfterStaleMark(slot, wanted, began, &life, act.image);
+    if (wanted.flags != 0) wanted = AfterStaleMark(slot, wanted, began, &life, act.image);
     if (!SwapHead(slot, head, wanted)) continue;
     ++slot.opens;
     if (wanted.state == SlotState::kClosed) {
@@ -261,17 +346,19 @@ CloseTicket LedgerCloseBegin(int fd, const Act& act) {
     const Head head = LoadHead(*place.slot);
     ticket.count = head.count;
     if (head.state == SlotState::kOpen) {
-      if (!CloseOpen(place, fd, act, head)) continue;
       place.slot->closing = head.count;
+      if (!CloseOpen(place, fd, act, head)) continue;
       ticket.found = CloseTicket::Found::kOpen;
       return ticket;
     }
     ticket.found = head.state == SlotState::kClosed ? CloseTicket::Found::kClosed : CloseTicket::Found::kNever;
-    if ((head.flags & kStaleUnderWay) != 0) return ticket;  // another stale close is at it; one mark is enough
+    if (head.flags != 0) return ticket;  // another stale close is at it, or waits for its victim's record
     place.slot->stale = act;
+    place.slot->stale_ended = kNotYet;
     Head wanted = head;
     wanted.flags = kStaleUnderWay;
-    if (SwapHead(*place.slot, head, wanted)) return ticket;
+    ticket.marked = SwapHead(*place.slot, head, wanted);
+    if (ticket.marked) return ticket;
   }
 }
 
@@ -279,9 +366,10 @@ CloseOutcome LedgerCloseEnd(int fd, const CloseTicket& ticket, const Act& act, i
   CloseOutcome outcome;
   const Place place = Find(fd, false);
   if (ticket.found == CloseTicket::Found::kOpen) {
-    place.slot->closing = 0;
-    if (error == EBADF) ClosedUnseen(place, fd, ticket, act.image);
-    return outcome;
+    if (place.slot->closing == ticket.count) place.slot->closing = 0;
+    if (error == EBADF) return ClosedBefore(place, fd, ticket, act);
+    const bool overtaken = !Same(place.slot->lives[ticket.count & 1].closed, act);
+    return overtaken ? SettleStaleClose(place, fd, ticket, act) : outcome;
   }
   if (error != EBADF) {
     if (place.slot != nullptr) return SettleStaleClose(place, fd, ticket, act);
@@ -290,7 +378,7 @@ CloseOutcome LedgerCloseEnd(int fd, const CloseTicket& ticket, const Act& act, i
   }
   outcome.verdict = CloseOutcome::Verdict::kFailedNever;
   if (place.slot == nullptr) return outcome;
-  ClearStaleMark(*place.slot);
+  ClearStaleMark(*place.slot, act);
   if (ticket.found == CloseTicket::Found::kClosed) {
     outcome.verdict = CloseOutcome::Verdict::kFailedStale;
     Snapshot(*place.slot, ticket.count, &outcome);
@@ -398,12 +486,30 @@ const Incarnation* LedgerOpenLife(int fd) {
 // ---------------------------------------------------------------------------------------------------------------------
 // An image's begin and end
 
+namespace {
+
+/// Numbers up to which a forked child's snapshot is compared with the kernel's table at once. Above it each is checked
+/// when it is first touched.
+constexpr int kCheckedAtFork = 1024;
+
+/// What fork has caught in the middle of another thread's call, or what the parent never recorded.
+void CheckSnapshot(int fd, bool open, uint32_t image) {
+  const Place place = Find(fd, open);
+  if (place.slot == nullptr) return;
+  if ((LoadHead(*place.slot).state == SlotState::kOpen) != open) TakeOver(*place.slot, image, open);
+}
+
+}  // namespace
+
 void LedgerBeginForked() {
+  const uint32_t image = CurrentImage();
+  const int end = Atomic(reach).load();
+  if (end <= kCheckedAtFork) CompareWithKernel(end, [=](int fd, bool open) { CheckSnapshot(fd, open, image); });
   uint32_t open = 0;
   ForEachSlot(0, UINT32_MAX, [&open](int, const Place& place) {
     if (LoadHead(*place.slot).state == SlotState::kOpen) ++open;
   });
-  trace::ImageRecord* record = ImageOf(CurrentImage());
+  trace::ImageRecord* record = ImageOf(image);
   record->inherited = open;
   record->peak = open;
 }

@@ -42,6 +42,7 @@ struct CloseTicket {
     kNoRoom,  ///< not in the ledger for lack of room
   };
   Found found = Found::kNoRoom;
+  bool marked = false;  ///< a stale close: it could leave its mark in the slot
   uint32_t count = 0;  ///< the incarnation (its parity picks the life)
 };
 

@@ -387,7 +387,9 @@ struct FindingRecord {
   Incarnation lives[2];
   char target[kTargetSize];  ///< of lives[0]
   uint32_t next_in_run;      ///< the shim's own
-  uint32_t reserved[21];
+  uint32_t reserved0;
+  uint64_t latest_closed;  ///< the shim's own: lives[0].closed.stamp of the latest one
+  uint32_t reserved[18];
   int32_t fds[kMaxFindingFds];  ///< distinct numbers, in the order met
 };
 static_assert(sizeof(FindingRecord) == 768);
