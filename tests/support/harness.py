@@ -127,6 +127,8 @@ _validator = None
 def schema_errors(report):
     """Violations of docs/report.schema.json, as text."""
     global _validator
+    if not SCHEMA.exists():
+        return [f"{SCHEMA} is missing"]
     if _validator is None:
         import jsonschema
         schema = json.loads(SCHEMA.read_text())
