@@ -12,6 +12,9 @@
 #include "shim/byte_reader.h"
 #include "shim/probe.h"
 
+// Part of glibc's dynamic linker: absent elsewhere.
+#pragma weak _r_debug
+
 namespace fdaudit::shim {
 namespace {
 
@@ -24,9 +27,6 @@ struct FoundObject {
   void* eh_frame_hdr;
   unsigned long long reserved[7];
 };
-
-// Weak: part of glibc's dynamic linker.
-extern "C" struct r_debug _r_debug __attribute__((weak));
 
 // glibc's _dl_find_object, nullptr where it is older than 2.35. Found at run time: a weak reference would carry the
 // version GLIBC_2.35, without which an older glibc refuses to load us. Before the constructor has run, link maps serve.

@@ -24,7 +24,6 @@ namespace {
 using fdaudit::shim::CfaKind;
 using fdaudit::shim::FoundRule;
 using fdaudit::shim::Module;
-using fdaudit::shim::RbpKind;
 using fdaudit::shim::Rule;
 using fdaudit::shim::RuleParts;
 

@@ -32,6 +32,11 @@
 #include "shim/raw_io.h"
 
 #define NOINLINE __attribute__((noinline))
+#if defined(__clang__)
+#define WITH_FRAME_POINTER __attribute__((noinline))
+#else
+#define WITH_FRAME_POINTER __attribute__((noinline, optimize("no-omit-frame-pointer")))
+#endif
 
 namespace fdaudit::shim {
 namespace {
@@ -136,7 +141,7 @@ __attribute__((noinline, force_align_arg_pointer)) void Realigned(Tree* tree, in
   KeepFrame();
 }
 
-__attribute__((noinline, optimize("no-omit-frame-pointer"))) void WithFramePointer(Tree* tree, int levels) {
+WITH_FRAME_POINTER void WithFramePointer(Tree* tree, int levels) {
   Descend(tree, levels);
   KeepFrame();
 }
@@ -408,7 +413,7 @@ NOINLINE void OuterBlock(bool first, void (*function)()) {
 
 /// From one call site, with the same registers, and without a pause in which what the former call left on the stack
 /// could be overwritten.
-__attribute__((noinline, optimize("no-omit-frame-pointer"))) void CallThreeTimes(const int* choices) {
+WITH_FRAME_POINTER void CallThreeTimes(const int* choices) {
   for (volatile int call = 0; call < 3; call = call + 1) {
     const int bits = *choices >> 2 * call;
     OuterBlock((bits & 1) != 0, (bits & 2) != 0 ? PlainEvent : OtherRbpEvent);
