@@ -88,6 +88,8 @@ void TakeOver(PrivateSlot& slot, uint32_t image, bool open) {
   slot.opens = 0;
   slot.closes = 0;
   slot.closing = 0;
+  slot.closes_under_way = 0;
+  slot.last_close = 0;
   Atomic(slot.head).store(Pack(head), std::memory_order_release);
   Atomic(slot.image).store(image, std::memory_order_release);
 }
@@ -120,28 +122,10 @@ Incarnation MakeLife(const Act& act, const NewDescriptor& what) {
   return life;
 }
 
-constexpr uint64_t kNotYet = UINT64_MAX;
-
-bool Overlap(const StampRange& a, const StampRange& b) {
-  return a.begin != 0 && b.begin != 0 && a.begin < b.end && b.begin < a.end;
-}
-
-/// A stale close succeeded, and nothing that it could have closed was recorded since: somebody had opened the number
-/// unseen.
-void LostClose(PrivateSlot& slot, uint32_t image) {
-  const StampRange close = {slot.stale.stamp, slot.stale_ended};
-  if (!Overlap(close, slot.lost_victim)) Count(&trace::ImageRecord::untracked_opens, image);
-}
-
-/// An incarnation turns out to be closed, and no close of it is recorded. Somebody closed it unseen, unless stale
-/// closes of its number were under way: with several at once it can't be told which of them hit what, and nobody is
-/// suspected.
-void LostVictim(PrivateSlot& slot, const Incarnation& life, uint32_t image) {
-  const StampRange lifetime = {life.opened.stamp, Stamp()};
-  const StampRange stale = {slot.stale.stamp, slot.stale_ended};
-  slot.lost_victim = lifetime;
-  if (Overlap(lifetime, slot.crowded) || Overlap(lifetime, stale)) return;
-  Count(&trace::ImageRecord::untracked_closes, image);
+/// True while, or where, closes of one number by several threads overlapped with the life of its current incarnation.
+/// Which of them hit what can't always be told then, and nobody unseen is suspected.
+bool ManyClosed(PrivateSlot& slot, uint32_t own_closes) {
+  return Atomic(slot.closes_under_way).load() > own_closes || slot.last_close > slot.began;
 }
 
 /// What a stale close, marked in the slot, means for the incarnation that is being recorded now. `head` is the new one.
@@ -154,7 +138,7 @@ Head AfterStaleMark(PrivateSlot& slot, Head head, uint64_t began, Incarnation* l
       life->flags |= trace::kStaleHit;
       head.state = SlotState::kClosed;
     } else {
-      LostClose(slot, image);
+      if (!ManyClosed(slot, 0)) Count(&trace::ImageRecord::untracked_opens, image);  // what nobody has recorded
     }
   }
   head.flags &= kStaleUnderWay;
@@ -171,7 +155,7 @@ void Snapshot(const PrivateSlot& slot, uint32_t count, CloseOutcome* out) {
 void EndUnclosed(PrivateSlot& slot, Head* head, uint32_t image, CloseOutcome* hit) {
   Incarnation& before = slot.lives[head->count & 1];
   if ((head->flags & kStaleUnderWay) == 0 || (before.flags & trace::kContested) == 0) {
-    LostVictim(slot, before, image);
+    if (!ManyClosed(slot, 0)) Count(&trace::ImageRecord::untracked_closes, image);
     return;
   }
   before.closed = slot.stale;
@@ -192,21 +176,17 @@ CloseOutcome SettleStaleClose(const Place& place, int fd, const CloseTicket& tic
   PrivateSlot& slot = *place.slot;
   CloseOutcome outcome;
   const uint64_t ended = Stamp();
-  if (!ticket.marked && ticket.found != CloseTicket::Found::kOpen) {
-    slot.crowded = {act.stamp, ended};
-    return outcome;
-  }
+  if (!ticket.marked && ticket.found != CloseTicket::Found::kOpen) return outcome;
   for (;;) {
     const Head head = LoadHead(slot);
-    if (Same(slot.stale, act)) slot.stale_ended = ended;
     if (!OwnsStaleMark(slot, head, act)) return outcome;  // settled by another
+    slot.stale_ended = ended;
     const bool opened_since = head.count != ticket.count;
     Incarnation& life = slot.lives[head.count & 1];
     if (!opened_since && slot.closing == head.count && head.count != 0) {
       // Another thread had recorded its close of this incarnation and not made it yet: ours came first, and its is the
       // stale one now. It finds the mark its own when it returns.
       slot.stale = life.closed;
-      slot.stale_ended = kNotYet;
       slot.closing = 0;
       life.closed = act;
       Mirror(place, fd, act.image);
@@ -231,7 +211,6 @@ CloseOutcome SettleStaleClose(const Place& place, int fd, const CloseTicket& tic
 
 /// The stale close that `act` marked has failed.
 void ClearStaleMark(PrivateSlot& slot, const Act& act) {
-  if (Same(slot.stale, act)) slot.stale_ended = Stamp();
   for (;;) {
     const Head head = LoadHead(slot);
     if (!OwnsStaleMark(slot, head, act)) return;
@@ -258,7 +237,7 @@ CloseOutcome ClosedBefore(const Place& place, int fd, const CloseTicket& ticket,
     if (unseen && head.count == ticket.count && head.state == SlotState::kClosed) wanted.state = SlotState::kGone;
     if (!SwapHead(slot, head, wanted)) continue;
     if (unseen) {
-      LostVictim(slot, life, act.image);
+      if (!ManyClosed(slot, 1)) Count(&trace::ImageRecord::untracked_closes, act.image);
       life.closed = Act{};
       --slot.closes;
     } else {
@@ -324,6 +303,7 @@ uint32_t LedgerOpen(int fd, const Act& act, const NewDescriptor& what, uint64_t 
     life = MakeLife(act, what);
     if (wanted.flags != 0) wanted = AfterStaleMark(slot, wanted, began, &life, act.image);
     if (!SwapHead(slot, head, wanted)) continue;
+    slot.began = began;
     ++slot.opens;
     if (wanted.state == SlotState::kClosed) {
       ++slot.closes;
@@ -342,6 +322,8 @@ CloseTicket LedgerCloseBegin(int fd, const Act& act) {
     ticket.found = CloseTicket::Found::kNever;
     return ticket;
   }
+  ticket.counted = true;
+  Atomic(place.slot->closes_under_way).fetch_add(1);
   for (;;) {
     const Head head = LoadHead(*place.slot);
     ticket.count = head.count;
@@ -354,7 +336,6 @@ CloseTicket LedgerCloseBegin(int fd, const Act& act) {
     ticket.found = head.state == SlotState::kClosed ? CloseTicket::Found::kClosed : CloseTicket::Found::kNever;
     if (head.flags != 0) return ticket;  // another stale close is at it, or waits for its victim's record
     place.slot->stale = act;
-    place.slot->stale_ended = kNotYet;
     Head wanted = head;
     wanted.flags = kStaleUnderWay;
     ticket.marked = SwapHead(*place.slot, head, wanted);
@@ -362,27 +343,40 @@ CloseTicket LedgerCloseBegin(int fd, const Act& act) {
   }
 }
 
-CloseOutcome LedgerCloseEnd(int fd, const CloseTicket& ticket, const Act& act, int error) {
+namespace {
+
+CloseOutcome SettleClose(const Place& place, int fd, const CloseTicket& ticket, const Act& act, int error) {
+  PrivateSlot& slot = *place.slot;
   CloseOutcome outcome;
-  const Place place = Find(fd, false);
   if (ticket.found == CloseTicket::Found::kOpen) {
-    if (place.slot->closing == ticket.count) place.slot->closing = 0;
+    if (slot.closing == ticket.count) slot.closing = 0;
     if (error == EBADF) return ClosedBefore(place, fd, ticket, act);
-    const bool overtaken = !Same(place.slot->lives[ticket.count & 1].closed, act);
+    const bool overtaken = !Same(slot.lives[ticket.count & 1].closed, act);
     return overtaken ? SettleStaleClose(place, fd, ticket, act) : outcome;
   }
-  if (error != EBADF) {
-    if (place.slot != nullptr) return SettleStaleClose(place, fd, ticket, act);
-    Count(&trace::ImageRecord::untracked_opens, act.image);
-    return outcome;
-  }
+  if (error != EBADF) return SettleStaleClose(place, fd, ticket, act);
+  ClearStaleMark(slot, act);
   outcome.verdict = CloseOutcome::Verdict::kFailedNever;
-  if (place.slot == nullptr) return outcome;
-  ClearStaleMark(*place.slot, act);
   if (ticket.found == CloseTicket::Found::kClosed) {
     outcome.verdict = CloseOutcome::Verdict::kFailedStale;
-    Snapshot(*place.slot, ticket.count, &outcome);
+    Snapshot(slot, ticket.count, &outcome);
   }
+  return outcome;
+}
+
+}  // namespace
+
+CloseOutcome LedgerCloseEnd(int fd, const CloseTicket& ticket, const Act& act, int error) {
+  const Place place = Find(fd, false);
+  if (!ticket.counted) {  // beyond the ledger's reach when it began
+    CloseOutcome outcome;
+    if (error == EBADF) outcome.verdict = CloseOutcome::Verdict::kFailedNever;
+    if (error != EBADF) Count(&trace::ImageRecord::untracked_opens, act.image);
+    return outcome;
+  }
+  const CloseOutcome outcome = SettleClose(place, fd, ticket, act, error);
+  if ((act.flags & trace::kActSingleThreaded) == 0) place.slot->last_close = Stamp();
+  Atomic(place.slot->closes_under_way).fetch_sub(1);
   return outcome;
 }
 

@@ -42,8 +42,9 @@ struct CloseTicket {
     kNoRoom,  ///< not in the ledger for lack of room
   };
   Found found = Found::kNoRoom;
-  bool marked = false;  ///< a stale close: it could leave its mark in the slot
-  uint32_t count = 0;  ///< the incarnation (its parity picks the life)
+  bool counted = false;  ///< among the slot's closes under way
+  bool marked = false;   ///< a stale close: it could leave its mark in the slot
+  uint32_t count = 0;    ///< the incarnation (its parity picks the life)
 };
 
 /// How a stale or unfounded close turned out, with what the number's slot knew of it.

@@ -34,11 +34,6 @@ inline Head Unpack(uint64_t word) {
           static_cast<uint8_t>(word >> 40)};
 }
 
-struct StampRange {
-  uint64_t begin;  ///< 0 = none
-  uint64_t end;
-};
-
 struct PrivateSlot {
   uint64_t head;     ///< packed Head
   uint32_t image;    ///< that touched it last; another's: inherited by fork, not yet checked
@@ -48,8 +43,10 @@ struct PrivateSlot {
   trace::Incarnation lives[2];
   trace::Act stale;
   uint64_t stale_ended;
-  StampRange crowded;      ///< the latest close that succeeded while another's mark was in the slot
-  StampRange lost_victim;  ///< the latest incarnation that no known close has closed
+  // For telling an unseen close from one that the ledger knows but can't assign.
+  uint64_t began;       ///< stamp before the call that opened the current incarnation
+  uint64_t last_close;  ///< stamp at which the latest close of the number returned
+  uint32_t closes_under_way;
 };
 
 struct PrivateBlock {
