@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -52,7 +53,11 @@ bool ReadRunArguments(int argc, char** argv, RunOptions* options, int* status) {
   app.footer("The program and its arguments follow --:  fdaudit run -- PROGRAM [ARG...]");
   char** const end = argv + argc;
   char** const dashes = std::find_if(argv, end, [](const char* word) { return strcmp(word, "--") == 0; });
-  if (!ParseArguments(app, static_cast<int>(dashes - argv), argv, kExitRunFailed, status)) return false;
+  if (!ParseArguments(app, static_cast<int>(dashes - argv), argv, kExitRunFailed, status)) {
+    if (*status != kExitOk && dashes == end)
+      std::fputs("The program goes behind --:  fdaudit run -- PROGRAM\n", stderr);
+    return false;
+  }
   if (dashes != end) options->program.assign(dashes + 1, end);
   std::string problem = FormatProblem(options->report.format);
   if (problem.empty() && app.count("--gate") != 0) problem = "--gate is not available yet in this version";

@@ -38,8 +38,8 @@ bool IsDoubleClose(const FindingRecord& record) {
 
 bool WasSwept(const Incarnation& life) { return (life.closed.flags & trace::kActRange) != 0; }
 
-/// Nothing could come between: one thread did all of it, and the process never had another. Who opened what a process has
-/// inherited was another process, and no matter.
+/// Nothing could come between: one thread did all of it, and the process never had another. Who opened what a process
+/// has inherited was another process, and no matter.
 bool WasAlone(const FindingRecord& record, const Incarnation& life) {
   const bool inherited = (life.opened.flags & trace::kActInherited) != 0;
   return (record.act.flags & trace::kActSingleThreaded) != 0 && record.act.thread == life.closed.thread &&

@@ -1,5 +1,7 @@
 #include "analyzer/model/timeline.h"
 
+#include <algorithm>
+
 namespace fdaudit::analyzer {
 namespace {
 
@@ -38,7 +40,9 @@ double Timeline::Seconds(uint64_t stamp) const {
 }
 
 int64_t Timeline::Monotonic(uint64_t stamp) const {
-  return static_cast<int64_t>(static_cast<double>(start_.monotonic_ns) + Seconds(stamp) * 1e9);
+  constexpr double kCentury = 4e18;  // damaged stamps must not overflow the integer
+  return static_cast<int64_t>(
+      std::clamp(static_cast<double>(start_.monotonic_ns) + Seconds(stamp) * 1e9, -kCentury, kCentury));
 }
 
 }  // namespace fdaudit::analyzer

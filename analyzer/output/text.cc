@@ -79,6 +79,15 @@ std::string CommandOf(const Model& model) {
   return command.empty() ? "an unknown program" : EscapeForTerminal(command);
 }
 
+/// Only what is out of the ordinary.
+std::string HowItEnded(const Process& process) {
+  if (process.end.kind == EndKind::kSignal) return fmt::format(", ended by signal {},", process.end.status);
+  if (process.end.kind == EndKind::kExit && process.end.status != 0) {
+    return fmt::format(", exit status {},", process.end.status);
+  }
+  return process.end.kind == EndKind::kKilled ? ", killed," : "";
+}
+
 void Writer::Summary() {
   std::string kinds;
   for (const Severity severity : {Severity::kError, Severity::kWarning, Severity::kNote}) {
@@ -96,9 +105,10 @@ void Writer::Summary() {
     if (process.end.kind != EndKind::kExec) left += process.open_at_end;
   }
   const size_t processes = model_.processes().size();
+  const std::string who =
+      processes == 1 ? "1 process" + HowItEnded(model_.processes().front()) : fmt::format("{} processes", processes);
   const uint64_t inherited = processes == 1 ? model_.processes().front().inherited : 0;
-  Line(fmt::format("{} in {:.3g} s{}: {}{} opened, {} closed, {} open at the end",
-                   processes == 1 ? "1 process" : fmt::format("{} processes", processes), model_.session().duration_s,
+  Line(fmt::format("{} in {:.3g} s{}: {}{} opened, {} closed, {} open at the end", who, model_.session().duration_s,
                    model_.session().is_running ? " so far" : "",
                    inherited == 0 ? "" : fmt::format("{} inherited, ", Plural(inherited, "descriptor")),
                    inherited == 0 ? Plural(opened, "descriptor") : fmt::format("{}", opened), closed, left));
