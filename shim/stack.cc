@@ -12,8 +12,8 @@ StackWalk::StackWalk(const CallerRegisters& caller, uint32_t depth)
 
 bool StackWalk::Next() {
   if (count_ > 0) {
-    uintptr_t rbp_from;
-    const StepResult result = Step(&frame_, &range_, &rbp_from);
+    Link link;
+    const StepResult result = Step(&frame_, &range_, &link);
     broken_ = result == StepResult::kBroken;
     if (result != StepResult::kStepped) return false;
   }

@@ -15,6 +15,8 @@ constexpr uint32_t kCapacity = 88;
 /// start anew, unless that many are remembered already.
 constexpr uint32_t kToleratedExtension = 8;
 constexpr uint32_t kEnoughFrames = 64;
+constexpr uint32_t kDroppedAtOnce = 16;
+constexpr uint32_t kDistanceMask = (1 << 30) - 1;
 
 /// Addresses are kept as their distance from the top of the stack, which is at most 8 MiB (StackRange).
 struct RememberedFrame {
@@ -22,8 +24,11 @@ struct RememberedFrame {
   uint64_t bp;
   uint64_t sum;  ///< hash of this frame and those outwards
   uint32_t sp;
-  uint32_t rbp_from;  ///< where bp was loaded from; 0 and 1 as kRbpUnchanged and kOddLoads
+  uint32_t rbp_from : 30;  ///< where bp was loaded from, if it counts; 0 and 1 as kRbpUnchanged and kOddLoads
+  bool needs_rbp : 1;      ///< `bp` counts: a step from here or from further out depends on it
+  bool passes_rbp : 1;     ///< the next frame's bp is this one's
 };
+static_assert(sizeof(RememberedFrame) == 32);
 
 /// frames[0] is the outermost remembered frame.
 struct Memory {
@@ -92,30 +97,38 @@ class RememberingWalk {
     if (i + 1 >= memory.size) return false;
     const RememberedFrame& inner = memory.frames[i + 1];
     Frame frame = {inner.pc, Address(inner.sp), inner.bp};
-    uintptr_t rbp_from;
-    return Step(&frame, &range_, &rbp_from) == StepResult::kStepped && Matches(memory.frames[i], frame);
+    Link link;
+    return Step(&frame, &range_, &link) == StepResult::kStepped && Matches(memory.frames[i], frame);
   }
 
   bool Matches(const RememberedFrame& remembered, const Frame& frame) const {
-    return remembered.pc == frame.pc && Address(remembered.sp) == frame.sp && remembered.bp == frame.bp;
+    return remembered.pc == frame.pc && Address(remembered.sp) == frame.sp &&
+           (remembered.bp == frame.bp || !remembered.needs_rbp);
   }
 
   void Walk() {
-    uintptr_t rbp_from = kOddLoads;  // how the interposer saved its caller's RBP: no remembered frame leads here
+    Link link = {kOddLoads, true};  // from the interposer to its caller: no remembered frame leads here
     for (;;) {
       while (live_ > 0 && Address(memory.frames[live_ - 1].sp) < frame_.sp) --live_;
-      if (live_ > 0 && Matches(memory.frames[live_ - 1], frame_)) return Join(rbp_from);
+      if (live_ > 0 && Matches(memory.frames[live_ - 1], frame_)) return Join(link);
       cut_ = count_ == depth_;
       if (cut_) return;
-      Add(rbp_from);
-      if (!StepOut(&rbp_from)) return;
+      RememberedFrame* added = Add(link);
+      const bool stepped = StepOut(&link);
+      if (added != nullptr) {
+        added->needs_rbp = link.needed_rbp;
+        added->passes_rbp = stepped && link.rbp_from == kRbpUnchanged;
+      }
+      if (!stepped) return;
     }
   }
 
   /// The walk has arrived at frames[live_ - 1].
-  void Join(uintptr_t rbp_from) {
+  void Join(const Link& link) {
     joined_ = true;
-    memory.frames[live_ - 1].rbp_from = Encoded(rbp_from);
+    RememberedFrame* met = &memory.frames[live_ - 1];
+    met->rbp_from = Encoded(link);
+    SetNeedsRbp(met, met->needs_rbp);
     const uint32_t room = depth_ - count_;
     const uint32_t taken = room < live_ ? room : live_;
     const uint64_t beyond = taken < live_ ? memory.frames[live_ - taken - 1].sum : memory.outer_sum;
@@ -132,9 +145,9 @@ class RememberingWalk {
   void GoBeyond() {
     const RememberedFrame& outermost = memory.frames[0];
     frame_ = {outermost.pc, Address(outermost.sp), outermost.bp};
-    uintptr_t rbp_from;
+    Link link;
     uint32_t extension = 0;
-    for (; StepOut(&rbp_from); ++extension) {
+    for (; StepOut(&link); ++extension) {
       cut_ = count_ == depth_;
       if (cut_) break;
       Count();
@@ -143,9 +156,10 @@ class RememberingWalk {
   }
 
   /// False: the walk is over.
-  bool StepOut(uintptr_t* rbp_from) {
-    const StepResult result = Step(&frame_, &range_, rbp_from);
+  bool StepOut(Link* link) {
+    const StepResult result = Step(&frame_, &range_, link);
     broken_ = result == StepResult::kBroken;
+    if (broken_) link->needed_rbp = true;  // it may be the reason
     // Off the thread's own stack distances mean nothing.
     if (!range_.proven()) usable_ = false;
     return result == StepResult::kStepped;
@@ -159,21 +173,32 @@ class RememberingWalk {
 
   uint32_t Added() const { return kCapacity - first_added_; }
 
-  uint32_t Encoded(uintptr_t rbp_from) const {
-    return rbp_from == kRbpUnchanged || rbp_from == kOddLoads ? static_cast<uint32_t>(rbp_from) : Distance(rbp_from);
+  uint32_t Encoded(const Link& link) const {
+    const bool address = link.rbp_from != kRbpUnchanged && link.rbp_from != kOddLoads;
+    return (address ? Distance(link.rbp_from) : static_cast<uint32_t>(link.rbp_from)) & kDistanceMask;
   }
 
-  void Add(uintptr_t rbp_from) {
+  /// Whether the frame's bp counts is known now.
+  static void SetNeedsRbp(RememberedFrame* frame, bool needs) {
+    frame->needs_rbp = needs;
+    if (!needs && frame->rbp_from != kOddLoads) frame->rbp_from = kRbpUnchanged;
+  }
+
+  /// Counts the frame, and remembers it if there is room: else what is remembered ends further inwards than the walk.
+  RememberedFrame* Add(const Link& link) {
     Count();
     if (first_added_ == live_) MakeRoom();
-    if (first_added_ == live_ || !usable_) return;  // what is remembered ends further inwards than the walk
-    memory.frames[--first_added_] = {frame_.pc, frame_.bp, 0, Distance(frame_.sp), Encoded(rbp_from)};
+    if (first_added_ == live_ || !usable_) return nullptr;
+    RememberedFrame* added = &memory.frames[--first_added_];
+    *added = {frame_.pc, frame_.bp, 0, Distance(frame_.sp), Encoded(link), false, false};
+    return added;
   }
 
-  /// Gives up the outermost remembered frames.
+  /// Gives up the outermost remembered frames. The one that becomes the outermost must tell its RBP, or not need it.
   void MakeRoom() {
-    constexpr uint32_t kDropped = 16;
-    const uint32_t dropped = live_ < kDropped ? live_ : kDropped;
+    uint32_t dropped = live_ < kDroppedAtOnce ? live_ : kDroppedAtOnce;
+    const auto unusable = [](const RememberedFrame& frame) { return frame.passes_rbp && !frame.needs_rbp; };
+    while (dropped < live_ && unusable(memory.frames[dropped])) ++dropped;
     if (dropped == 0) return;
     memory.outer_sum = memory.frames[dropped - 1].sum;
     live_ -= dropped;
@@ -187,11 +212,15 @@ class RememberingWalk {
       memory.outer_sum = 0;
     }
     uint64_t sum = live_ > 0 ? memory.frames[live_ - 1].sum : memory.outer_sum;
+    // What is not known of frames further out is taken as needed.
+    bool needs_rbp = live_ == 0 || memory.frames[live_ - 1].needs_rbp;
     for (uint32_t i = first_added_; i < kCapacity; ++i) {
       RememberedFrame& frame = memory.frames[live_++];
       frame = memory.frames[i];
       sum = MixFrame(frame.pc) + kHashBase * sum;
       frame.sum = sum;
+      needs_rbp = frame.needs_rbp || (frame.passes_rbp && needs_rbp);
+      SetNeedsRbp(&frame, needs_rbp);
     }
     memory.size = live_;
     memory.top = top_;

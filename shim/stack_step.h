@@ -22,9 +22,13 @@ enum class StepResult : uint8_t {
   kBroken,  ///< no rule, or memory that may not be read
 };
 
-/// Where the new frame's RBP was loaded from: an address, or one of these.
+/// What a step depended on, besides pc, RSP and the return address below the CFA.
+struct Link {
+  uintptr_t rbp_from;  ///< where the new frame's RBP was loaded from: an address, or one of the below
+  bool needed_rbp;     ///< the old frame's RBP told where the new frame is
+};
 inline constexpr uintptr_t kRbpUnchanged = 0;
-inline constexpr uintptr_t kOddLoads = 1;  ///< loads other than the return address below the CFA and RBP
+inline constexpr uintptr_t kOddLoads = 1;  ///< other loads than the return address below the CFA and RBP
 
 inline uint64_t LoadWord(uintptr_t address) { return *reinterpret_cast<const uint64_t*>(address); }
 
@@ -33,12 +37,13 @@ StepResult StepOddly(Rule rule, Frame* frame, StackRange* range);
 }
 
 /// Replaces `frame` by its caller. Where it does not step, `frame` is as before.
-inline StepResult Step(Frame* frame, StackRange* range, uintptr_t* rbp_from) {
+inline StepResult Step(Frame* frame, StackRange* range, Link* link) {
   const Rule rule = RuleFor(frame->pc);
   if (!rule.plain()) [[unlikely]] {
-    *rbp_from = kOddLoads;
+    *link = {kOddLoads, rule.cfa() != CfaKind::kEnd};
     return internal::StepOddly(rule, frame, range);
   }
+  link->needed_rbp = rule.cfa_from_rbp();
   const uintptr_t base = rule.cfa_from_rbp() ? frame->bp : frame->sp;
   const uintptr_t cfa = base + static_cast<uintptr_t>(intptr_t{rule.n()});
   // A stack grows downwards: a caller's frame lies above. Anything else is damage, and might be a loop.
@@ -53,7 +58,7 @@ inline StepResult Step(Frame* frame, StackRange* range, uintptr_t* rbp_from) {
   const uint64_t loaded = LoadWord(place);
   if (pc == 0) [[unlikely]]
     return StepResult::kEnd;
-  *rbp_from = saved ? place : kRbpUnchanged;
+  link->rbp_from = saved ? place : kRbpUnchanged;
   *frame = {pc & ~kExactPc, cfa, saved ? loaded : frame->bp};
   return StepResult::kStepped;
 }

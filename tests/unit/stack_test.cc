@@ -178,8 +178,42 @@ extern "C" int CompareElements(const void* a, const void* b) {
   return *static_cast<const int*>(a) - *static_cast<const int*>(b);
 }
 
+/// RBP as the program's own, between frames that restore it.
+extern "C" void CallWithRbp(void (*function)(), uintptr_t rbp);
+asm(R"(
+.text
+.type CallWithRbp, @function
+CallWithRbp:
+  .cfi_startproc
+  push %rbp
+  .cfi_def_cfa_offset 16
+  .cfi_offset 6, -16
+  mov %rsi, %rbp
+  call *%rdi
+  pop %rbp
+  .cfi_def_cfa_offset 8
+  ret
+  .cfi_endproc
+)");
+
+thread_local int continued_levels;
+thread_local Tree* continued_tree;
+
+void Continue() {
+  Descend(continued_tree, continued_levels);
+  KeepFrame();
+}
+
+NOINLINE void ForeignRbp(Tree* tree, int levels) {
+  continued_tree = tree;
+  continued_levels = levels;
+  CallWithRbp(Continue, tree->random());
+  KeepFrame();
+}
+
 constexpr Shape kShapes[] = {
-    Plain, Large, VariableLength, Aligned, AlignedAndVariable, Realigned, WithFramePointer, BusyRegisters, ThroughLibc};
+    ForeignRbp,       Plain,         Large,      VariableLength, Aligned, AlignedAndVariable, Realigned,
+    WithFramePointer, BusyRegisters, ThroughLibc};
 
 NOINLINE void TreeEvent(Tree* tree) {
   const CallerRegisters caller = FDAUDIT_CALLER_REGISTERS();
@@ -224,6 +258,17 @@ TEST(StackTest, RandomCallTreesCutByDepth) {
     tree.limit = 5'000;
     tree.depth = depth;
     GrowTree(&tree, 40);
+    EXPECT_EQ(tree.mismatches, 0) << depth;
+  }
+}
+
+TEST(StackTest, RandomCallTreesDeeperThanTheMemory) {
+  for (const uint32_t depth : {64U, 150U, kMaxDepth - 1}) {
+    Tree tree;
+    tree.random.seed(depth);
+    tree.limit = 5'000;
+    tree.depth = depth;
+    for (int levels = 60; tree.events < tree.limit; levels = 60 + levels * 7 % 50) Descend(&tree, levels);
     EXPECT_EQ(tree.mismatches, 0) << depth;
   }
 }
@@ -414,7 +459,8 @@ NOINLINE void OuterBlock(bool first, void (*function)()) {
 /// From one call site, with the same registers, and without a pause in which what the former call left on the stack
 /// could be overwritten.
 WITH_FRAME_POINTER void CallThreeTimes(const int* choices) {
-  for (volatile int call = 0; call < 3; call = call + 1) {
+  const volatile int calls = 3;
+  for (int call = 0; call < calls; ++call) {
     const int bits = *choices >> 2 * call;
     OuterBlock((bits & 1) != 0, (bits & 2) != 0 ? PlainEvent : OtherRbpEvent);
   }
@@ -425,6 +471,25 @@ TEST(StackTest, MemoryNoticesAnotherSavedFramePointer) {
     // From one call site, and without a pause in which what the former call left on the stack could be overwritten.
     CallThreeTimes(&i);
     ExpectSameAsBacktrace();
+  }
+}
+
+NOINLINE void ThroughBlock() { InnerBlock(32, PlainEvent); }
+
+TEST(StackTest, RbpIsAnythingBetweenFramesThatRestoreIt) {
+  uint64_t hashes[3] = {};
+  const auto inner = [] { CallWithRbp(PlainEvent, 17); };
+  const volatile uintptr_t values = 20;
+  for (uintptr_t value = 0; value < values; ++value) {
+    void (*const functions[])() = {PlainEvent, ThroughBlock, inner};
+    for (int i = 0; i < 3; ++i) {
+      CallWithRbp(functions[i], value * 8);
+      ExpectSameAsBacktrace();
+      if (value > 0) {
+        EXPECT_EQ(seen.hash, hashes[i]);
+      }
+      hashes[i] = seen.hash;
+    }
   }
 }
 
