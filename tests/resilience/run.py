@@ -241,6 +241,38 @@ def exec_after_privileges_dropped():
         return [] if "ls" in names or told else [f"the shell is neither audited nor missed: {names}"]
 
 
+def told_why(report):
+    """The reasons that processes give for what is missing."""
+    return [reason for process in report["processes"] for reason in process["coverage"]["reasons"]]
+
+
+@suite.check
+def exec_where_the_shim_is_out_of_reach():
+    """The next image cannot load the shim: it runs as ever, without a word of the dynamic linker's, and is missed."""
+    if not ROOT or not shutil.which("setpriv"):
+        raise harness.Skip("only root can")
+    with harness.Folder() as folder, harness.Folder("private") as private, harness.Folder() as trace:
+        shim = shutil.copy(harness.SHIM, private)
+        private.chmod(0o700)
+        env = harness.clean_environment(LD_PRELOAD=shim, FDAUDIT_OPTIONS=f"trace={trace}")
+        ran = harness.run(["setpriv", "--reuid=65534", "--clear-groups", "/bin/sh", "-c", "id -u; exit 4"],
+                          cwd=folder, env=env)
+        judged = harness.report_of(trace, folder)
+        if (ran.status, ran.out, ran.err) != (4, "65534\n", "") or judged.report is None:
+            return [f"{ran.status} {ran.out} {ran.err} {judged.err}"]
+        return [] if told_why(judged.report) else ["the report does not say that the shell was not audited"]
+
+
+@suite.check
+def exec_of_a_static_program():
+    static = harness.build(HERE.parent / "cli" / "static.c", flags=["-static"])
+    with harness.Folder() as folder:
+        ran = harness.audit(["/bin/sh", "-c", f"{static}; exit $?"], folder)
+        if ran.status != 5 or ran.report is None:
+            return [f"{ran.status} {ran.err}"]
+        return [] if told_why(ran.report) else ["the report does not say that the static program was not audited"]
+
+
 @suite.check
 def standard_streams_closed():
     """Every combination of 0, 1 and 2 closed at the start, with the shim alone and under `fdaudit run`."""
