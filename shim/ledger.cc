@@ -53,6 +53,17 @@ Place Find(int fd, bool make) {
   return {block, &block->slots[number % kPrivateSlots]};
 }
 
+bool WasUsed(int fd) {
+  const PrivateBlock* block = BlockFor(static_cast<uint32_t>(fd) / kPrivateSlots, false);
+  return block != nullptr && (block->used[static_cast<uint32_t>(fd) % kPrivateSlots / 64] >> (fd % 64) & 1) != 0;
+}
+
+void NoteUsed(const Place& place, int fd) {
+  uint64_t& word = place.block->used[static_cast<uint32_t>(fd) % kPrivateSlots / 64];
+  const uint64_t bit = uint64_t{1} << (fd % 64);
+  if ((Atomic(word).load(std::memory_order_relaxed) & bit) == 0) Atomic(word).fetch_or(bit);
+}
+
 Head LoadHead(PrivateSlot& slot) { return Unpack(Atomic(slot.head).load(std::memory_order_acquire)); }
 
 bool SwapHead(PrivateSlot& slot, Head expected, Head wanted) {
@@ -98,6 +109,7 @@ void TakeOver(PrivateSlot& slot, uint32_t image, bool open) {
 Place FindOwn(int fd, uint32_t image) {
   const Place place = Find(fd, false);
   if (place.slot == nullptr || Atomic(place.slot->image).load(std::memory_order_acquire) == image) return place;
+  NoteUsed(place, fd);
   const bool known_open = LoadHead(*place.slot).state == SlotState::kOpen;
   TakeOver(*place.slot, image, SystemCallsAllowed() ? raw::DescriptorFlags(fd) >= 0 : known_open);
   return place;
@@ -253,17 +265,21 @@ CloseOutcome ClosedBefore(const Place& place, int fd, const CloseTicket& ticket,
   }
 }
 
-/// Calls visit(fd, place) for each number of the ledger in [first, last] whose block exists.
+/// Calls visit(fd, place) for each number of the ledger in [first, last] that was ever filled. What was not is not even
+/// looked at: the memory behind it may never have been touched.
 template <typename Visitor>
 void ForEachSlot(uint32_t first, uint32_t last, Visitor visit) {
   const auto end = static_cast<uint64_t>(Atomic(reach).load(std::memory_order_relaxed));
-  for (uint64_t fd = first; fd <= last && fd < end; ++fd) {
-    const Place place = Find(static_cast<int>(fd), false);
-    if (place.slot == nullptr) {
-      fd |= kPrivateSlots - 1;
-    } else {
-      visit(static_cast<int>(fd), place);
+  for (uint64_t fd = first; fd <= last && fd < end;) {
+    PrivateBlock* block = BlockFor(static_cast<uint32_t>(fd / kPrivateSlots), false);
+    const uint64_t bits = block == nullptr ? 0 : block->used[fd % kPrivateSlots / 64] >> (fd % 64);
+    if (bits == 0) {
+      fd = (fd | 63) + 1;
+      continue;
     }
+    fd += static_cast<uint64_t>(__builtin_ctzll(bits));
+    if (fd <= last && fd < end) visit(static_cast<int>(fd), Place{block, &block->slots[fd % kPrivateSlots]});
+    ++fd;
   }
 }
 
@@ -290,6 +306,7 @@ uint32_t LedgerOpen(int fd, const Act& act, const NewDescriptor& what, uint64_t 
   PrivateSlot& slot = *place.slot;
   if (Atomic(slot.image).load(std::memory_order_acquire) != act.image) TakeOver(slot, act.image, false);
   NotePeak(fd, act.image, what.lowest);
+  NoteUsed(place, fd);
   for (;;) {
     const Head head = LoadHead(slot);
     Head wanted = head;
@@ -488,8 +505,10 @@ constexpr int kCheckedAtFork = 1024;
 
 /// What fork has caught in the middle of another thread's call, or what the parent never recorded.
 void CheckSnapshot(int fd, bool open, uint32_t image) {
-  const Place place = Find(fd, open);
+  if (!open && !WasUsed(fd)) return;
+  const Place place = Find(fd, true);
   if (place.slot == nullptr) return;
+  NoteUsed(place, fd);
   if ((LoadHead(*place.slot).state == SlotState::kOpen) != open) TakeOver(*place.slot, image, open);
 }
 
@@ -523,6 +542,7 @@ void LedgerBeginExeced(const uint32_t* origins, uint32_t origin_count) {
     place.slot->lives[1] = life;
     Atomic(place.slot->head).store(Pack({1, SlotState::kOpen, 0}));
     place.slot->image = image;
+    NoteUsed(place, fd);
     NotePeak(fd, image, false);
   });
   ImageOf(image)->inherited = open;
@@ -533,8 +553,10 @@ namespace {
 
 /// Compares one number with what the kernel says of it. Returns true where it tells something: a leak or a difference.
 bool SettleAtEnd(int fd, bool open, uint32_t image) {
-  const Place place = Find(fd, open);
+  if (!open && !WasUsed(fd)) return false;
+  const Place place = Find(fd, true);
   if (place.slot == nullptr) return open;
+  NoteUsed(place, fd);
   PrivateSlot& slot = *place.slot;
   Head head = LoadHead(slot);
   if (slot.image != image) {
@@ -603,7 +625,7 @@ void LedgerEnd(bool exits) {
   record->opened = opened;
   record->closed = closed;
   // Other threads may still be recording; only a process that never had any gives its blocks back.
-  if (!tells && SingleThreaded()) ReleaseBlocks(record);
+  if (!tells && NeverThreaded()) ReleaseBlocks(record);
 }
 
 }  // namespace fdaudit::shim

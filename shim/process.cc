@@ -26,6 +26,7 @@ using trace::StartedBy;
 /// Private, so that a forked child finds its parent's here.
 constinit uint32_t last_image = 0;
 constinit bool silence = false;
+constinit bool forked_here = false;
 constinit uint64_t pid_namespace = 0;
 
 uint32_t* PidPlace(int pid) {
@@ -87,9 +88,9 @@ uint32_t Publish(ImageRecord* record) {
   return image;
 }
 
-void DescribeProgram(ImageRecord* record, const char* exe, char* const* arguments) {
+void DescribeProgram(ImageRecord* record, char* const* arguments) {
   char buffer[4096];
-  record->exe = recorder.AddText(exe, strlen(exe));
+  record->exe = recorder.AddText(executable_path, strlen(executable_path));
   TextBuilder text(buffer, sizeof buffer);
   for (; *arguments != nullptr && !text.overflowed(); ++arguments) text.Add(*arguments, strlen(*arguments) + 1);
   record->argv = recorder.AddText(buffer, text.size());
@@ -158,19 +159,20 @@ uint32_t BeginImage(StartedBy how) {
   record->exe = from->exe;
   record->argv = from->argv;
   record->cwd = from->cwd;
+  forked_here = true;
   const uint32_t image = Publish(record);
   LedgerBeginForked();
   return image;
 }
 
-uint32_t BeginExecedImage(const char* exe, char* const* arguments) {
+uint32_t BeginExecedImage(char* const* arguments) {
   ImageRecord* record = NewImage(StartedBy::kRun);
   if (record == nullptr) {
     FallSilent();
     return 0;
   }
   FindRelatives(record);
-  DescribeProgram(record, exe, arguments);
+  DescribeProgram(record, arguments);
   const uint32_t image = Publish(record);
   if (record->predecessor != 0) Atomic(ImageOf(record->predecessor)->successor).store(image);
   uint32_t origins[8];
@@ -217,6 +219,11 @@ void EnterSeccomp() {
   system_calls_forbidden = true;
 }
 
-bool SingleThreaded() { return &__libc_single_threaded != nullptr && __libc_single_threaded != 0; }
+bool NeverThreaded() { return &__libc_single_threaded != nullptr && __libc_single_threaded != 0; }
+
+bool SingleThreaded() {
+  // libc doesn't take it back in a forked child, which has begun with one thread.
+  return NeverThreaded() || (forked_here && thread_count.image == last_image && thread_count.threads <= 1);
+}
 
 }  // namespace fdaudit::shim

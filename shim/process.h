@@ -39,8 +39,11 @@ inline trace::ImageRecord* ImageOf(uint32_t image) {
   return recorder.At<trace::ImageRecord>(trace::RegionKind::kImages, image - 1);
 }
 
-/// The image that exec or the tool started: looks up who it comes from, and what it got. `exe`: its executable's path.
-uint32_t BeginExecedImage(const char* exe, char* const* arguments);
+/// Path of this image's executable; set at the start.
+inline constinit char executable_path[512] = "";
+
+/// The image that exec or the tool started: looks up who it comes from, and what it got.
+uint32_t BeginExecedImage(char* const* arguments);
 
 /// From now on nothing is recorded in this process and its children.
 void FallSilent();
@@ -57,7 +60,9 @@ void EnterSeccomp();
 
 inline constinit int quick_exit_status = 0;
 
-/// True while the process never had a second thread (false where libc can't tell).
+/// True while the process and those it was forked from never had a second thread (false where libc can't tell).
+bool NeverThreaded();
+/// The same, or a forked child in which only one thread has ever recorded anything.
 bool SingleThreaded();
 
 }  // namespace fdaudit::shim

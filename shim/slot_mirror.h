@@ -50,8 +50,9 @@ struct PrivateSlot {
 };
 
 struct PrivateBlock {
-  PrivateSlot slots[kPrivateSlots];
+  uint64_t used[kPrivateSlots / 64];                        ///< a bit for each slot that was ever filled
   uint64_t mirrors[kPrivateSlots / trace::kSlotsPerBlock];  ///< image << 32 | index + 1 of its trace block
+  PrivateSlot slots[kPrivateSlots];
 };
 
 /// Copies the slot of `fd` to the trace. False: no room.

@@ -4,7 +4,7 @@
 
 #include "shim/objects.h"
 #include "shim/options.h"
-#include "shim/raw_io.h"
+#include "shim/process.h"
 #include "shim/recorder.h"
 #include "shim/text.h"
 
@@ -15,38 +15,44 @@ using trace::ModuleRecord;
 using trace::RegionKind;
 using trace::StackEntry;
 
-/// Hash of a stack's addresses → its number. An entry is two words that vouch for each other: a torn one does not
-/// match.
-struct CachedStack {
-  uint64_t check;  ///< hash ^ (number * kMixer)
+/// A number by its key. An entry is two words that vouch for each other: a torn one does not match. The first page of a
+/// table is tried first, so that short-lived processes touch no other.
+struct CachedNumber {
+  uint64_t check;  ///< key ^ number * kMixer
   uint64_t number;
 };
 constexpr uint64_t kMixer = 0x9e3779b97f4a7c15;
-constexpr uint32_t kCachedStacks = 4096;  // 64 KiB
-constexpr uint32_t kWays = 2;
-constinit CachedStack cached_stacks[kCachedStacks] = {};
+constexpr uint64_t kNearby = 256;
+constexpr uint64_t kSize = 4096;
 
-/// Start of a mapping → its module's index, the same way. Emptied by ForgetAddresses().
-constexpr uint32_t kCachedModules = 128;
-constinit CachedStack cached_modules[kCachedModules] = {};
-constinit uint64_t address_generation = 0;
-
-uint64_t Lookup(const CachedStack* table, uint64_t index, uint64_t key) {
-  for (uint32_t way = 0; way < kWays; ++way) {
-    const CachedStack& entry = table[index ^ way];
-    const uint64_t number = Atomic(const_cast<uint64_t&>(entry.number)).load(std::memory_order_relaxed);
-    const uint64_t check = Atomic(const_cast<uint64_t&>(entry.check)).load(std::memory_order_relaxed);
-    if (number != 0 && (check ^ number * kMixer) == key) return number;
+class NumberCache {
+ public:
+  uint64_t Find(uint64_t key) {
+    const uint64_t number = FindAt(key % kNearby, key);
+    return number != 0 ? number : FindAt(key % kSize, key);
   }
-  return 0;
-}
 
-void Remember(CachedStack* table, uint64_t index, uint64_t key, uint64_t number) {
-  CachedStack* entry = &table[index];
-  if (entry->number != 0) entry = &table[index ^ 1];
-  Atomic(entry->check).store(key ^ number * kMixer, std::memory_order_relaxed);
-  Atomic(entry->number).store(number, std::memory_order_relaxed);
-}
+  void Remember(uint64_t key, uint64_t number) {
+    CachedNumber* entry = &entries_[key % kNearby];
+    if (entry->number != 0) entry = &entries_[key % kSize];
+    Atomic(entry->check).store(key ^ number * kMixer, std::memory_order_relaxed);
+    Atomic(entry->number).store(number, std::memory_order_relaxed);
+  }
+
+ private:
+  uint64_t FindAt(uint64_t index, uint64_t key) {
+    CachedNumber& entry = entries_[index];
+    const uint64_t number = Atomic(entry.number).load(std::memory_order_relaxed);
+    const uint64_t check = Atomic(entry.check).load(std::memory_order_relaxed);
+    return number != 0 && (check ^ number * kMixer) == key ? number : 0;
+  }
+
+  CachedNumber entries_[kSize] = {};
+};
+
+constinit NumberCache cached_stacks;        ///< hash of the addresses → stack number
+constinit NumberCache cached_modules;       ///< start of the mapping → module number
+constinit uint64_t address_generation = 0;  ///< of cached_modules
 
 void FillModule(ModuleRecord* record, const Module& module, const char* path, std::span<const uint8_t> build_id) {
   if (Atomic(record->ready).load(std::memory_order_acquire) != 0) return;
@@ -63,21 +69,27 @@ void FillModule(ModuleRecord* record, const Module& module, const char* path, st
   Atomic(record->ready).store(1, std::memory_order_release);
 }
 
+/// Both tables of the trace are filled from their first page on: what all processes of a tree have in common lies close
+/// together, and is cheap to touch.
+constexpr uint64_t kFirstModules = trace::kPageSize / sizeof(ModuleRecord);
+constexpr uint64_t kProbes = 64;
+constexpr uint64_t kFirstProbes = 8;
+
+uint64_t StackPlace(uint64_t key, uint64_t probe, uint64_t capacity) {
+  constexpr uint64_t kFirstPage = trace::kPageSize / sizeof(StackEntry);
+  return probe < kFirstProbes ? (key + probe) % (kFirstPage < capacity ? kFirstPage : capacity)
+                              : (key + probe) % capacity;
+}
+
 /// Index + 1 of the module in the trace; 0 = no room.
 uint32_t InternModule(const Module& module) {
-  char main_path[512];
-  const char* path = module.name;
-  if (path[0] == '\0') {
-    const long length = SystemCallsAllowed() ? raw::ReadLink("/proc/self/exe", main_path, sizeof main_path - 1) : 0;
-    main_path[length > 0 ? length : 0] = '\0';
-    path = main_path;
-  }
+  const char* path = module.name[0] == '\0' ? executable_path : module.name;
   const std::span<const uint8_t> build_id = BuildId(module);
   uint64_t key = HashBytes(build_id.data(), build_id.size(), HashBytes(path, strlen(path)));
   if (key == 0) key = 1;
   trace::Region& region = recorder.region(RegionKind::kModules);
   for (uint64_t probe = 0; probe < region.capacity; ++probe) {
-    const uint64_t index = (key + probe) % region.capacity;
+    const uint64_t index = (key % kFirstModules + probe) % region.capacity;
     if (!recorder.Back(RegionKind::kModules, index)) return 0;
     auto* record = recorder.At<ModuleRecord>(RegionKind::kModules, index);
     uint64_t found = 0;
@@ -99,13 +111,12 @@ uint64_t FrameWord(uintptr_t pc, bool exact) {
   const uint64_t bare = pc & trace::kFrameOffsetMask;
   const uint64_t mark = exact ? trace::kFrameExact : 0;
   if (!FindModule(exact ? pc : pc - 1, &module)) return bare | mark;
-  const uint64_t key = (module.map_start ^ address_generation << 48) + 1;
-  const uint64_t place = (module.map_start >> 12) % kCachedModules;
-  uint64_t number = Lookup(cached_modules, place, key);
+  const uint64_t key = (module.map_start >> 12) ^ address_generation << 40;
+  uint64_t number = cached_modules.Find(key);
   if (number == 0) {
     number = InternModule(module);
     if (number == 0) return bare | mark;
-    Remember(cached_modules, place, key, number);
+    cached_modules.Remember(key, number);
   }
   return number << trace::kFrameOffsetBits | mark | ((pc - module.load_bias) & trace::kFrameOffsetMask);
 }
@@ -129,8 +140,8 @@ uint32_t InternStack(const uint64_t* words, uint32_t count, uint16_t flags) {
   }
   if (key == 0) key = 1;
   trace::Region& region = recorder.region(RegionKind::kStackIndex);
-  for (uint64_t probe = 0; probe < 64 && probe < region.capacity; ++probe) {
-    const uint64_t index = (key + probe) % region.capacity;
+  for (uint64_t probe = 0; probe < kProbes; ++probe) {
+    const uint64_t index = StackPlace(key, probe, region.capacity);
     if (!recorder.Back(RegionKind::kStackIndex, index)) break;
     auto* entry = recorder.At<StackEntry>(RegionKind::kStackIndex, index);
     uint64_t found = 0;
@@ -163,11 +174,10 @@ __attribute__((noinline)) uint32_t StoreStack(const CallerRegisters& caller) {
 
 uint32_t StackNumber(const CallerRegisters& caller, bool nested) {
   const uint64_t hash = HashStack(caller, options.depth, nested);
-  const uint64_t place = hash % kCachedStacks;
-  uint64_t number = Lookup(cached_stacks, place, hash);
+  uint64_t number = cached_stacks.Find(hash);
   if (__builtin_expect(number == 0, 0)) {
     number = StoreStack(caller);
-    if (number != 0) Remember(cached_stacks, place, hash, number);
+    if (number != 0) cached_stacks.Remember(hash, number);
   }
   return static_cast<uint32_t>(number);
 }

@@ -51,6 +51,22 @@ void AbsolutePath(const char* path, char* out, size_t size) {
   if (text.overflowed()) out[0] = '\0';
 }
 
+/// The executable's path. /proc/self/exe would tell, and cost every exec 25 µs; the kernel passes the name that was
+/// exec'd. Where that is a script's, or a descriptor's, it is asked all the same.
+void FindExecutable(char* const* arguments) {
+  const auto* name = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
+  bool is_executable = name != nullptr && !StartsWith(name, "/dev/fd/");
+  for (int i = 1; i <= 2 && is_executable && arguments[0] != nullptr && arguments[i - 1] != nullptr; ++i) {
+    if (arguments[i] != nullptr && strcmp(arguments[i], name) == 0) is_executable = false;
+  }
+  if (is_executable) {
+    AbsolutePath(StartsWith(name, "./") ? name + 2 : name, executable_path, sizeof executable_path);
+    return;
+  }
+  const long length = raw::ReadLink("/proc/self/exe", executable_path, sizeof executable_path - 1);
+  executable_path[length > 0 ? length : 0] = '\0';
+}
+
 void ChooseTraceDirectory(char** environment) {
   char chosen[sizeof options.trace];
   TextBuilder text(chosen, sizeof chosen);
@@ -141,13 +157,11 @@ void Start(char** environment, char* const* arguments) {
   ComposeOptions(given);
   PrepareExecEnvironment(shim_path, options_entry);
   if (recorder.created_here()) AmendEnvironment(environment);
-  char exe[512];
-  const long length = raw::ReadLink("/proc/self/exe", exe, sizeof exe - 1);
-  exe[length > 0 ? length : 0] = '\0';
-  if (ListNames(options.skip, exe)) {
+  FindExecutable(arguments);
+  if (ListNames(options.skip, executable_path)) {
     FallSilent();
   } else {
-    BeginExecedImage(exe, arguments);
+    BeginExecedImage(arguments);
   }
 }
 

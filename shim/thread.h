@@ -41,6 +41,13 @@ struct ThreadState {
 
 inline thread_local constinit ThreadState thread_state;
 
+/// How many threads of the image have recorded something.
+struct ThreadCount {
+  uint32_t image;
+  uint32_t threads;
+};
+inline constinit ThreadCount thread_count = {};
+
 /// This thread's state, made anew when the process image is another one since.
 inline ThreadState& ThreadOf(uint32_t image) {
   ThreadState& state = thread_state;
@@ -50,6 +57,8 @@ inline ThreadState& ThreadOf(uint32_t image) {
     state.vfork_depth = depth;
     state.image = image;
     state.thread = SystemCallsAllowed() ? static_cast<uint32_t>(raw::ThreadId()) : 0;
+    if (thread_count.image != image) thread_count = {image, 0};
+    __atomic_fetch_add(&thread_count.threads, 1, __ATOMIC_RELAXED);
   }
   return state;
 }

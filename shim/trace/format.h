@@ -41,8 +41,8 @@ enum class RegionKind : uint32_t {
   kCalls = 1,       ///< CallName: names of the intercepted functions; Act::call indexes it
   kPidIndex = 2,    ///< uint32_t: newest image for (pid mod capacity), then ImageRecord::next_with_pid_hash
   kImages = 3,      ///< ImageRecord: image N is element N-1
-  kModules = 4,     ///< ModuleRecord: hash table, open addressing from (key mod capacity)
-  kStackIndex = 5,  ///< StackEntry: hash table, open addressing from (key mod capacity); stack N is element N-1
+  kModules = 4,     ///< ModuleRecord: found by key; filled in no particular order
+  kStackIndex = 5,  ///< StackEntry: found by key; filled in no particular order; stack N is element N-1
   kStackWords = 6,  ///< uint64_t: frames, see StackEntry. Word 0 is never used
   kText = 7,        ///< char: see Text. Byte 0 is never used
   kSlots = 8,       ///< SlotBlock
