@@ -1,6 +1,7 @@
 #include "analyzer/commands/reporting.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -8,6 +9,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "analyzer/commands/command.h"
@@ -16,6 +18,9 @@
 
 namespace fdaudit::analyzer {
 namespace {
+
+constexpr int kBareAddressBits = 43;
+static_assert(trace::kFrameOffsetMask == (uint64_t{1} << kBareAddressBits) - 1);
 
 struct Format {
   const char* name;
@@ -85,7 +90,29 @@ LoadedTraces::LoadedTraces(const std::vector<std::string>& paths, const ReportOp
   model_options.lookup = [symbolizer = symbolizer_.get()](const ModuleRef& module, uint64_t address) {
     return symbolizer->Lookup(module, address);
   };
+  model_options.code_lookup = [this](int pid, uint64_t address) { return NameCode(pid, address); };
   model_ = std::make_unique<Model>(OpenTraces(paths), std::move(model_options));
+}
+
+/// From the map that the process may have left in /tmp. An older process of that pid may have left it as well, so it
+/// must have been written since the session began; that holds for traces from elsewhere hardly ever.
+std::string LoadedTraces::NameCode(int pid, uint64_t address) {
+  const auto [known, is_new] = perf_maps_.try_emplace(pid);
+  if (is_new) {
+    const std::string path = "/tmp/perf-" + std::to_string(pid) + ".map";
+    struct stat status = {};
+    const int64_t started_s = model_->session().started_realtime_ns / 1000000000;
+    if (stat(path.c_str(), &status) == 0 && status.st_mtime >= started_s) known->second.Load(path);
+  }
+  // The trace keeps the lower 43 bits of an address; user space has 47. Taken where only one fits.
+  std::string name;
+  for (uint64_t high = 0; high < 16; ++high) {
+    const std::string_view found = known->second.Find(address | high << kBareAddressBits);
+    if (found.empty()) continue;
+    if (!name.empty()) return "";
+    name = found;
+  }
+  return name;
 }
 
 std::string LoadedTraces::Render(const ReportOptions& options, bool color) {

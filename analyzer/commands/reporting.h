@@ -2,12 +2,15 @@
 
 // From trace files to a written report: what `report` and `run` share.
 
+#include <cstdint>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "analyzer/model/model.h"
+#include "analyzer/symbols/perf_map.h"
 #include "analyzer/symbols/symbolizer.h"
 
 namespace CLI {
@@ -40,7 +43,10 @@ class LoadedTraces {
   std::string Render(const ReportOptions& options, bool color);
 
  private:
+  std::string NameCode(int pid, uint64_t address);
+
   std::unique_ptr<Symbolizer> symbolizer_;
+  std::map<int, PerfMap> perf_maps_;  // by pid
   std::unique_ptr<Model> model_;
 };
 

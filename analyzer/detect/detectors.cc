@@ -19,7 +19,8 @@ std::vector<Finding> Detect(Model& model, const DetectOptions& options) {
   std::vector<Finding> findings = groups.Take();
   Finish(model, options, &findings);
   std::stable_sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) {
-    return std::tuple(a.severity, a.kind, ~a.count, a.id) < std::tuple(b.severity, b.kind, ~b.count, b.id);
+    return std::tuple(a.severity, a.kind, ~a.count, a.events.front().time_s, a.id) <
+           std::tuple(b.severity, b.kind, ~b.count, b.events.front().time_s, b.id);
   });
   return findings;
 }

@@ -7,34 +7,64 @@
 
 namespace fdaudit::analyzer {
 
-PathId CallPaths::Intern(uint32_t file, uint32_t stack) {
+PathId CallPaths::Intern(uint32_t file, uint32_t stack, int pid) {
   if (stack == trace::kNoIndex) return kNoPath;
   const auto [known, is_new] = path_of_.try_emplace(uint64_t{file} << 32 | stack, kNoPath);
-  if (!is_new) return known->second;
-  std::vector<uint64_t> words;
-  uint16_t flags = 0;
-  if (!files_[file].GetStack(stack, &words, &flags) || words.empty()) return kNoPath;
-  return known->second = InternFrames(file, words, flags);
+  if (is_new) {
+    std::vector<uint64_t> words;
+    uint16_t flags = 0;
+    if (!files_[file].GetStack(stack, &words, &flags) || words.empty()) return kNoPath;
+    known->second = InternFrames(file, words, flags);
+  }
+  const PathId path = known->second;
+  return pid != 0 && code_lookup_ && paths_[path].has_bare_addresses ? InProcess(path, pid) : path;
 }
 
 PathId CallPaths::InternFrames(uint32_t file, const std::vector<uint64_t>& words, uint16_t flags) {
   Path path;
   path.flags = flags;
-  Fnv hash;
   for (const uint64_t word : words) {
     const auto number = static_cast<uint32_t>(word >> trace::kFrameOffsetBits);
     uint64_t offset = word & trace::kFrameOffsetMask;
     // A return address may be the first byte of the next line or function: what was called from lies before it.
     if ((word & trace::kFrameExact) == 0 && offset != 0) --offset;
-    const uint32_t module = number == 0 ? 0 : InternModule(file, number - 1);
-    path.raw.push_back({module, offset});
-    hash.Add(modules_[module].hash);
-    hash.Add(offset);
+    path.raw.push_back({number == 0 ? 0 : InternModule(file, number - 1), offset});
+  }
+  return InternPath(std::move(path));
+}
+
+PathId CallPaths::InternPath(Path path) {
+  const auto [known, is_new] = path_ids_.try_emplace(path.raw, static_cast<PathId>(paths_.size()));
+  if (!is_new) return known->second;
+  Fnv hash;
+  for (const RawFrame& raw : path.raw) {
+    hash.Add(modules_[raw.module].hash);
+    hash.Add(raw.offset);
+    path.has_bare_addresses |= raw.module == 0;
   }
   path.hash = hash.value();
-  const auto [known, is_new] = path_ids_.try_emplace(path.raw, static_cast<PathId>(paths_.size()));
-  if (is_new) paths_.push_back(std::move(path));
+  paths_.push_back(std::move(path));
   return known->second;
+}
+
+/// The same path with its bare addresses taken for code of one process.
+PathId CallPaths::InProcess(PathId bare, int pid) {
+  const auto [known, is_new] = in_process_.try_emplace({bare, pid}, kNoPath);
+  if (!is_new) return known->second;
+  const auto [module, is_first] = code_modules_.try_emplace(pid, static_cast<uint32_t>(modules_.size()));
+  if (is_first) {
+    Module code;
+    code.hash = static_cast<uint64_t>(pid);
+    code.code_of = pid;
+    modules_.push_back(std::move(code));
+  }
+  Path path;
+  path.flags = paths_[bare].flags;
+  path.raw = paths_[bare].raw;
+  for (RawFrame& raw : path.raw) {
+    if (raw.module == 0) raw.module = module->second;
+  }
+  return known->second = InternPath(std::move(path));
 }
 
 uint32_t CallPaths::InternModule(uint32_t file, uint32_t module) {
@@ -51,7 +81,7 @@ uint32_t CallPaths::InternModule(uint32_t file, uint32_t module) {
     Fnv hash;
     hash.Add(BaseName(ref.path));
     hash.Add(std::string_view(reinterpret_cast<const char*>(ref.build_id.data()), ref.build_id.size()));
-    modules_.push_back({std::move(ref), hash.value(), false});
+    modules_.push_back({std::move(ref), hash.value(), false, 0});
   }
   return known->second = id->second;
 }
@@ -59,18 +89,20 @@ uint32_t CallPaths::InternModule(uint32_t file, uint32_t module) {
 const std::vector<Frame>& CallPaths::NameFrame(const RawFrame& raw) {
   const auto [known, is_new] = named_.try_emplace(raw);
   if (!is_new) return known->second;
-  const ModuleRef& module = modules_[raw.module].ref;
+  Module& module = modules_[raw.module];
   std::vector<SymbolFrame> symbols;
-  if (raw.module != 0 && lookup_) {
-    symbols = lookup_(module, raw.offset);
-    modules_[raw.module].was_named = true;
+  if (module.code_of != 0) {
+    symbols.push_back({code_lookup_(module.code_of, raw.offset), "", 0, false});
+  } else if (raw.module != 0 && lookup_) {
+    symbols = lookup_(module.ref, raw.offset);
+    module.was_named = true;
   }
   if (symbols.empty()) symbols.emplace_back();
   for (SymbolFrame& symbol : symbols) {
     Frame frame{std::move(symbol.function),
                 std::move(symbol.file),
                 symbol.line,
-                module.path,
+                module.ref.path,
                 raw.offset,
                 false,
                 symbol.is_inlined,

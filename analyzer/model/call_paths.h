@@ -23,16 +23,20 @@ inline constexpr PathId kNoPath = 0;
 
 /// Names an address of a module, as Symbolizer::Lookup does.
 using SymbolLookup = std::function<std::vector<SymbolFrame>(const ModuleRef&, uint64_t)>;
+/// Names an address of code that a process made at run time; empty = unknown.
+using CodeLookup = std::function<std::string(int pid, uint64_t address)>;
 
 class CallPaths {
  public:
-  CallPaths(const std::vector<TraceFile>& files, SymbolLookup lookup) : files_(files), lookup_(std::move(lookup)) {}
+  CallPaths(const std::vector<TraceFile>& files, SymbolLookup lookup, CodeLookup code_lookup)
+      : files_(files), lookup_(std::move(lookup)), code_lookup_(std::move(code_lookup)) {}
 
   /// Modules whose frames were looked up so far.
   std::vector<ModuleRef> NamedModules() const;
 
-  /// The path of stack number `stack` of a trace file; kNoPath where none was recorded, or it is damaged.
-  PathId Intern(uint32_t file, uint32_t stack);
+  /// The path of stack number `stack` of a trace file; kNoPath where none was recorded, or it is damaged. `pid`: of the
+  /// process it was recorded in, which alone can name code made at run time; 0 = unknown.
+  PathId Intern(uint32_t file, uint32_t stack, int pid = 0);
 
   /// Frames from the innermost outwards, inlined ones included. Empty for kNoPath.
   const std::vector<Frame>& Frames(PathId path);
@@ -53,6 +57,7 @@ class CallPaths {
     ModuleRef ref;
     uint64_t hash = 0;
     bool was_named = false;
+    int code_of = 0;  ///< not a file but the code that the process of this pid made
   };
   struct RawFrame {
     uint32_t module;  // index in modules_; 0 = none
@@ -67,20 +72,26 @@ class CallPaths {
     uint64_t hash = 0;
     uint16_t flags = 0;
     bool named = false;
+    bool has_bare_addresses = false;
   };
 
   uint32_t InternModule(uint32_t file, uint32_t module);
   PathId InternFrames(uint32_t file, const std::vector<uint64_t>& words, uint16_t flags);
+  PathId InternPath(Path path);
+  PathId InProcess(PathId path, int pid);
   const std::vector<Frame>& NameFrame(const RawFrame& raw);
 
   const std::vector<TraceFile>& files_;
   SymbolLookup lookup_;
+  CodeLookup code_lookup_;
   std::vector<Module> modules_ = std::vector<Module>(1);
   std::map<std::pair<std::string, std::vector<uint8_t>>, uint32_t> module_ids_;
   std::unordered_map<uint64_t, uint32_t> module_of_;  // file << 32 | index in the file
   std::deque<Path> paths_ = std::deque<Path>(1);      // a deque: frames handed out must stay where they are
   std::map<std::vector<RawFrame>, PathId> path_ids_;
   std::unordered_map<uint64_t, PathId> path_of_;  // file << 32 | stack number
+  std::map<std::pair<PathId, int>, PathId> in_process_;
+  std::map<int, uint32_t> code_modules_;  // by pid
   std::map<RawFrame, std::vector<Frame>> named_;
 };
 

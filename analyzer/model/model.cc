@@ -38,7 +38,7 @@ std::vector<trace::ClockPair> ClockPairs(const TraceFile& file) {
 }  // namespace
 
 Model::Model(std::vector<TraceFile> files, ModelOptions options)
-    : files_(std::move(files)), options_(std::move(options)), paths_(files_, options_.lookup) {
+    : files_(std::move(files)), options_(std::move(options)), paths_(files_, options_.lookup, options_.code_lookup) {
   for (const TraceFile& file : files_) timelines_.emplace_back(file.header(), ClockPairs(file));
   session_.started_realtime_ns = files_.empty() ? 0 : INT64_MAX;
   for (const TraceFile& file : files_) {

@@ -19,6 +19,7 @@ namespace fdaudit::analyzer {
 
 struct ModelOptions {
   SymbolLookup lookup;                                                ///< empty: frames stay module and offset
+  CodeLookup code_lookup;                                             ///< empty: code made at run time stays nameless
   std::function<Liveness(const LiveQuery&)> liveness = &AskLiveness;  ///< tests put their own here
 };
 
@@ -52,7 +53,10 @@ class Model {
   double Seconds(uint32_t file, uint64_t stamp) const;
 
   /// Path and name of an act's call.
-  PathId PathOf(uint32_t file, const trace::Act& act) { return paths_.Intern(file, act.stack); }
+  PathId PathOf(uint32_t file, const trace::Act& act) {
+    const ProcessIndex process = Find(file, act.image);
+    return paths_.Intern(file, act.stack, process == kNoProcess ? 0 : processes_[process].pid);
+  }
   const std::string& CallOf(uint32_t file, const trace::Act& act) const { return files_[file].CallName(act.call); }
 
   /// Calls `visit(process, fd, const trace::Slot&)` for every descriptor number that any process ever used.

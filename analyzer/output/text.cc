@@ -164,7 +164,8 @@ void Writer::Numbers(const Finding& finding) {
 
 std::string DescribeTarget(const DescriptorNote& note) {
   std::string text = Name(note.kind);
-  if (note.kind == trace::FdKind::kUnknown && !note.target.empty()) text.clear();
+  // "pipe:[4711]" and the like say it themselves.
+  if (!note.target.empty() && (note.kind == trace::FdKind::kUnknown || note.target.rfind(text, 0) == 0)) text.clear();
   if (!note.target.empty()) text += (text.empty() ? "" : " ") + EscapeForTerminal(note.target);
   return text;
 }

@@ -192,6 +192,23 @@ TEST(CallPaths, ReturnAddressesAreLookedUpInTheCall) {
   EXPECT_EQ(Describe(frames[1]), "g (app.c:20)");
 }
 
+TEST(CallPaths, CodeMadeAtRunTimeIsNamedByItsProcess) {
+  Scene scene;
+  const uint32_t stack = scene.trace.AddStack({{0, 0x70000001001}, {scene.app, scene.functions.In("main", 1)}});
+  scene.trace.AddImage();
+  std::vector<analyzer::TraceFile> files;
+  files.emplace_back(analyzer::FromMemory(scene.trace.Bytes()), "1.fdaudit");
+  analyzer::CallPaths paths(files, nullptr, [](int pid, uint64_t address) {
+    return pid == 7 && address == 0x70000001000 ? std::string("jitted") : std::string();
+  });
+  const analyzer::PathId known = paths.Intern(0, stack, 7);
+  EXPECT_EQ(known, paths.Intern(0, stack, 7));
+  EXPECT_NE(known, paths.Intern(0, stack, 8));
+  EXPECT_EQ(paths.Frames(known).at(0).function, "jitted");
+  EXPECT_EQ(paths.Frames(known).at(0).module, "");
+  EXPECT_EQ(paths.Frames(paths.Intern(0, stack, 8)).at(0).function, "");
+}
+
 analyzer::Frame FrameOf(const std::string& module, const std::string& function = "", const std::string& file = "") {
   analyzer::Frame frame;
   frame.module = module;
