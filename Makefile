@@ -31,6 +31,9 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
+# V=1 shows the commands themselves. $(call say,WORD) names what is made, and runs the rest of its line.
+say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
+
 # As many jobs as processors, where the caller did not say otherwise.
 ifeq (,$(filter -j% --jobserver%,$(MAKEFLAGS)))
 MAKEFLAGS += -j$(shell nproc)
@@ -97,31 +100,31 @@ $(BUILD)/flags: FORCE
 
 $(BUILD)/obj/shim/%.cc.o: shim/%.cc $(BUILD)/flags | $(HAVE)/build
 	@mkdir -p $(@D)
-	$(CXX) $(SHIM_FLAGS) $(CXXFLAGS) -c $< -o $@
+	$(call say,CXX) $(CXX) $(SHIM_FLAGS) $(CXXFLAGS) -c $< -o $@
 
 $(BUILD)/obj/shim/%.S.o: shim/%.S $(BUILD)/flags | $(HAVE)/build
 	@mkdir -p $(@D)
-	$(CC) -g -I. -MMD -MP -c $< -o $@
+	$(call say,AS) $(CC) -g -I. -MMD -MP -c $< -o $@
 
 $(BUILD)/obj/analyzer/%.cc.o: analyzer/%.cc $(BUILD)/flags | $(HAVE)/build
 	@mkdir -p $(@D)
-	$(CXX) $(ANALYZER_FLAGS) $(CXXFLAGS) -c $< -o $@
+	$(call say,CXX) $(CXX) $(ANALYZER_FLAGS) $(CXXFLAGS) -c $< -o $@
 
 $(BUILD)/obj/tests/%.cc.o: tests/%.cc $(BUILD)/flags | $(HAVE)/test
 	@mkdir -p $(@D)
-	$(CXX) $(TEST_FLAGS) $(CXXFLAGS) -c $< -o $@
+	$(call say,CXX) $(CXX) $(TEST_FLAGS) $(CXXFLAGS) -c $< -o $@
 
 # Linked by the C driver and with -z defs: whoever brings libstdc++ into the shim learns it here.
 $(SHIM): $(SHIM_OBJECTS) $(EXPORTS)
-	$(CC) $(SHIM_LINK) $(if $(EXPORTS),-Wl$(comma)--version-script=$(EXPORTS)) $(LDFLAGS) -o $@ $(SHIM_OBJECTS)
+	$(call say,LINK) $(CC) $(SHIM_LINK) $(if $(EXPORTS),-Wl$(comma)--version-script=$(EXPORTS)) $(LDFLAGS) -o $@ $(SHIM_OBJECTS)
 comma := ,
 
 $(FDAUDIT): $(ANALYZER_OBJECTS)
-	$(CXX) -g $(LDFLAGS) -o $@ $(ANALYZER_OBJECTS) $(ANALYZER_LIBS)
+	$(call say,LINK) $(CXX) -g $(LDFLAGS) -o $@ $(ANALYZER_OBJECTS) $(ANALYZER_LIBS)
 
 $(BUILD)/tests/unit: $(UNIT_OBJECTS) $(ANALYZER_LIBRARY)
 	@mkdir -p $(@D)
-	$(CXX) -g $(LDFLAGS) -o $@ $^ $(ANALYZER_LIBS) $(TEST_LIBS)
+	$(call say,LINK) $(CXX) -g $(LDFLAGS) -o $@ $^ $(ANALYZER_LIBS) $(TEST_LIBS)
 
 -include $(patsubst %.o,%.d,$(SHIM_OBJECTS) $(ANALYZER_OBJECTS) $(UNIT_OBJECTS))
 
@@ -156,6 +159,7 @@ test-$(1): all $(HAVE)/test $(SUITE_$(1)_NEEDS)
 	@$$(TEST_ENV) $$(PYTHON) tests/support/suites.py '$(1)=$$(SUITE_$(1))'
 endef
 $(foreach s,$(SUITES),$(eval $(call suite_target,$(s))))
+## V=1: show the commands
 ## test-NAME: one suite of: unit, cli, interposers, scenarios, resilience, transparency, field … (ARGS=… goes to it)
 
 # --- the rest ---------------------------------------------------------------------------------------------------------
@@ -175,7 +179,7 @@ LINTED = $(filter-out %.S,$(SHIM_SOURCES)) $(ANALYZER_SOURCES) $(wildcard tests/
 .PHONY: lint lint-format lint-includes lint-tidy
 lint: lint-format lint-includes lint-tidy  ## format, include rules and clang-tidy
 lint-format: | $(HAVE)/lint
-	clang-format --dry-run -Werror $(LINTED) $(SHIM_HEADERS) $(ANALYZER_HEADERS) $(TEST_HEADERS)
+	@clang-format --dry-run -Werror $(LINTED) $(SHIM_HEADERS) $(ANALYZER_HEADERS) $(TEST_HEADERS)
 lint-includes: | $(HAVE)/lint
 	$(PYTHON) tests/lint/includes.py
 lint-tidy: $(patsubst %,$(BUILD)/tidy/%.ok,$(LINTED))
@@ -216,4 +220,4 @@ clean:  ## remove what was built
 .PHONY: help
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 } \
-	  /^## [a-zA-Z-]+: / { sub(/^## /, ""); split($$0, p, ": "); printf "  make %-12s %s\n", p[1], substr($$0, length(p[1]) + 3) }' Makefile
+	  /^## [a-zA-Z=1-]+: / { sub(/^## /, ""); split($$0, p, ": "); printf "  make %-12s %s\n", p[1], substr($$0, length(p[1]) + 3) }' Makefile
