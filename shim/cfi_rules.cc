@@ -48,7 +48,9 @@ bool ReadHeader(const Module& module, UnwindTables* tables) {
   }
   if (count_encoding != kOmitted && table_encoding == kSortedTableEncoding) {
     const uint64_t count = ReadEncodedPointer(&reader, count_encoding, tables->header);
-    if (reader.ok() && count <= reader.left() / sizeof(UnwindTables::Row)) {
+    const auto table = reinterpret_cast<uintptr_t>(reader.position());
+    const bool aligned = table % alignof(UnwindTables::Row) == 0;
+    if (reader.ok() && aligned && count <= reader.left() / sizeof(UnwindTables::Row)) {
       tables->rows = reinterpret_cast<const UnwindTables::Row*>(reader.position());
       tables->row_count = count;
     }
