@@ -209,11 +209,11 @@ void RecordForked(const CallSite& site, int pid) {
   if (recording) recording.Journal(EventKind::kForked, recording.MakeAct(Stamp()), -1, pid);
 }
 
-void RecordExec(const CallSite& site, const char* target) {
+void RecordExec(const CallSite& site, const char* target, trace::ExecProblem problem) {
   Recording recording(site);
   if (!recording) return;
   recording.Journal(EventKind::kExec, recording.MakeAct(site.began), -1, -1);
-  NoteExec(target);
+  NoteExec(target, problem);
 }
 
 void RecordExecFailed(const CallSite& site) {

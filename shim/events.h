@@ -54,7 +54,8 @@ void RecordAdopted(const CallSite& site, int fd, uint8_t owner_flag, const void*
 /// freopen: `before` became `after` (kNoDescriptor: it failed, and the old stream is closed).
 void RecordReopened(const CallSite& site, int before, int after, const NewDescriptor& what, const void* owner);
 void RecordForked(const CallSite& site, int pid);
-void RecordExec(const CallSite& site, const char* target);
+/// `problem`: why the program will not be audited.
+void RecordExec(const CallSite& site, const char* target, trace::ExecProblem problem);
 void RecordExecFailed(const CallSite& site);
 
 inline bool IsTableFull(int error) { return error == EMFILE || error == ENFILE; }

@@ -69,6 +69,7 @@ EnvironmentPlan PlanEnvironment(char* const* environment) {
   // program's standard error.
   const bool reachable = options.follow && (!SystemCallsAllowed() || raw::Access(shim_file, R_OK) == 0);
   if (!reachable) {
+    plan.problem = options.follow ? trace::ExecProblem::kShimUnreachable : trace::ExecProblem::kNoFollow;
     plan.action = has_shim ? EnvironmentPlan::Action::kStrip : EnvironmentPlan::Action::kKeep;
     return plan;
   }

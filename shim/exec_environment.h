@@ -6,6 +6,8 @@
 
 #include <cstddef>
 
+#include "shim/trace/format.h"
+
 namespace fdaudit::shim {
 
 /// Longest values kept; a longer LD_PRELOAD of the program's own is passed on as it is, without the shim.
@@ -20,7 +22,8 @@ void PrepareExecEnvironment(const char* shim_path, const char* options_entry);
 struct EnvironmentPlan {
   enum class Action { kKeep, kExtend, kStrip };
   Action action = Action::kKeep;
-  size_t entries = 0;  ///< of the given environment, without the final nullptr
+  size_t entries = 0;                                      ///< of the given environment, without the final nullptr
+  trace::ExecProblem problem = trace::ExecProblem::kNone;  ///< why the program will not be audited
 };
 EnvironmentPlan PlanEnvironment(char* const* environment);
 

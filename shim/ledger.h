@@ -88,9 +88,6 @@ void LedgerAdopt(int fd, uint8_t owner_flag, const void* owner);
 void LedgerSetCloseOnExec(int fd, bool on);
 void LedgerSetCloseOnExecRange(uint32_t first, uint32_t last);
 
-/// The current incarnation of `fd` in this image; nullptr where it isn't open.
-const trace::Incarnation* LedgerOpenLife(int fd);
-
 /// A new image begins: notes what it got from outside. For a forked child nothing is to be done but counting.
 void LedgerBeginForked();
 /// After exec: finds what is open, and looks up in `origins` (image numbers, newest first) who opened it.
@@ -100,6 +97,6 @@ void LedgerBeginExeced(const uint32_t* origins, uint32_t origin_count);
 uint32_t LeaksSoFar();
 
 /// The image ends: compares with the kernel's table, completes targets, sums up, releases what tells nothing.
-void LedgerEnd(bool exits);
+void LedgerEnd();
 
 }  // namespace fdaudit::shim

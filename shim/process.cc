@@ -180,15 +180,18 @@ uint32_t BeginExecedImage(char* const* arguments) {
   return image;
 }
 
-void NoteExec(const char* target) {
+void NoteExec(const char* target, trace::ExecProblem problem) {
   const uint32_t image = CurrentImage();
   if (image == 0 || !SystemCallsAllowed()) return;
   ImageRecord* record = ImageOf(image);
+  const uint32_t reason = problem == trace::ExecProblem::kNone ? 0u : trace::kReasonExecUnaudited;
+  Atomic(record->reasons).fetch_or(reason);
   if (thread_state.vfork_depth != 0) {
     Atomic(record->vforked_pid).store(raw::Pid());
     return;
   }
   record->exec_target = recorder.AddText(target, strlen(target));
+  record->exec_problem = problem;
   record->ended = Now();
   record->ended_by = trace::EndedBy::kExec;
 }
@@ -196,7 +199,11 @@ void NoteExec(const char* target) {
 void NoteExecFailed() {
   const uint32_t image = CurrentImage();
   if (image == 0 || thread_state.vfork_depth != 0) return;
-  ImageOf(image)->ended_by = trace::EndedBy::kNone;
+  ImageRecord* record = ImageOf(image);
+  record->ended_by = trace::EndedBy::kNone;
+  if (record->exec_problem == trace::ExecProblem::kNone) return;
+  record->exec_problem = trace::ExecProblem::kNone;
+  Atomic(record->reasons).fetch_and(~trace::kReasonExecUnaudited);
 }
 
 void EndImage(int status) {
@@ -204,7 +211,7 @@ void EndImage(int status) {
   if (image == 0 || thread_state.vfork_depth != 0) return;
   ImageRecord* record = ImageOf(image);
   if (record->ended_by == trace::EndedBy::kExit) return;
-  LedgerEnd(true);
+  LedgerEnd();
   record->status = status & 0xff;
   if (SystemCallsAllowed()) record->ended = Now();
   Atomic(record->ended_by).store(trace::EndedBy::kExit, std::memory_order_release);

@@ -49,7 +49,7 @@ uint32_t BeginExecedImage(char* const* arguments);
 void FallSilent();
 
 /// Before an exec's system call; and when it came back.
-void NoteExec(const char* target);
+void NoteExec(const char* target, trace::ExecProblem problem);
 void NoteExecFailed();
 
 /// The image ends by exit with `status`. Only the first end counts.

@@ -44,8 +44,9 @@ struct PrivateSlot {
   trace::Act stale;
   uint64_t stale_ended;
   // For telling an unseen close from one that the ledger knows but can't assign.
-  uint64_t began;       ///< stamp before the call that opened the current incarnation
-  uint64_t last_close;  ///< stamp at which the latest close of the number returned
+  uint64_t began;        ///< stamp before the call that opened the current incarnation
+  uint64_t last_close;   ///< stamp at which the latest close of the number returned
+  uint32_t last_closer;  ///< its thread
   uint32_t closes_under_way;
 };
 

@@ -9,13 +9,11 @@
 // The child runs on this stack until it execs or exits, and would overwrite the return address by its calls. So it is
 // kept in a register while both are to return through it: rdi survives the system call (only rax, rcx and r11 do not).
 // The child's mark is a count in the thread's state, which the two share; the parent's value waits in rsi.
-        .globl  vfork
-        .type   vfork, @function
-        .globl  __vfork
-        .type   __vfork, @function
+        .macro  DEFINE_VFORK name, number
+        .globl  \name
+        .type   \name, @function
         .p2align 4
-vfork:
-__vfork:
+\name:
         .cfi_startproc
         endbr64
         subq    $8, %rsp
@@ -24,6 +22,7 @@ __vfork:
         addq    $8, %rsp
         .cfi_adjust_cfa_offset -8
         movl    %eax, %esi
+        movl    $\number, %edx
         popq    %rdi
         .cfi_adjust_cfa_offset -8
         .cfi_register %rip, %rdi
@@ -32,16 +31,14 @@ __vfork:
         pushq   %rdi
         .cfi_adjust_cfa_offset 8
         .cfi_offset %rip, -8
-        cmpq    $-4095, %rax
-        jae     1f
-        movq    %rax, %rdi                      // pid: 0 in the child
-        jmp     FdauditVforkReturned            // (pid, depth before) → pid
-1:
-        movq    %rax, %rdi
-        jmp     FdauditVforkFailed              // (-errno) → -1
+        movq    %rax, %rdi                      // pid, 0 in the child, or -errno
+        jmp     FdauditVforkReturned            // (result, depth before, number) → pid or -1
         .cfi_endproc
-        .size   vfork, .-vfork
-        .size   __vfork, .-__vfork
+        .size   \name, .-\name
+        .endm
+
+        DEFINE_VFORK vfork, 0
+        DEFINE_VFORK __vfork, 1
 
 // void* dlopen(const char*, int)
 //

@@ -47,7 +47,7 @@ int Exec(const CallSite& site, const char* target, char* const* environment, Cal
     BuildEnvironment(plan, environment, built, preload);
     passed = built;
   }
-  RecordExec(site, target == nullptr ? "" : target);
+  RecordExec(site, target == nullptr ? "" : target, plan.problem);
   errno = saved_errno;
   const int result = call(passed);
   RecordExecFailed(site);
@@ -156,14 +156,19 @@ INTERPOSE_BY_HAND(pid_t, __vfork)
 
 extern "C" __attribute__((visibility("hidden"))) unsigned FdauditVforkDepth() { return thread_state.vfork_depth; }
 
-extern "C" __attribute__((visibility("hidden"))) pid_t FdauditVforkReturned(pid_t pid, unsigned depth_before) {
-  thread_state.vfork_depth = pid == 0 ? depth_before + 1 : depth_before;
-  return pid;
-}
-
-extern "C" __attribute__((visibility("hidden"))) pid_t FdauditVforkFailed(long negative_errno) {
-  errno = static_cast<int>(-negative_errno);
-  return -1;
+/// Returns to vfork's caller, so that its own frame leads the walk there. `name`: 0 = vfork, 1 = __vfork.
+extern "C" __attribute__((visibility("hidden"))) pid_t FdauditVforkReturned(long result, unsigned depth_before,
+                                                                            unsigned name) {
+  thread_state.vfork_depth = result == 0 ? depth_before + 1 : depth_before;
+  if (result < 0) {
+    errno = static_cast<int>(-result);
+    return -1;
+  }
+  if (result > 0) {
+    const CallSite site = name == 0 ? FDAUDIT_CALL_SITE(real::vfork) : FDAUDIT_CALL_SITE(real::__vfork);
+    RecordForked(site, static_cast<int>(result));
+  }
+  return static_cast<pid_t>(result);
 }
 
 #else

@@ -1,0 +1,148 @@
+// The ledger at an image's begin and end: what it got from outside, and what the kernel says when it ends.
+
+#include "shim/clock.h"
+#include "shim/descriptor_probe.h"
+#include "shim/ledger.h"
+#include "shim/ledger_slots.h"
+
+namespace fdaudit::shim {
+
+using trace::Act;
+using trace::Incarnation;
+using trace::SlotState;
+
+namespace {
+
+/// Numbers up to which a forked child's snapshot is compared with the kernel's table at once. Above it each is checked
+/// when it is first touched.
+constexpr int kCheckedAtFork = 1024;
+
+/// What fork has caught in the middle of another thread's call, or what the parent never recorded.
+void CheckSnapshot(int fd, bool open, uint32_t image) {
+  if (!open && !WasUsed(fd)) return;
+  const Place place = Find(fd, true);
+  if (place.slot == nullptr) return;
+  NoteUsed(place, fd);
+  if ((LoadHead(*place.slot).state == SlotState::kOpen) != open) TakeOver(*place.slot, image, open);
+}
+
+}  // namespace
+
+void LedgerBeginForked() {
+  const uint32_t image = CurrentImage();
+  const int end = Reach();
+  if (end <= kCheckedAtFork && SystemCallsAllowed()) {
+    CompareWithKernel(end, [=](int fd, bool open) { CheckSnapshot(fd, open, image); });
+    NoteSnapshotChecked(image);
+  }
+  uint32_t open = 0;
+  ForEachSlot(0, UINT32_MAX, [&open](int, const Place& place) {
+    if (LoadHead(*place.slot).state == SlotState::kOpen) ++open;
+  });
+  trace::ImageRecord* record = ImageOf(image);
+  record->inherited = open;
+  record->peak = open;
+}
+
+void LedgerBeginExeced(const uint32_t* origins, uint32_t origin_count) {
+  const uint32_t image = CurrentImage();
+  uint32_t open = 0;
+  ForEachOpenDescriptor([&](int fd) {
+    ++open;
+    const Place place = Find(fd, true);
+    if (place.slot == nullptr) return;
+    Incarnation life = {};
+    life.related = -1;
+    for (uint32_t i = 0; i < origin_count && life.opened.stamp == 0; ++i) FindOrigin(origins[i], fd, &life);
+    life.opened.flags |= trace::kActInherited;
+    life.closed = Act{};
+    place.slot->lives[1] = life;
+    Atomic(place.slot->head).store(Pack({1, SlotState::kOpen, 0}));
+    place.slot->image = image;
+    NoteUsed(place, fd);
+    NotePeak(fd, image, false);
+  });
+  ImageOf(image)->inherited = open;
+  ImageOf(image)->peak = open;
+}
+
+namespace {
+
+/// Compares one number with what the kernel says of it. Returns true where it tells something: a leak or a difference.
+bool SettleAtEnd(int fd, bool open, uint32_t image) {
+  if (!open && !WasUsed(fd)) return false;
+  const Place place = Find(fd, true);
+  if (place.slot == nullptr) return open;
+  NoteUsed(place, fd);
+  PrivateSlot& slot = *place.slot;
+  Head head = LoadHead(slot);
+  if (slot.image != image) {
+    if (head.state == SlotState::kOpen || !open) return false;  // inherited and never touched
+    TakeOver(slot, image, false);
+    head = LoadHead(slot);
+  }
+  if ((head.flags & kStaleDone) != 0) Count(&trace::ImageRecord::untracked_opens, image);
+  if (open && head.state == SlotState::kClosed && slot.closing == head.count) {
+    LedgerCloseUndo(fd, head.count);  // a cancelled close
+  } else if (open && head.state != SlotState::kOpen) {
+    ++head.count;
+    slot.lives[head.count & 1] = MakeLife({Stamp(), image, 0, 0, 0, trace::kActSeenAtEnd}, {});
+    Atomic(slot.head).store(Pack({head.count, SlotState::kUnseen, 0}));
+    Count(&trace::ImageRecord::untracked_opens, image);
+  } else if (!open && head.state == SlotState::kOpen) {
+    Atomic(slot.head).store(Pack({head.count, SlotState::kGone, 0}));
+    Count(&trace::ImageRecord::untracked_closes, image);
+    Mirror(place, fd, image);
+    return true;
+  }
+  Incarnation& life = slot.lives[head.count & 1];
+  const bool inherited = (life.opened.flags & trace::kActInherited) != 0;
+  if (!open || inherited || (fd <= 2 && head.state == SlotState::kOpen)) return false;
+  char target[trace::kTargetSize];
+  DescribeOpenDescriptor(fd, life, target);
+  if (!MirrorOpened(*place.block, slot, fd, image, target)) Dropped(image, trace::kReasonNoRoom);
+  return true;
+}
+
+}  // namespace
+
+uint32_t LeaksSoFar() {
+  const uint32_t image = CurrentImage();
+  uint32_t leaks = 0;
+  ForEachSlot(3, UINT32_MAX, [&](int, const Place& place) {
+    const Head head = LoadHead(*place.slot);
+    const bool own = place.slot->image == image && head.state == SlotState::kOpen;
+    if (own && (place.slot->lives[head.count & 1].opened.flags & trace::kActInherited) == 0) ++leaks;
+  });
+  return leaks;
+}
+
+void LedgerEnd() {
+  const uint32_t image = CurrentImage();
+  trace::ImageRecord* record = ImageOf(image);
+  bool tells = false;
+  if (SystemCallsAllowed()) {
+    uint32_t open = 0;
+    CompareWithKernel(Reach(), [&](int fd, bool is_open) {
+      open += is_open ? 1 : 0;
+      tells = SettleAtEnd(fd, is_open, image) || tells;
+    });
+    record->open_at_end = open;
+    record->checked_at_end = 1;
+  } else {
+    record->reasons |= trace::kReasonExitUnchecked;
+  }
+  uint64_t opened = 0;
+  uint64_t closed = 0;
+  ForEachSlot(0, UINT32_MAX, [&](int, const Place& place) {
+    if (place.slot->image != image) return;
+    opened += place.slot->opens;
+    closed += place.slot->closes;
+  });
+  record->opened = opened;
+  record->closed = closed;
+  // Other threads may still be recording; only a process that never had any gives its blocks back.
+  if (!tells && NeverThreaded()) ReleaseBlocks(record);
+}
+
+}  // namespace fdaudit::shim
