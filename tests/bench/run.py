@@ -55,13 +55,22 @@ def loop(name, what, depth, count, bound):
 
 
 def git_repository(folder, commits):
-    """A repository of many commits, made in one go."""
+    """A repository of many commits, made in one go: 200 files in 10 folders, three of them changed by each commit."""
+    versions = {}
     stream = []
+
+    def write(number):
+        version = versions[number] = versions.get(number, 0) + 1
+        text = "".join(f"line {i} of file {number}, as of change {version if i % 20 == version % 20 else i}\n"
+                       for i in range(60))
+        stream.append(f"M 100644 inline dir{number % 10}/file{number}\ndata {len(text)}\n{text}\n")
+
     for i in range(commits):
-        text = f"{i}\n" * (1 + i % 7)
         message = f"commit {i}"
         stream.append(f"commit refs/heads/main\ncommitter A <a@b> {1500000000 + i} +0000\ndata {len(message)}\n"
-                      f"{message}\nM 100644 inline dir{i % 10}/file{i % 50}\ndata {len(text)}\n{text}\n")
+                      f"{message}\n")
+        for number in range(200) if i == 0 else [(i * step) % 200 for step in (7, 31, 113)]:
+            write(number)
     subprocess.run(["git", "init", "-q", "-b", "main", folder], check=True)
     subprocess.run(["git", "fast-import", "--quiet"], cwd=folder, input="".join(stream).encode(), check=True)
     return folder
