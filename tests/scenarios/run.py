@@ -5,7 +5,8 @@ NAME.c, NAME.cc, NAME.py or NAME.sh is the program, NAME.json the expectation: o
 a list of objects that each inherit the outer one's entries. A case may say
 
   name          of the case; the program's first argument where "args" is absent
-  args          arguments; {program} is the program, {source} its source
+  args          arguments; {program} is the program, {source} its source, {library} the library
+  library       a C source here that is built as a shared library
   build         further compiler flags; {source_dir} is this folder
   options       FDAUDIT_OPTIONS
   env           further environment variables
@@ -19,6 +20,7 @@ a list of objects that each inherit the outer one's entries. A case may say
     events        list of {role, call, at, function}: a subsequence of the finding's events. `at` is the line of the
                   innermost frame in the program's source: a marker such as "@again", put into the source as a comment
     location      marker: the finding's location
+    what          type and target of its first descriptor, as a regular expression over "TYPE TARGET"
     function      the finding's location's function, or null for none
     frames        functions of the deciding stack, innermost first, as a subsequence
     process       entries that the finding's process must have, see processes
@@ -56,6 +58,8 @@ class Case:
         self.source, self.spec = source, spec
         self.name = source.stem + ("." + spec["name"] if "name" in spec else "")
         self.lines = markers(source)
+        if "library" in spec:
+            self.lines.update(markers(HERE / spec["library"]))
 
     def command(self):
         if self.source.suffix in (".c", ".cc"):
@@ -68,6 +72,9 @@ class Case:
             program = ["/bin/bash", str(self.source)]
         arguments = self.spec.get("args", [self.spec["name"]] if "name" in self.spec else [])
         fill = {"{program}": program[0], "{source}": str(self.source)}
+        if "library" in self.spec:
+            library = HERE / self.spec["library"]
+            fill["{library}"] = str(harness.build(library, f"{library.stem}.so", ["-shared", "-fPIC"]))
         return program + [fill.get(a, a) for a in arguments]
 
     def run(self):
@@ -114,8 +121,9 @@ class Case:
 
     def own_line(self, event, report):
         """Line of the innermost frame in the program's own source, and that frame's function."""
+        own = (self.source.name, self.spec.get("library"))
         for frame in report["stacks"].get(event.get("stack") or "", []):
-            if pathlib.PurePath(frame.get("file") or "").name == self.source.name:
+            if pathlib.PurePath(frame.get("file") or "").name in own:
                 return frame.get("line"), frame.get("function")
         return None, None
 
@@ -151,6 +159,11 @@ class Case:
             processes = {p["id"]: p for p in report["processes"]}
             if not any(fits(wanted["process"], processes[p]) for p in finding["processes"]):
                 reasons.append(f"processes {finding['processes']} are not {wanted['process']}")
+        if "what" in wanted:
+            first = finding["descriptors"][0] if finding["descriptors"] else {}
+            what = f"{first.get('type')} {first.get('target')}"
+            if not re.fullmatch(wanted["what"], what):
+                reasons.append(f"it is {what!r}, not {wanted['what']!r}")
         events = iter(finding["events"])
         for event in wanted.get("events", []):
             if not any(self.event_fits(event, e, report) for e in events):
