@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -98,6 +99,9 @@ int TellStartFailure(const std::string& name, const ChildResult& result) {
   return Complain(name + " cannot be executed: " + strerror(result.exec_error), kExitNotAudited);
 }
 
+/// The status is the program's, whether or not somebody still reads the report (`… | head -1`).
+void IgnoreBrokenPipes() { std::signal(SIGPIPE, SIG_IGN); }
+
 void ReportRun(const RunOptions& options, const TargetInfo& target, TracePlace& place, ReportOutput& output) {
   const std::vector<std::string> files = place.NewFiles();
   if (files.empty()) {
@@ -129,6 +133,7 @@ int RunCommand(int argc, char** argv) {
   if (!output.Open(options.report, options.report.format == "text" ? stderr : stdout)) {
     return Complain(options.report.output + " cannot be written: " + strerror(errno), kExitRunFailed);
   }
+  if (options.trace.empty()) options.trace = InheritedOption("trace");
   TracePlace place;
   if (!place.Prepare(options.trace, &problem)) return Complain(problem, kExitRunFailed);
   options.shim_options.emplace_back("trace", place.path());
@@ -136,6 +141,7 @@ int RunCommand(int argc, char** argv) {
   if (!problem.empty()) return Complain(problem, kExitRunFailed);
   const ChildResult result = RunChild(options.program, environment);
   if (result.fork_error != 0 || result.exec_error != 0) return TellStartFailure(options.program.front(), result);
+  IgnoreBrokenPipes();
   NoteRunEnd(place.NewFiles(), result.pid, result.wait_status);
   ReportRun(options, target, place, output);
   return StatusOf(result.wait_status);

@@ -110,6 +110,14 @@ std::string MakeShimOptions(const std::string& before, const std::vector<ShimOpt
   return text;
 }
 
+std::string InheritedOption(const std::string& name) {
+  std::string value;
+  for (const std::string& entry : Split(FromEnvironment("FDAUDIT_OPTIONS"), ":")) {
+    if (NameOf(entry) == name && entry.size() > name.size()) value = entry.substr(name.size() + 1);
+  }
+  return value;
+}
+
 std::vector<std::string> MakeEnvironment(const AuditEnvironment& audit, std::string* problem) {
   std::vector<std::string> environment;
   for (char** entry = environ; *entry != nullptr; ++entry) {

@@ -26,6 +26,9 @@ struct AuditEnvironment {
 /// `problem` is set where the options can't be put in one variable.
 std::vector<std::string> MakeEnvironment(const AuditEnvironment& audit, std::string* problem);
 
+/// The value of an option in the caller's FDAUDIT_OPTIONS; empty where it is not there.
+std::string InheritedOption(const std::string& name);
+
 /// What LD_PRELOAD becomes: sanitizer runtimes, the shim, then what was there before.
 std::string MakePreload(const std::string& before, const std::string& shim, const std::vector<std::string>& needed);
 
