@@ -1,7 +1,8 @@
 #pragma once
 
 // Asks the kernel about this process's descriptors without opening any: poll(2) with no events answers POLLNVAL for
-// closed numbers, hundreds a call. System calls; for the begin and the end of an image.
+// closed numbers, hundreds a call, and for O_PATH descriptors too, of which only fcntl(2) tells. System calls; for the
+// begin and the end of an image.
 
 #include <cstdint>
 
@@ -28,7 +29,8 @@ void CompareWithKernel(int reach, Visitor visit) {
 }
 
 /// visit(fd) for what is open, from 0 on until a whole batch's upper half is closed: numbers are handed out lowest
-/// first, so that what lies far above the rest is rare, and found when the program first touches it.
+/// first, so that what lies far above the rest is rare, and found when the program first touches it. O_PATH descriptors
+/// are sought below the highest other one, and right above it.
 template <typename Visitor>
 void ForEachOpenDescriptor(Visitor visit) {
   bool open[kProbeBatch];
@@ -36,8 +38,11 @@ void ForEachOpenDescriptor(Visitor visit) {
   for (int first = 0; more && first < (1 << 20); first += kProbeBatch) {
     if (!ProbeRange(first, kProbeBatch, open)) return;
     more = false;
+    int last = kProbeBatch - 1;
+    while (last >= 0 && !open[last]) --last;
     for (int i = 0; i < kProbeBatch; ++i) {
-      if (!open[i]) continue;
+      if (!open[i] && (i > last + 1 || raw::DescriptorFlags(first + i) < 0)) continue;
+      if (i > last) last = i;
       more = more || i >= kProbeBatch / 2;
       visit(first + i);
     }

@@ -4,6 +4,7 @@
 #include "shim/descriptor_probe.h"
 #include "shim/ledger.h"
 #include "shim/ledger_slots.h"
+#include "shim/raw_io.h"
 
 namespace fdaudit::shim {
 
@@ -16,6 +17,13 @@ namespace {
 /// Numbers up to which a forked child's snapshot is compared with the kernel's table at once. Above it each is checked
 /// when it is first touched.
 constexpr int kCheckedAtFork = 1024;
+
+/// poll(2) calls O_PATH descriptors invalid. Where the ledger knows better, F_GETFD tells.
+bool IsOpen(int fd, bool polled) {
+  if (polled || !WasUsed(fd)) return polled;
+  const Place place = Find(fd, false);
+  return place.slot != nullptr && LoadHead(*place.slot).state == SlotState::kOpen && raw::DescriptorFlags(fd) >= 0;
+}
 
 /// What fork has caught in the middle of another thread's call, or what the parent never recorded.
 void CheckSnapshot(int fd, bool open, uint32_t image) {
@@ -32,7 +40,7 @@ void LedgerBeginForked() {
   const uint32_t image = CurrentImage();
   const int end = Reach();
   if (end <= kCheckedAtFork && SystemCallsAllowed()) {
-    CompareWithKernel(end, [=](int fd, bool open) { CheckSnapshot(fd, open, image); });
+    CompareWithKernel(end, [=](int fd, bool polled) { CheckSnapshot(fd, IsOpen(fd, polled), image); });
     NoteSnapshotChecked(image);
   }
   uint32_t open = 0;
@@ -117,21 +125,9 @@ uint32_t LeaksSoFar() {
   return leaks;
 }
 
-void LedgerEnd() {
+void LedgerSumUp() {
   const uint32_t image = CurrentImage();
   trace::ImageRecord* record = ImageOf(image);
-  bool tells = false;
-  if (SystemCallsAllowed()) {
-    uint32_t open = 0;
-    CompareWithKernel(Reach(), [&](int fd, bool is_open) {
-      open += is_open ? 1 : 0;
-      tells = SettleAtEnd(fd, is_open, image) || tells;
-    });
-    record->open_at_end = open;
-    record->checked_at_end = 1;
-  } else {
-    record->reasons |= trace::kReasonExitUnchecked;
-  }
   uint64_t opened = 0;
   uint64_t closed = 0;
   ForEachSlot(0, UINT32_MAX, [&](int, const Place& place) {
@@ -141,6 +137,25 @@ void LedgerEnd() {
   });
   record->opened = opened;
   record->closed = closed;
+}
+
+void LedgerEnd() {
+  const uint32_t image = CurrentImage();
+  trace::ImageRecord* record = ImageOf(image);
+  bool tells = false;
+  if (SystemCallsAllowed()) {
+    uint32_t open = 0;
+    CompareWithKernel(Reach(), [&](int fd, bool polled) {
+      const bool is_open = IsOpen(fd, polled);
+      open += is_open ? 1 : 0;
+      tells = SettleAtEnd(fd, is_open, image) || tells;
+    });
+    record->open_at_end = open;
+    record->checked_at_end = 1;
+  } else {
+    record->reasons |= trace::kReasonExitUnchecked;
+  }
+  LedgerSumUp();
   // Other threads may still be recording; only a process that never had any gives its blocks back.
   if (!tells && NeverThreaded()) ReleaseBlocks(record);
 }

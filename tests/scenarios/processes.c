@@ -216,6 +216,23 @@ static void handed_through_exec(void) {
 }
 static void stage_closes_30(void) { MUST(close(30) == 0); }
 
+// poll(2) says of O_PATH descriptors that they are closed.
+static void path_in_fork_child(void) {
+  MUST(open("/", O_PATH) == 3);
+  pid_t child = fork();
+  if (child == 0) _exit(close(3));
+  MUST(status_of(child) == 0);
+  MUST(close(3) == 0);
+}
+
+static void path_through_exec(void) {
+  MUST(open("/", O_PATH) == 3 && open("/", O_PATH) == 4);
+  next("stage_closes_3_and_4");
+}
+static void stage_closes_3_and_4(void) { MUST(close(3) == 0 && close(4) == 0); }
+
+static void leak_path(void) { MUST(open("/", O_PATH) >= 0); }  // @path
+
 static void exec_chain(void) {
   MUST(dup2(open_it(), 30) == 30);
   close(3);
@@ -270,6 +287,10 @@ static const struct scenario kCases[] = {SCENARIO(leak_in_fork_child),
                                          SCENARIO(stage_empty),
                                          SCENARIO(handed_through_exec),
                                          SCENARIO(stage_closes_30),
+                                         SCENARIO(path_in_fork_child),
+                                         SCENARIO(path_through_exec),
+                                         SCENARIO(stage_closes_3_and_4),
+                                         SCENARIO(leak_path),
                                          SCENARIO(exec_chain),
                                          SCENARIO(stage_passes_on),
                                          SCENARIO(leak_after_exec),
