@@ -27,7 +27,7 @@ uint32_t LedgerOpen(int fd, const Act& act, const NewDescriptor& what, uint64_t 
     const Head head = LoadHead(slot);
     Head wanted = head;
     if (head.state == SlotState::kOpen) {
-      EndUnclosed(slot, &wanted, act.image, hit);
+      EndUnclosed(slot, &wanted, act.image, began, hit);
       wanted.flags = 0;
     }
     ++wanted.count;

@@ -96,7 +96,10 @@ void LedgerBeginExeced(const uint32_t* origins, uint32_t origin_count);
 /// Descriptors above 2 that this image opened and that are open.
 uint32_t LeaksSoFar();
 
-/// The image ends: compares with the kernel's table, completes targets, sums up, releases what tells nothing.
+/// Adds up what this image has opened and closed so far, in its record.
+void LedgerSumUp();
+
+/// The image ends by exit: compares with the kernel's table, completes targets, sums up, releases what tells nothing.
 void LedgerEnd();
 
 }  // namespace fdaudit::shim

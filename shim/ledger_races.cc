@@ -128,8 +128,13 @@ Head AfterStaleMark(PrivateSlot& slot, Head head, uint64_t began, Incarnation* l
   return head;
 }
 
-void EndUnclosed(PrivateSlot& slot, Head* head, uint32_t image, CloseOutcome* hit) {
+void EndUnclosed(PrivateSlot& slot, Head* head, uint32_t image, uint64_t began, CloseOutcome* hit) {
   Incarnation& before = slot.lives[head->count & 1];
+  trace::ImageRecord* record = ImageOf(image);
+  if ((before.opened.flags & trace::kActInherited) != 0 && record->started.stamp > began) {
+    --record->inherited;
+    return;
+  }
   if ((head->flags & kStaleUnderWay) == 0 || (before.flags & trace::kContested) == 0) {
     if (!ManyClosed(slot, 0, before.opened.thread)) Count(&trace::ImageRecord::untracked_closes, image);
     return;

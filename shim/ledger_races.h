@@ -20,8 +20,9 @@ bool ManyClosed(PrivateSlot& slot, uint32_t own, uint32_t thread);
 Head AfterStaleMark(PrivateSlot& slot, Head head, uint64_t began, trace::Incarnation* life, uint32_t image);
 
 /// The number was handed out again while the incarnation before is open in the ledger: it was closed unseen, or by a
-/// stale close that has not returned to settle it.
-void EndUnclosed(PrivateSlot& slot, Head* head, uint32_t image, CloseOutcome* hit);
+/// stale close that has not returned to settle it. Or the image began, and asked the kernel what is open, only after
+/// the call that is being recorded, at `began`, had opened it.
+void EndUnclosed(PrivateSlot& slot, Head* head, uint32_t image, uint64_t began, CloseOutcome* hit);
 
 /// The story of the incarnation `count` and of the one before it.
 void Snapshot(const PrivateSlot& slot, uint32_t count, CloseOutcome* out);

@@ -79,21 +79,33 @@ ImageRecord* NewImage(StartedBy how) {
   return record;
 }
 
-uint32_t Publish(ImageRecord* record) {
-  const auto image = static_cast<uint32_t>(record - recorder.At<ImageRecord>(RegionKind::kImages, 0)) + 1;
-  AddToPidIndex(record, image);
-  last_image = image;
-  Atomic(record->id).store(image, std::memory_order_release);
-  Atomic(process_mark->image).store(image, std::memory_order_release);
-  return image;
+uint32_t NumberOf(const ImageRecord* record) {
+  return static_cast<uint32_t>(record - recorder.At<ImageRecord>(RegionKind::kImages, 0)) + 1;
+}
+
+void Publish(ImageRecord* record) {
+  AddToPidIndex(record, NumberOf(record));
+  Atomic(record->id).store(NumberOf(record), std::memory_order_release);
+}
+
+/// This process is that image from now on.
+uint32_t Become(const ImageRecord* record) {
+  last_image = NumberOf(record);
+  Atomic(process_mark->image).store(last_image, std::memory_order_release);
+  return last_image;
 }
 
 void DescribeProgram(ImageRecord* record, char* const* arguments) {
   char buffer[4096];
   record->exe = recorder.AddText(executable_path, strlen(executable_path));
-  TextBuilder text(buffer, sizeof buffer);
-  for (; *arguments != nullptr && !text.overflowed(); ++arguments) text.Add(*arguments, strlen(*arguments) + 1);
-  record->argv = recorder.AddText(buffer, text.size());
+  if (arguments == nullptr) {  // started early
+    const long read = ReadSmallFile("/proc/self/cmdline", buffer, sizeof buffer);
+    if (read > 0) record->argv = recorder.AddText(buffer, static_cast<size_t>(read));
+  } else {
+    TextBuilder text(buffer, sizeof buffer);
+    for (; *arguments != nullptr && !text.overflowed(); ++arguments) text.Add(*arguments, strlen(*arguments) + 1);
+    record->argv = recorder.AddText(buffer, text.size());
+  }
   const long length = raw::Call(SYS_getcwd, raw::Address(buffer), sizeof buffer);
   if (length > 1) record->cwd = recorder.AddText(buffer, static_cast<size_t>(length - 1));
 }
@@ -120,8 +132,7 @@ void FindRelatives(ImageRecord* record) {
   }
   record->parent = ImageOfPid(record->parent_pid);
   if (record->parent == 0) return;
-  const bool by_vfork = Atomic(ImageOf(record->parent)->vforked_pid).load() == record->pid;
-  record->started_by = by_vfork ? StartedBy::kVfork : StartedBy::kSpawn;
+  record->started_by = StartedBy::kSpawn;
 }
 
 }  // namespace
@@ -142,6 +153,7 @@ void FallSilent() {
 }
 
 uint32_t BeginImage(StartedBy how) {
+  if (process_mark == &mark_before_start) return StartEarly();
   if (silence || !options.follow || !recorder.recording()) {
     FallSilent();
     return 0;
@@ -160,55 +172,103 @@ uint32_t BeginImage(StartedBy how) {
   record->argv = from->argv;
   record->cwd = from->cwd;
   forked_here = true;
-  const uint32_t image = Publish(record);
+  Publish(record);
+  const uint32_t image = Become(record);
   LedgerBeginForked();
   return image;
 }
 
 uint32_t BeginExecedImage(char* const* arguments) {
-  ImageRecord* record = NewImage(StartedBy::kRun);
+  NotePidNamespace();
+  const uint32_t before = ImageOfPid(raw::Pid());
+  const bool awaited = before != 0 && ImageOf(before)->awaits_exec != 0;
+  ImageRecord* record = awaited ? ImageOf(before) : NewImage(StartedBy::kRun);
   if (record == nullptr) {
     FallSilent();
     return 0;
   }
-  FindRelatives(record);
+  if (awaited) {
+    record->awaits_exec = 0;
+    record->ended_by = trace::EndedBy::kNone;
+  } else {
+    FindRelatives(record);
+  }
   DescribeProgram(record, arguments);
-  const uint32_t image = Publish(record);
+  if (!awaited) Publish(record);
+  const uint32_t image = Become(record);
   if (record->predecessor != 0) Atomic(ImageOf(record->predecessor)->successor).store(image);
   uint32_t origins[8];
   LedgerBeginExeced(origins, ListOrigins(record, origins));
   return image;
 }
 
+namespace {
+
+/// The record of what this process's exec ends: its image, or in a vfork child, which runs on its parent's memory and
+/// has none, one that is made now for the program to come.
+ImageRecord* RecordForExec(uint32_t image) {
+  if (thread_state.vfork_depth == 0) return ImageOf(image);
+  if (thread_state.vfork_image != 0) return ImageOf(thread_state.vfork_image);
+  ImageRecord* record = NewImage(StartedBy::kVfork);
+  if (record == nullptr) return nullptr;
+  const ImageRecord* parent = ImageOf(image);
+  record->parent = image;
+  record->awaits_exec = 1;
+  record->exe = parent->exe;
+  record->argv = parent->argv;
+  record->cwd = parent->cwd;
+  thread_state.vfork_image = NumberOf(record);
+  Publish(record);
+  return record;
+}
+
+}  // namespace
+
 void NoteExec(const char* target, trace::ExecProblem problem) {
   const uint32_t image = CurrentImage();
   if (image == 0 || !SystemCallsAllowed()) return;
-  ImageRecord* record = ImageOf(image);
-  const uint32_t reason = problem == trace::ExecProblem::kNone ? 0u : trace::kReasonExecUnaudited;
-  Atomic(record->reasons).fetch_or(reason);
-  if (thread_state.vfork_depth != 0) {
-    Atomic(record->vforked_pid).store(raw::Pid());
-    return;
-  }
+  ImageRecord* record = RecordForExec(image);
+  if (record == nullptr) return;
+  if (problem != trace::ExecProblem::kNone) Atomic(record->reasons).fetch_or(trace::kReasonExecUnaudited);
   record->exec_target = recorder.AddText(target, strlen(target));
   record->exec_problem = problem;
+  if (thread_state.vfork_depth == 0) LedgerSumUp();
   record->ended = Now();
   record->ended_by = trace::EndedBy::kExec;
 }
 
 void NoteExecFailed() {
   const uint32_t image = CurrentImage();
-  if (image == 0 || thread_state.vfork_depth != 0) return;
-  ImageRecord* record = ImageOf(image);
+  if (image == 0) return;
+  const uint32_t ended = thread_state.vfork_depth == 0 ? image : thread_state.vfork_image;
+  if (ended == 0) return;
+  ImageRecord* record = ImageOf(ended);
   record->ended_by = trace::EndedBy::kNone;
   if (record->exec_problem == trace::ExecProblem::kNone) return;
   record->exec_problem = trace::ExecProblem::kNone;
   Atomic(record->reasons).fetch_and(~trace::kReasonExecUnaudited);
 }
 
+namespace {
+
+/// A vfork child that could not exec.
+void EndVforkChild(int status) {
+  if (thread_state.vfork_image == 0) return;
+  ImageRecord* record = ImageOf(thread_state.vfork_image);
+  record->awaits_exec = 0;
+  record->status = status & 0xff;
+  record->ended_by = trace::EndedBy::kExit;
+}
+
+}  // namespace
+
 void EndImage(int status) {
   const uint32_t image = CurrentImage();
-  if (image == 0 || thread_state.vfork_depth != 0) return;
+  if (image == 0) return;
+  if (thread_state.vfork_depth != 0) {
+    EndVforkChild(status);
+    return;
+  }
   ImageRecord* record = ImageOf(image);
   if (record->ended_by == trace::EndedBy::kExit) return;
   LedgerEnd();

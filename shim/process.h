@@ -18,9 +18,13 @@ struct ProcessMark {
   uint32_t silent;     ///< 1 = nothing is recorded in this process (no trace, follow=0, a skipped program)
 };
 
-/// Until the shim has started nothing is recorded.
-inline constinit ProcessMark mark_before_start = {0, 0, 1};
+/// Before the shim has started.
+inline constinit ProcessMark mark_before_start = {0, 0, 0};
 inline constinit ProcessMark* process_mark = &mark_before_start;
+
+/// Starts the shim before its constructor runs, when another library's constructor calls something intercepted. Returns
+/// the image's number, 0 where that is not possible yet. In startup.cc.
+uint32_t StartEarly();
 
 /// Maps the wiped page. False: no memory, nothing can be recorded.
 bool MakeProcessMark();

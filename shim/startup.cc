@@ -56,6 +56,7 @@ void AbsolutePath(const char* path, char* out, size_t size) {
 void FindExecutable(char* const* arguments) {
   const auto* name = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
   bool is_executable = name != nullptr && !StartsWith(name, "/dev/fd/");
+  if (arguments == nullptr) is_executable = false;
   for (int i = 1; i <= 2 && is_executable && arguments[0] != nullptr && arguments[i - 1] != nullptr; ++i) {
     if (arguments[i] != nullptr && strcmp(arguments[i], name) == 0) is_executable = false;
   }
@@ -165,16 +166,33 @@ void Start(char** environment, char* const* arguments) {
   }
 }
 
-}  // namespace
-
-/// The dynamic linker passes main's arguments to constructors.
-__attribute__((constructor)) void StartShim(int, char** arguments, char** environment) {
+/// Once for each image; `arguments` may be nullptr.
+void StartOnce(char** environment, char* const* arguments) {
+  static constinit bool started = false;
+  if (started || environment == nullptr) return;
+  started = true;
   // A privileged program is not to be told by its caller's environment where to write.
-  if (getauxval(AT_SECURE) != 0) return;
-  FindRealFunctions();
+  if (getauxval(AT_SECURE) != 0) {
+    FallSilent();
+    return;
+  }
   on_exit(EndAfterExit, nullptr);
   at_quick_exit(EndAfterQuickExit);
   Start(environment, arguments);
+  if (process_mark->image == 0) FallSilent();
+}
+
+}  // namespace
+
+uint32_t StartEarly() {
+  StartOnce(environ, nullptr);
+  return process_mark->image;
+}
+
+/// The dynamic linker passes main's arguments to constructors.
+__attribute__((constructor)) void StartShim(int, char** arguments, char** environment) {
+  FindRealFunctions();
+  StartOnce(environment, arguments);
 }
 
 }  // namespace fdaudit::shim

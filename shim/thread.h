@@ -27,7 +27,8 @@ struct ThreadState {
   uint32_t thread = 0;  ///< tid
   /// > 0: this is a vfork child, which runs on its parent's memory: the ledger is not its own.
   uint32_t vfork_depth = 0;
-  int32_t listing_fd = -1;  ///< a descriptor on /proc/self/fd that this thread reads
+  uint32_t vfork_image = 0;  ///< image number kept for what that child execs; 0 = none yet
+  int32_t listing_fd = -1;   ///< a descriptor on /proc/self/fd that this thread reads
   /// A close that has been recorded and has not returned yet. Found set at the thread's next event, the close never
   /// returned: the thread was cancelled in it, or a signal handler jumped out of it.
   int32_t closing_fd = -1;
@@ -53,8 +54,10 @@ inline ThreadState& ThreadOf(uint32_t image) {
   ThreadState& state = thread_state;
   if (__builtin_expect(state.image != image, 0)) {
     const uint32_t depth = state.vfork_depth;
+    const uint32_t kept = state.vfork_image;
     state = ThreadState();
     state.vfork_depth = depth;
+    state.vfork_image = kept;
     state.image = image;
     state.thread = SystemCallsAllowed() ? static_cast<uint32_t>(raw::ThreadId()) : 0;
     if (thread_count.image != image) thread_count = {image, 0};

@@ -52,6 +52,7 @@ Model::Model(std::vector<TraceFile> files, ModelOptions options)
   for (uint32_t file = 0; file < files_.size(); ++file) ReadImages(file);
   SortAndLink();
   LinkSuccessorsAcrossFiles();
+  NoteUnauditedExecs();
   CountSlots();
   DecideEnds();
   DescribeSession();
@@ -146,6 +147,18 @@ void Model::LinkSuccessorsAcrossFiles() {
       processes_[i].parent = before;
       processes_[i].started_by = trace::StartedBy::kExec;
     }
+  }
+}
+
+/// An image that ended by exec and is followed by none: the program that it started never joined the trace.
+void Model::NoteUnauditedExecs() {
+  std::vector<bool> followed(processes_.size(), false);
+  for (const Process& process : processes_) {
+    if (process.started_by == trace::StartedBy::kExec && process.parent != kNoProcess) followed[process.parent] = true;
+  }
+  for (ProcessIndex i = 0; i < processes_.size(); ++i) {
+    const bool exec_ended = raw_[i].ended_by == EndedBy::kExec && raw_[i].successor == trace::kNoIndex;
+    if (exec_ended && !followed[i]) processes_[i].reasons |= trace::kReasonExecUnaudited;
   }
 }
 

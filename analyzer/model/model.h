@@ -81,6 +81,7 @@ class Model {
   void ReadImages(uint32_t file);
   void SortAndLink();
   void LinkSuccessorsAcrossFiles();
+  void NoteUnauditedExecs();
   void CountSlots();
   void DecideEnds();
   void ApplyRunStatus(uint32_t file);

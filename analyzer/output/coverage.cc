@@ -37,7 +37,8 @@ const char* WhyUnaudited(trace::ExecProblem problem) {
     case trace::ExecProblem::kNoFollow:
       return "was not to be followed (follow=0)";
     default:
-      return "could not be audited";
+      return "never joined the trace (statically linked, privileged, or for another architecture or libc: "
+             "`fdaudit doctor PROGRAM` tells)";
   }
 }
 

@@ -160,6 +160,7 @@ extern "C" __attribute__((visibility("hidden"))) unsigned FdauditVforkDepth() { 
 extern "C" __attribute__((visibility("hidden"))) pid_t FdauditVforkReturned(long result, unsigned depth_before,
                                                                             unsigned name) {
   thread_state.vfork_depth = result == 0 ? depth_before + 1 : depth_before;
+  thread_state.vfork_image = 0;
   if (result < 0) {
     errno = static_cast<int>(-result);
     return -1;

@@ -193,7 +193,7 @@ struct ImageRecord {
   uint32_t untracked_opens;   ///< (*) descriptors found open that no recorded call opened
   uint32_t untracked_closes;  ///< (*) descriptors found closed that no recorded call closed
   uint32_t events_dropped;    ///< (*) acts not recorded in the ledger for lack of room
-  int32_t vforked_pid;        ///< pid of this image's vfork child that is about to exec; tells its image how it began
+  uint32_t awaits_exec;       ///< 1 = a vfork child that has no image of its own until the program that it execs joins
   uint32_t blocks;            ///< index + 1 of the newest slot block of this image; SlotBlock::next leads to the others
   uint32_t ledger_released;   ///< 1 = ended with nothing to tell: its slot blocks were given to others
   uint32_t checked_at_end;    ///< 1 = the ledger was compared with the kernel's table at the end
