@@ -109,6 +109,31 @@ bool ProbeRange(int first, int count, bool* open) {
   return true;
 }
 
+bool IsAnother(int fd, const trace::Incarnation& life, const char* recorded_target, const char* target) {
+  struct stat now = {};
+  if (raw::Fstat(fd, &now) != 0) return false;
+  const bool anonymous = (now.st_mode & S_IFMT) == 0;  // eventfd, epoll, …
+  switch (life.kind) {
+    case FdKind::kPipe:
+      return !S_ISFIFO(now.st_mode);
+    case FdKind::kSocket:
+      return !S_ISSOCK(now.st_mode);
+    case FdKind::kDirectory:
+      return !S_ISDIR(now.st_mode);
+    case FdKind::kFile:
+      break;
+    default:
+      return false;
+  }
+  if (anonymous || S_ISSOCK(now.st_mode)) return true;
+  // Another name may be the same file, by a link or after a rename. It is another file only where both are there.
+  const bool comparable = recorded_target[0] != '\0' && !StartsWith(recorded_target, "...") && S_ISREG(now.st_mode);
+  if (!comparable || strcmp(BaseName(recorded_target), BaseName(target)) == 0) return false;
+  struct stat named = {};
+  const long found = raw::Call(SYS_newfstatat, AT_FDCWD, raw::Address(recorded_target), raw::Address(&named), 0);
+  return found == 0 && S_ISREG(named.st_mode) && (named.st_ino != now.st_ino || named.st_dev != now.st_dev);
+}
+
 void DescribeOpenDescriptor(int fd, trace::Incarnation& life, char (&target)[trace::kTargetSize]) {
   char buffer[768];
   TextBuilder text(buffer, sizeof buffer);

@@ -30,24 +30,27 @@ void CompareWithKernel(int reach, Visitor visit) {
 
 /// visit(fd) for what is open, from 0 on until a whole batch's upper half is closed: numbers are handed out lowest
 /// first, so that what lies far above the rest is rare, and found when the program first touches it. O_PATH descriptors
-/// are sought below the highest other one, and right above it.
+/// are sought up to the first number that is free.
 template <typename Visitor>
 void ForEachOpenDescriptor(Visitor visit) {
   bool open[kProbeBatch];
   bool more = true;
+  bool dense = true;
   for (int first = 0; more && first < (1 << 20); first += kProbeBatch) {
     if (!ProbeRange(first, kProbeBatch, open)) return;
     more = false;
-    int last = kProbeBatch - 1;
-    while (last >= 0 && !open[last]) --last;
     for (int i = 0; i < kProbeBatch; ++i) {
-      if (!open[i] && (i > last + 1 || raw::DescriptorFlags(first + i) < 0)) continue;
-      if (i > last) last = i;
+      dense = dense && (open[i] || raw::DescriptorFlags(first + i) >= 0);
+      if (!open[i] && !dense) continue;
       more = more || i >= kProbeBatch / 2;
       visit(first + i);
     }
   }
 }
+
+/// True where the open descriptor can't be what was recorded under its number: another kind of file, or another file
+/// than the one named. The number was closed, and handed out again, without a recorded call.
+bool IsAnother(int fd, const trace::Incarnation& life, const char* recorded_target, const char* target);
 
 /// What the open descriptor refers to, for people: a path, "tcp 127.0.0.1:80 -> …", "pipe:[123]".
 void DescribeOpenDescriptor(int fd, trace::Incarnation& life, char (&target)[trace::kTargetSize]);

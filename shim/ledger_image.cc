@@ -76,6 +76,31 @@ void LedgerBeginExeced(const uint32_t* origins, uint32_t origin_count) {
 
 namespace {
 
+/// The number is open, and the ledger knows of no call that opened it.
+void NoteUnseenOpen(PrivateSlot& slot, uint32_t image) {
+  const uint32_t count = LoadHead(slot).count + 1;
+  slot.lives[count & 1] = MakeLife({Stamp(), image, 0, 0, 0, trace::kActSeenAtEnd}, {});
+  Atomic(slot.head).store(Pack({count, SlotState::kUnseen, 0}));
+  Count(&trace::ImageRecord::untracked_opens, image);
+}
+
+/// Completes what is told about a descriptor that stays open at the end.
+void DescribeAtEnd(const Place& place, int fd, uint32_t image) {
+  PrivateSlot& slot = *place.slot;
+  char recorded[trace::kTargetSize];
+  char target[trace::kTargetSize];
+  LedgerTarget(fd, recorded);
+  Incarnation now = slot.lives[LoadHead(slot).count & 1];
+  DescribeOpenDescriptor(fd, now, target);
+  if (LoadHead(slot).state == SlotState::kOpen &&
+      IsAnother(fd, slot.lives[LoadHead(slot).count & 1], recorded, target)) {
+    Count(&trace::ImageRecord::untracked_closes, image);
+    NoteUnseenOpen(slot, image);
+  }
+  slot.lives[LoadHead(slot).count & 1].kind = now.kind;
+  if (!MirrorOpened(*place.block, slot, fd, image, target)) Dropped(image, trace::kReasonNoRoom);
+}
+
 /// Compares one number with what the kernel says of it. Returns true where it tells something: a leak or a difference.
 bool SettleAtEnd(int fd, bool open, uint32_t image) {
   if (!open && !WasUsed(fd)) return false;
@@ -83,32 +108,26 @@ bool SettleAtEnd(int fd, bool open, uint32_t image) {
   if (place.slot == nullptr) return open;
   NoteUsed(place, fd);
   PrivateSlot& slot = *place.slot;
-  Head head = LoadHead(slot);
   if (slot.image != image) {
-    if (head.state == SlotState::kOpen || !open) return false;  // inherited and never touched
+    if (LoadHead(slot).state == SlotState::kOpen || !open) return false;  // inherited and never touched
     TakeOver(slot, image, false);
-    head = LoadHead(slot);
   }
+  const Head head = LoadHead(slot);
   if ((head.flags & kStaleDone) != 0) Count(&trace::ImageRecord::untracked_opens, image);
-  if (open && head.state == SlotState::kClosed && slot.closing == head.count) {
-    LedgerCloseUndo(fd, head.count);  // a cancelled close
-  } else if (open && head.state != SlotState::kOpen) {
-    ++head.count;
-    slot.lives[head.count & 1] = MakeLife({Stamp(), image, 0, 0, 0, trace::kActSeenAtEnd}, {});
-    Atomic(slot.head).store(Pack({head.count, SlotState::kUnseen, 0}));
-    Count(&trace::ImageRecord::untracked_opens, image);
-  } else if (!open && head.state == SlotState::kOpen) {
+  if (!open && head.state == SlotState::kOpen) {
     Atomic(slot.head).store(Pack({head.count, SlotState::kGone, 0}));
     Count(&trace::ImageRecord::untracked_closes, image);
     Mirror(place, fd, image);
     return true;
   }
-  Incarnation& life = slot.lives[head.count & 1];
-  const bool inherited = (life.opened.flags & trace::kActInherited) != 0;
+  if (open && head.state == SlotState::kClosed && slot.closing == head.count) {
+    LedgerCloseUndo(fd, head.count);  // a cancelled close
+  } else if (open && head.state != SlotState::kOpen) {
+    NoteUnseenOpen(slot, image);
+  }
+  const bool inherited = (slot.lives[LoadHead(slot).count & 1].opened.flags & trace::kActInherited) != 0;
   if (!open || inherited || (fd <= 2 && head.state == SlotState::kOpen)) return false;
-  char target[trace::kTargetSize];
-  DescribeOpenDescriptor(fd, life, target);
-  if (!MirrorOpened(*place.block, slot, fd, image, target)) Dropped(image, trace::kReasonNoRoom);
+  DescribeAtEnd(place, fd, image);
   return true;
 }
 

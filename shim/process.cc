@@ -178,6 +178,16 @@ uint32_t BeginImage(StartedBy how) {
   return image;
 }
 
+void BeginForkedImage() {
+  const uint32_t begun = process_mark->image;
+  if (begun != 0 && ImageOf(begun)->pid == raw::Pid()) {
+    ImageOf(begun)->started_by = StartedBy::kFork;  // a pthread_atfork handler made the first event
+    return;
+  }
+  *process_mark = ProcessMark();  // kernels before 4.14 have not wiped it
+  BeginImage(StartedBy::kFork);
+}
+
 uint32_t BeginExecedImage(char* const* arguments) {
   NotePidNamespace();
   const uint32_t before = ImageOfPid(raw::Pid());

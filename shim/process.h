@@ -32,6 +32,9 @@ bool MakeProcessMark();
 /// Begins this process's image; the slow path of CurrentImage(). Returns its number, 0 where nothing is to be recorded.
 uint32_t BeginImage(trace::StartedBy how);
 
+/// In a child, as soon as fork returns.
+void BeginForkedImage();
+
 /// This process's image number; 0 = nothing is to be recorded. Any context.
 inline uint32_t CurrentImage() {
   const uint32_t image = process_mark->image;

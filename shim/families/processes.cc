@@ -26,8 +26,7 @@ __attribute__((always_inline)) inline pid_t Forked(Function& function) {
   const pid_t pid = function();
   const int saved_errno = errno;
   if (pid == 0) {
-    *process_mark = ProcessMark();  // kernels before 4.14 have not wiped it
-    BeginImage(trace::StartedBy::kFork);
+    BeginForkedImage();
   } else if (pid > 0) {
     RecordForked(site, pid);
   }

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -124,6 +125,7 @@ static int closed_file(FILE* file, int (*closer)(FILE*)) {
   CALL(closefrom, "-", (closefrom(null()), 0), kNone)                                                            \
   CALL(fclose, "-", fclose(stream()), closed_file(stream(), fclose))                                             \
   CALL(_IO_fclose, "-", _IO_fclose(stream()), closed_file(stream(), _IO_fclose))                                 \
+  CALL(syscall, "file", syscall(SYS_openat, AT_FDCWD, "made", O_RDWR | O_CREAT, 0640), syscall(SYS_close, 777))    \
   CALL(closedir, "-", closedir(folder()), closed_dir(folder()))                                                  \
   CALL(fork, "-", reaped(fork()), kNone)                                                                         \
   CALL(__fork, "-", reaped(__fork()), kNone)                                                                     \
