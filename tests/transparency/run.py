@@ -58,6 +58,14 @@ ONE_LINERS = {
     "find-exec": "mkdir -p a/b; touch a/b/c; find a -type f -exec ls {} +; find a -type f -exec ls {} ';'",
     "sqlite": "sqlite3 db 'create table t(a); insert into t values (1),(2); select sum(a) from t;'; sqlite3 db 'bad'",
     "gcc": "printf 'int main(){return 6;}' > a.c; ${CC:-gcc} -o a a.c && ./a; echo $?; ${CC:-gcc} nothing.c 2>&1 | head -n 1",
+    # Its runtime wants to be the first library, also in a program that the audited one starts.
+    "asan-child": "printf '#include <stdio.h>\\nint main(){return fclose(fopen(\"/dev/null\",\"r\"));}' > a.c; "
+                  "${CC:-gcc} -fsanitize=address -o a a.c && ./a; echo $?; env -i ./a; echo $?; "
+                  "ASAN_OPTIONS=detect_leaks=0 ./a; echo $?",
+    "asan-finds": "printf '#include <stdlib.h>\\nint main(){char*p=malloc(1);free(p);return*p;}' > a.c; "
+                  "${CC:-gcc} -fsanitize=address -o a a.c && ./a 2>&1 | grep -o 'heap-use-after-free on'; echo $?",
+    "tsan-child": "printf '#include <stdio.h>\\nint main(){return fclose(fopen(\"/dev/null\",\"r\"));}' > a.c; "
+                  "${CC:-gcc} -fsanitize=thread -o a a.c && ./a; echo $?",
     "node": "node -e 'const fs=require(\"fs\"); console.log(fs.readdirSync(\"/proc/self/fd\").length); "
             "console.log(fs.openSync(\"/dev/null\")); "
             "console.log(require(\"child_process\").execSync(\"ls /proc/self/fd\").toString()); process.exit(4)'",
