@@ -67,9 +67,13 @@ EnvironmentPlan PlanEnvironment(char* const* environment) {
   const bool has_shim = preload != nullptr && FindShim(preload) != nullptr;
   // In a chroot or another mount namespace the shim may be out of reach: the dynamic linker would complain on the
   // program's standard error.
-  const bool reachable = options.follow && (!SystemCallsAllowed() || raw::Access(shim_file, R_OK) == 0);
+  // Under seccomp the next image inherits a filter that the shim's start might not survive.
+  const bool sandboxed = !SystemCallsAllowed();
+  const bool reachable = options.follow && !sandboxed && raw::Access(shim_file, R_OK) == 0;
   if (!reachable) {
-    plan.problem = options.follow ? trace::ExecProblem::kShimUnreachable : trace::ExecProblem::kNoFollow;
+    plan.problem = !options.follow ? trace::ExecProblem::kNoFollow
+                   : sandboxed     ? trace::ExecProblem::kSandboxed
+                                   : trace::ExecProblem::kShimUnreachable;
     plan.action = has_shim ? EnvironmentPlan::Action::kStrip : EnvironmentPlan::Action::kKeep;
     return plan;
   }

@@ -173,6 +173,7 @@ void LedgerEnd() {
     record->checked_at_end = 1;
   } else {
     record->reasons |= trace::kReasonExitUnchecked;
+    tells = true;
   }
   LedgerSumUp();
   // Other threads may still be recording; only a process that never had any gives its blocks back.

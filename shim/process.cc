@@ -236,14 +236,14 @@ ImageRecord* RecordForExec(uint32_t image) {
 
 void NoteExec(const char* target, trace::ExecProblem problem) {
   const uint32_t image = CurrentImage();
-  if (image == 0 || !SystemCallsAllowed()) return;
+  if (image == 0 || (thread_state.vfork_depth != 0 && !SystemCallsAllowed())) return;
   ImageRecord* record = RecordForExec(image);
   if (record == nullptr) return;
   if (problem != trace::ExecProblem::kNone) Atomic(record->reasons).fetch_or(trace::kReasonExecUnaudited);
   record->exec_target = recorder.AddText(target, strlen(target));
   record->exec_problem = problem;
   if (thread_state.vfork_depth == 0) LedgerSumUp();
-  record->ended = Now();
+  if (SystemCallsAllowed()) record->ended = Now();
   record->ended_by = trace::EndedBy::kExec;
 }
 
@@ -292,7 +292,10 @@ void EndImage(int status) {
 
 void EnterSeccomp() {
   const uint32_t image = CurrentImage();
-  if (image != 0) Atomic(ImageOf(image)->reasons).fetch_or(trace::kReasonSeccomp);
+  if (image != 0) {
+    Atomic(ImageOf(image)->reasons).fetch_or(trace::kReasonSeccomp);
+    recorder.BackAhead();
+  }
   system_calls_forbidden = true;
 }
 

@@ -224,6 +224,24 @@ bool Recorder::BackPages(uint64_t first, uint64_t last) {
   return true;
 }
 
+void Recorder::BackAhead() {
+  struct Room {
+    RegionKind kind;
+    uint64_t elements;
+  };
+  static constexpr Room kRooms[] = {{RegionKind::kModules, 64},       {RegionKind::kStackIndex, 4096},
+                                    {RegionKind::kStackWords, 32768}, {RegionKind::kText, 16384},
+                                    {RegionKind::kSlots, 64},         {RegionKind::kFindings, 64},
+                                    {RegionKind::kJournal, 1024}};
+  for (const Room& room : kRooms) {
+    const Region& r = region(room.kind);
+    const bool ring = room.kind == RegionKind::kJournal;
+    const bool table = room.kind == RegionKind::kModules || room.kind == RegionKind::kStackIndex;
+    const uint64_t first = table ? 0 : ring && r.capacity != 0 ? r.used % r.capacity : r.used;
+    if (first < r.capacity) Back(room.kind, first, Least(room.elements, r.capacity - first));
+  }
+}
+
 trace::Text Recorder::AddText(const char* text, size_t length) {
   if (length == 0) return {0, 0};
   const int64_t offset = Claim(RegionKind::kText, length);

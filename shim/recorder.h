@@ -63,6 +63,9 @@ class Recorder {
     } while (!list.compare_exchange_weak(head, ((head >> 32) + 1) << 32 | (index + 1)));
   }
 
+  /// Backs room ahead in every region, as far as it can be had, for a process that will be forbidden to ask for more.
+  void BackAhead();
+
   /// Copies text into the trace; an empty reference when there is no room.
   trace::Text AddText(const char* text, size_t length);
 

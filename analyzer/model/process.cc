@@ -30,6 +30,8 @@ const char* ExecProblemName(trace::ExecProblem problem) {
       return "exec-set-user-id";
     case trace::ExecProblem::kForeign:
       return "exec-foreign";
+    case trace::ExecProblem::kSandboxed:
+      return "exec-sandboxed";
     case trace::ExecProblem::kShimUnreachable:
       return "exec-shim-unreachable";
     case trace::ExecProblem::kSkipped:

@@ -32,6 +32,8 @@ const char* WhyUnaudited(trace::ExecProblem problem) {
       return "is for another architecture or libc";
     case trace::ExecProblem::kShimUnreachable:
       return "cannot reach the shim from where it runs (chroot, container)";
+    case trace::ExecProblem::kSandboxed:
+      return "inherits a seccomp filter, under which the shim does not start";
     case trace::ExecProblem::kSkipped:
       return "is on the skip list";
     case trace::ExecProblem::kNoFollow:

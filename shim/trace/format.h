@@ -158,7 +158,8 @@ enum class ExecProblem : uint8_t {
   kForeign = 3,
   kShimUnreachable = 4,
   kSkipped = 5,
-  kNoFollow = 6
+  kNoFollow = 6,
+  kSandboxed = 7
 };
 
 /// One process image: a process from its start, or from an exec, to its end or the next exec. Visible once `id` is set.
