@@ -19,6 +19,16 @@
 #include "shim/recorder.h"
 #include "shim/text.h"
 
+// glibc's alone. Strong references would end programs of another libc (musl) that an audited one starts, before main:
+// their dynamic linker obeys LD_PRELOAD too. at_quick_exit(3) is linked statically and is a call of
+// __cxa_at_quick_exit.
+extern "C" {
+__attribute__((weak)) const char* gnu_get_libc_version();
+__attribute__((weak)) int on_exit(void (*)(int, void*), void*) noexcept;
+__attribute__((weak)) int __cxa_at_quick_exit(void (*)(void*), void*);
+extern void* __dso_handle __attribute__((visibility("hidden")));
+}
+
 namespace fdaudit::shim {
 namespace {
 
@@ -131,7 +141,7 @@ void EndAfterExit(int status, void*) {
   EndImage(status);
 }
 
-void EndAfterQuickExit() { EndImage(quick_exit_status); }
+void EndAfterQuickExit(void*) { EndImage(quick_exit_status); }
 
 void Start(char** environment, char* const* arguments) {
   Dl_info self = {};
@@ -171,13 +181,14 @@ void StartOnce(char** environment, char* const* arguments) {
   static constinit bool started = false;
   if (started || environment == nullptr) return;
   started = true;
-  // A privileged program is not to be told by its caller's environment where to write.
-  if (getauxval(AT_SECURE) != 0) {
+  // A privileged program is not to be told by its caller's environment where to write. In another libc than glibc calls
+  // are passed on, and nothing else is known to work.
+  if (getauxval(AT_SECURE) != 0 || gnu_get_libc_version == nullptr) {
     FallSilent();
     return;
   }
   on_exit(EndAfterExit, nullptr);
-  at_quick_exit(EndAfterQuickExit);
+  __cxa_at_quick_exit(EndAfterQuickExit, &__dso_handle);
   Start(environment, arguments);
   if (process_mark->image == 0) FallSilent();
 }

@@ -274,6 +274,24 @@ def exec_of_a_static_program():
 
 
 @suite.check
+def exec_of_a_program_of_another_libc():
+    """musl's dynamic linker obeys LD_PRELOAD too: the program runs as ever, and what it starts is audited again."""
+    if not shutil.which("musl-gcc"):
+        raise harness.Skip("musl-gcc is not installed")
+    with harness.Folder() as folder:
+        source = folder / "a.c"
+        source.write_text('#include <fcntl.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <unistd.h>\n'
+                          'int main(void) { int fd = open("/dev/null", O_RDONLY); FILE* file = fdopen(fd, "r");\n'
+                          'fclose(file); system("ls /dev/null"); quick_exit(5); }\n')
+        subprocess.run(["musl-gcc", "-o", folder / "a", source], check=True)
+        ran = harness.audit(["/bin/sh", "-c", f"{folder / 'a'}; exit $?"], folder)
+        if (ran.status, ran.out, ran.err) != (5, "/dev/null\n", "") or ran.report is None:
+            return [f"{ran.status} {ran.out} {ran.err}"]
+        audited = [pathlib.Path(process["exe"]).name for process in ran.report["processes"]]
+        return [] if "ls" in audited and told_why(ran.report) else [f"audited: {audited}, {told_why(ran.report)}"]
+
+
+@suite.check
 def standard_streams_closed():
     """Every combination of 0, 1 and 2 closed at the start, with the shim alone and under `fdaudit run`."""
     complaints = []
