@@ -96,17 +96,14 @@ FdKind KindFromMode(mode_t mode, FdKind known) {
 
 }  // namespace
 
-bool ProbeRange(int first, int count, bool* open) {
+void ProbeNumbers(const int* fds, int count, bool* open) {
   struct pollfd descriptors[kProbeBatch];
-  for (int i = 0; i < count; ++i) descriptors[i] = {first + i, 0, 0};
+  for (int i = 0; i < count; ++i) descriptors[i] = {fds[i], 0, 0};
   const long result = raw::ProbeDescriptors(descriptors, static_cast<size_t>(count));
-  if (result >= 0) {
-    for (int i = 0; i < count; ++i) open[i] = (descriptors[i].revents & POLLNVAL) == 0;
-    return true;
+  for (int i = 0; i < count; ++i) {
+    // More numbers than RLIMIT_NOFILE allows in one poll: one by one.
+    open[i] = result >= 0 ? (descriptors[i].revents & POLLNVAL) == 0 : raw::DescriptorFlags(fds[i]) >= 0;
   }
-  // More numbers than RLIMIT_NOFILE allows in one poll: one by one.
-  for (int i = 0; i < count; ++i) open[i] = raw::DescriptorFlags(first + i) >= 0;
-  return true;
 }
 
 bool IsAnother(int fd, const trace::Incarnation& life, const char* recorded_target, const char* target) {

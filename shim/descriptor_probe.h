@@ -13,18 +13,33 @@ namespace fdaudit::shim {
 
 inline constexpr int kProbeBatch = 256;
 
-/// Fills open[i] for first + i; `count` at most kProbeBatch. False where the kernel would not say.
-bool ProbeRange(int first, int count, bool* open);
+/// How many of the lowest numbers that the ledger never saw are asked for. Numbers are handed out lowest first, so what
+/// was opened unseen lies among them.
+inline constexpr int kFreeProbed = 32;
 
-/// visit(fd, is_open) for every number below `reach`, and some above it, where unseen descriptors would lie.
-template <typename Visitor>
-void CompareWithKernel(int reach, Visitor visit) {
+/// Fills open[i] for fds[i]; `count` at most kProbeBatch.
+void ProbeNumbers(const int* fds, int count, bool* open);
+
+/// Asks the kernel: visit(fd, is_open) for every number below `reach` for which known(fd) holds, and for the lowest of
+/// the others, more of them where those turn out to be open.
+template <typename Known, typename Visitor>
+void CompareWithKernel(int reach, Known known, Visitor visit) {
+  int fds[kProbeBatch];
   bool open[kProbeBatch];
-  for (int first = 0; first < reach + kProbeBatch / 4; first += kProbeBatch) {
-    const int left = reach + kProbeBatch / 4 - first;
-    const int count = left < kProbeBatch ? left : kProbeBatch;
-    if (!ProbeRange(first, count, open)) return;
-    for (int i = 0; i < count; ++i) visit(first + i, open[i]);
+  int free_left = kFreeProbed;
+  for (int fd = 0; fd < reach || free_left > 0;) {
+    int count = 0;
+    for (; count < kProbeBatch && (fd < reach || free_left > 0); ++fd) {
+      const bool is_known = fd < reach && known(fd);
+      if (!is_known && free_left <= 0) continue;
+      if (!is_known) --free_left;
+      fds[count++] = fd;
+    }
+    ProbeNumbers(fds, count, open);
+    for (int i = 0; i < count; ++i) {
+      if (open[i] && !(fds[i] < reach && known(fds[i]))) ++free_left;
+      visit(fds[i], open[i]);
+    }
   }
 }
 
@@ -33,11 +48,13 @@ void CompareWithKernel(int reach, Visitor visit) {
 /// are sought up to the first number that is free.
 template <typename Visitor>
 void ForEachOpenDescriptor(Visitor visit) {
+  int fds[kProbeBatch];
   bool open[kProbeBatch];
   bool more = true;
   bool dense = true;
   for (int first = 0; more && first < (1 << 20); first += kProbeBatch) {
-    if (!ProbeRange(first, kProbeBatch, open)) return;
+    for (int i = 0; i < kProbeBatch; ++i) fds[i] = first + i;
+    ProbeNumbers(fds, kProbeBatch, open);
     more = false;
     for (int i = 0; i < kProbeBatch; ++i) {
       dense = dense && (open[i] || raw::DescriptorFlags(first + i) >= 0);

@@ -17,7 +17,6 @@ struct RegionPlan {
 
 inline constexpr RegionPlan kRegionPlans[] = {
     {trace::RegionKind::kCalls, sizeof(trace::CallName), 512},
-    {trace::RegionKind::kPidIndex, sizeof(uint32_t), 65536},
     {trace::RegionKind::kImages, sizeof(trace::ImageRecord), 65536},
     {trace::RegionKind::kModules, sizeof(trace::ModuleRecord), 4096},
     {trace::RegionKind::kStackIndex, sizeof(trace::StackEntry), 262144},

@@ -40,7 +40,7 @@ void LedgerBeginForked() {
   const uint32_t image = CurrentImage();
   const int end = Reach();
   if (end <= kCheckedAtFork && SystemCallsAllowed()) {
-    CompareWithKernel(end, [=](int fd, bool polled) { CheckSnapshot(fd, IsOpen(fd, polled), image); });
+    CompareWithKernel(end, WasUsed, [=](int fd, bool polled) { CheckSnapshot(fd, IsOpen(fd, polled), image); });
     NoteSnapshotChecked(image);
   }
   uint32_t open = 0;
@@ -164,7 +164,7 @@ void LedgerEnd() {
   bool tells = false;
   if (SystemCallsAllowed()) {
     uint32_t open = 0;
-    CompareWithKernel(Reach(), [&](int fd, bool polled) {
+    CompareWithKernel(Reach(), WasUsed, [&](int fd, bool polled) {
       const bool is_open = IsOpen(fd, polled);
       open += is_open ? 1 : 0;
       tells = SettleAtEnd(fd, is_open, image) || tells;

@@ -29,17 +29,13 @@ constinit bool silence = false;
 constinit bool forked_here = false;
 constinit uint64_t pid_namespace = 0;
 
-uint32_t* PidPlace(int pid) {
-  const trace::Region& region = recorder.region(RegionKind::kPidIndex);
-  const uint64_t index = static_cast<uint32_t>(pid) % region.capacity;
-  if (!recorder.Back(RegionKind::kPidIndex, index)) return nullptr;
-  return recorder.At<uint32_t>(RegionKind::kPidIndex, index);
+uint32_t& NewestImage(int pid) {
+  return recorder.header().newest_image[static_cast<uint32_t>(pid) % trace::kPidBuckets];
 }
 
 /// The newest image of a process, 0 if there is none here.
 uint32_t ImageOfPid(int pid) {
-  uint32_t* place = PidPlace(pid);
-  uint32_t image = place == nullptr ? 0 : Atomic(*place).load(std::memory_order_acquire);
+  uint32_t image = Atomic(NewestImage(pid)).load(std::memory_order_acquire);
   for (int steps = 0; image != 0 && steps < 4096; ++steps) {
     const ImageRecord* record = ImageOf(image);
     if (record->pid == pid && record->pid_namespace == pid_namespace) return image;
@@ -49,12 +45,11 @@ uint32_t ImageOfPid(int pid) {
 }
 
 void AddToPidIndex(ImageRecord* record, uint32_t image) {
-  uint32_t* place = PidPlace(record->pid);
-  if (place == nullptr) return;
-  uint32_t newest = Atomic(*place).load(std::memory_order_relaxed);
+  auto place = Atomic(NewestImage(record->pid));
+  uint32_t newest = place.load(std::memory_order_relaxed);
   do {
     record->next_with_pid_hash = newest;
-  } while (!Atomic(*place).compare_exchange_weak(newest, image));
+  } while (!place.compare_exchange_weak(newest, image));
 }
 
 /// Which namespace this process's pids are of. Asking /proc costs an exec 80 µs, so it is done only where it can differ

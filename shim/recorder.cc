@@ -194,7 +194,9 @@ int64_t Recorder::Claim(RegionKind kind, uint64_t count) {
 }
 
 bool Recorder::Back(RegionKind kind, uint64_t index, uint64_t count, uint32_t ahead) {
-  if (all_backed_) return true;
+  uint64_t& known = known_backed_[static_cast<uint32_t>(kind)];
+  const bool grows = ahead != 0;
+  if (all_backed_ || (grows && index + count <= Atomic(known).load(std::memory_order_relaxed))) return true;
   const Region& r = region(kind);
   const uint64_t first = (r.offset + index * r.element_size) / kPageSize;
   const uint64_t last = (r.offset + (index + count) * r.element_size - 1) / kPageSize;
@@ -202,7 +204,11 @@ bool Recorder::Back(RegionKind kind, uint64_t index, uint64_t count, uint32_t ah
   while (missing <= last && (Atomic(page_bits_[missing / 64]).load(std::memory_order_acquire) >> (missing % 64) & 1)) {
     ++missing;
   }
-  if (missing > last) return true;
+  if (missing > last) {
+    // A growing region has no holes: all before is backed as well.
+    if (grows) Atomic(known).store(((last + 1) * kPageSize - r.offset) / r.element_size, std::memory_order_relaxed);
+    return true;
+  }
   const uint64_t end = (r.offset + r.capacity * r.element_size + kPageSize - 1) / kPageSize;
   return BackPages(missing, Least(last + ahead, end - 1)) || (ahead != 0 && BackPages(missing, last));
 }

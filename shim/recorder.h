@@ -80,6 +80,9 @@ class Recorder {
   char* base_ = nullptr;
   uint64_t* page_bits_ = nullptr;
   bool all_backed_ = false;
+  /// For regions that grow: elements below are backed, as this process knows (its parent's knowledge is right too).
+  /// Spares short-lived processes the bitmap's page.
+  uint64_t known_backed_[trace::kMaxRegions] = {};
   bool created_here_ = false;
   char session_[128] = "";
 };

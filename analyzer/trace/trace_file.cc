@@ -23,8 +23,6 @@ uint32_t ElementSize(RegionKind kind) {
   switch (kind) {
     case RegionKind::kCalls:
       return sizeof(trace::CallName);
-    case RegionKind::kPidIndex:
-      return sizeof(uint32_t);
     case RegionKind::kImages:
       return sizeof(trace::ImageRecord);
     case RegionKind::kModules:
@@ -48,8 +46,8 @@ uint32_t ElementSize(RegionKind kind) {
 
 /// Elements whose place does not follow from the order in which they were made: all of the capacity may be in use.
 bool IsScattered(RegionKind kind) {
-  return kind == RegionKind::kCalls || kind == RegionKind::kPidIndex || kind == RegionKind::kModules ||
-         kind == RegionKind::kStackIndex || kind == RegionKind::kJournal;
+  return kind == RegionKind::kCalls || kind == RegionKind::kModules || kind == RegionKind::kStackIndex ||
+         kind == RegionKind::kJournal;
 }
 
 bool EndsWith(const std::string& text, const std::string& end) {

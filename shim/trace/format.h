@@ -39,7 +39,6 @@ inline constexpr uint32_t kNoIndex = 0;  // indices of images and stacks in reco
 enum class RegionKind : uint32_t {
   kNone = 0,
   kCalls = 1,       ///< CallName: names of the intercepted functions; Act::call indexes it
-  kPidIndex = 2,    ///< uint32_t: newest image for (pid mod capacity), then ImageRecord::next_with_pid_hash
   kImages = 3,      ///< ImageRecord: image N is element N-1
   kModules = 4,     ///< ModuleRecord: found by key; filled in no particular order
   kStackIndex = 5,  ///< StackEntry: found by key; filled in no particular order; stack N is element N-1
@@ -77,6 +76,7 @@ enum FeatureBits : uint32_t {
 };
 
 inline constexpr uint32_t kMaxRegions = 16;
+inline constexpr uint32_t kPidBuckets = 512;
 
 /// The file's first page. `magic` is written last: a file without it was never finished.
 struct Header {
@@ -109,6 +109,8 @@ struct Header {
   ClockPair run_end;
   uint64_t reserved[16];
   Region regions[kMaxRegions];
+  /// Newest image of each process, by (pid mod kPidBuckets); ImageRecord::next_with_pid_hash leads to older ones.
+  uint32_t newest_image[kPidBuckets];
 };
 static_assert(sizeof(Header) <= kPageSize);
 static_assert(offsetof(Header, regions) % 8 == 0);
@@ -170,7 +172,7 @@ struct ImageRecord {
   uint32_t parent;       ///< image that forked or spawned it; for an exec the predecessor's parent
   uint32_t predecessor;  ///< image that exec'd it in the same process
   uint32_t successor;
-  uint32_t next_with_pid_hash;  ///< older image of the same (pid mod capacity), see kPidIndex
+  uint32_t next_with_pid_hash;  ///< older image of the same (pid mod kPidBuckets)
   StartedBy started_by;
   EndedBy ended_by;
   ExecProblem exec_problem;
