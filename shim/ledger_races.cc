@@ -44,7 +44,10 @@ CloseOutcome SettleStaleClose(const Place& place, int fd, const CloseTicket& tic
     wanted.flags = hits ? 0 : kStaleDone;
     if (hits) wanted.state = SlotState::kClosed;
     if (!SwapHead(slot, head, wanted)) continue;
-    if (!hits) return outcome;
+    if (!hits) {
+      NoteUsed(place, fd);
+      return outcome;
+    }
     life.closed = act;
     life.flags |= trace::kStaleHit;
     ++slot.closes;
@@ -157,6 +160,8 @@ CloseOutcome SettleClose(const Place& place, int fd, const CloseTicket& ticket, 
   }
   if (error != EBADF) return SettleStaleClose(place, fd, ticket, act);
   ClearStaleMark(slot, act);
+  // The close before this one closed what nobody saw opened: whose number it was, and whose it is not, can't be told.
+  if ((LoadHead(slot).flags & kStaleDone) != 0) return outcome;
   outcome.verdict = CloseOutcome::Verdict::kFailedNever;
   if (ticket.found == CloseTicket::Found::kClosed) {
     outcome.verdict = CloseOutcome::Verdict::kFailedStale;

@@ -2,6 +2,7 @@
 #include "scenario.h"
 
 #include <limits.h>
+#include <sys/syscall.h>
 
 static void close_it(int fd) { MUST(close(fd) == -1 && errno == EBADF); }  // @close
 
@@ -10,6 +11,29 @@ static void minus_one(void) { close_it(-1); }
 static void largest(void) { close_it(INT_MAX); }
 static void minus_one_often(void) {
   for (int i = 0; i < 50; ++i) close_it(-1);
+}
+
+// dup(2) around libc: nobody can see it.
+static int unseen_dup(int fd) {
+  long result;
+  __asm__ volatile("syscall" : "=a"(result) : "a"(SYS_dup), "D"(fd) : "rcx", "r11", "memory");
+  MUST(result >= 0);
+  return (int)result;
+}
+
+// The close before closed what nobody saw opened. So "never open here" is not true, and the close that is on record is
+// not the first of the two.
+static void unseen_reopened(void) {
+  int fd = open("/dev/null", O_RDONLY);
+  MUST(close(fd) == 0);
+  MUST(unseen_dup(0) == fd && close(fd) == 0);
+  close_it(fd);
+}
+static void unseen_far_off(void) {
+  int fd = 0;
+  while (fd < 600) fd = unseen_dup(0);
+  MUST(close(fd) == 0);
+  close_it(fd);
 }
 
 // What close-on-exec closed was never open in the next image.
@@ -21,7 +45,8 @@ static void after_exec(const char* program) {
 
 int main(int argc, char** argv) {
   static const struct scenario kCases[] = {SCENARIO(never_open), SCENARIO(minus_one), SCENARIO(largest),
-                                           SCENARIO(minus_one_often), {NULL, NULL}};
+                                           SCENARIO(minus_one_often), SCENARIO(unseen_reopened),
+                                           SCENARIO(unseen_far_off), {NULL, NULL}};
   if (argc > 1 && strcmp(argv[1], "after_exec") == 0) after_exec(argv[0]);
   if (argc > 1 && strcmp(argv[1], "closes_90") == 0) {
     close_it(90);
