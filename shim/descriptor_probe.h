@@ -11,7 +11,7 @@
 
 namespace fdaudit::shim {
 
-inline constexpr int kProbeBatch = 256;
+inline constexpr int kProbeBatch = 128;  // a child's stack stays within the page that it has
 
 /// How many of the lowest numbers that the ledger never saw are asked for. Numbers are handed out lowest first, so what
 /// was opened unseen lies among them.
@@ -43,6 +43,8 @@ void CompareWithKernel(int reach, Known known, Visitor visit) {
   }
 }
 
+inline constexpr int kAlwaysProbed = 256;
+
 /// visit(fd) for what is open, from 0 on until a whole batch's upper half is closed: numbers are handed out lowest
 /// first, so that what lies far above the rest is rare, and found when the program first touches it. O_PATH descriptors
 /// are sought up to the first number that is free.
@@ -55,7 +57,7 @@ void ForEachOpenDescriptor(Visitor visit) {
   for (int first = 0; more && first < (1 << 20); first += kProbeBatch) {
     for (int i = 0; i < kProbeBatch; ++i) fds[i] = first + i;
     ProbeNumbers(fds, kProbeBatch, open);
-    more = false;
+    more = first + kProbeBatch < kAlwaysProbed;
     for (int i = 0; i < kProbeBatch; ++i) {
       dense = dense && (open[i] || raw::DescriptorFlags(first + i) >= 0);
       if (!open[i] && !dense) continue;

@@ -26,6 +26,13 @@ using trace::StartedBy;
 /// Private, so that a forked child finds its parent's here.
 constinit uint32_t last_image = 0;
 constinit bool silence = false;
+/// What a forked child's record takes over from its parent's, whose page it then need not touch.
+struct Program {
+  trace::Text exe;
+  trace::Text argv;
+  trace::Text cwd;
+};
+constinit Program program = {};
 constinit bool forked_here = false;
 constinit uint64_t pid_namespace = 0;
 
@@ -90,19 +97,26 @@ uint32_t Become(const ImageRecord* record) {
   return last_image;
 }
 
+void SetProgram(ImageRecord* record) {
+  record->exe = program.exe;
+  record->argv = program.argv;
+  record->cwd = program.cwd;
+}
+
 void DescribeProgram(ImageRecord* record, char* const* arguments) {
   char buffer[4096];
-  record->exe = recorder.AddText(executable_path, strlen(executable_path));
+  program.exe = recorder.AddText(executable_path, strlen(executable_path));
   if (arguments == nullptr) {  // started early
     const long read = ReadSmallFile("/proc/self/cmdline", buffer, sizeof buffer);
-    if (read > 0) record->argv = recorder.AddText(buffer, static_cast<size_t>(read));
+    if (read > 0) program.argv = recorder.AddText(buffer, static_cast<size_t>(read));
   } else {
     TextBuilder text(buffer, sizeof buffer);
     for (; *arguments != nullptr && !text.overflowed(); ++arguments) text.Add(*arguments, strlen(*arguments) + 1);
-    record->argv = recorder.AddText(buffer, text.size());
+    program.argv = recorder.AddText(buffer, text.size());
   }
   const long length = raw::Call(SYS_getcwd, raw::Address(buffer), sizeof buffer);
-  if (length > 1) record->cwd = recorder.AddText(buffer, static_cast<size_t>(length - 1));
+  if (length > 1) program.cwd = recorder.AddText(buffer, static_cast<size_t>(length - 1));
+  SetProgram(record);
 }
 
 /// Where an image's descriptors may come from: the image before it in this process, or its parent; then their parents.
@@ -161,11 +175,8 @@ uint32_t BeginImage(StartedBy how) {
     FallSilent();
     return 0;
   }
-  const ImageRecord* from = ImageOf(parent);
   record->parent = parent;
-  record->exe = from->exe;
-  record->argv = from->argv;
-  record->cwd = from->cwd;
+  SetProgram(record);
   forked_here = true;
   Publish(record);
   const uint32_t image = Become(record);
@@ -173,7 +184,13 @@ uint32_t BeginImage(StartedBy how) {
   return image;
 }
 
+void PrepareForChild() {
+  if (recorder.recording()) recorder.Back(RegionKind::kImages, recorder.region(RegionKind::kImages).used, 1, 15);
+}
+
 void BeginForkedImage() {
+  // The first touch of the wiped page is a write: one page fault instead of two.
+  Atomic(process_mark->silent).exchange(0);
   const uint32_t begun = process_mark->image;
   if (begun != 0 && ImageOf(begun)->pid == raw::Pid()) {
     ImageOf(begun)->started_by = StartedBy::kFork;  // a pthread_atfork handler made the first event
@@ -216,12 +233,9 @@ ImageRecord* RecordForExec(uint32_t image) {
   if (thread_state.vfork_image != 0) return ImageOf(thread_state.vfork_image);
   ImageRecord* record = NewImage(StartedBy::kVfork);
   if (record == nullptr) return nullptr;
-  const ImageRecord* parent = ImageOf(image);
   record->parent = image;
   record->awaits_exec = 1;
-  record->exe = parent->exe;
-  record->argv = parent->argv;
-  record->cwd = parent->cwd;
+  SetProgram(record);
   thread_state.vfork_image = NumberOf(record);
   Publish(record);
   return record;

@@ -32,6 +32,8 @@ bool MakeProcessMark();
 /// Begins this process's image; the slow path of CurrentImage(). Returns its number, 0 where nothing is to be recorded.
 uint32_t BeginImage(trace::StartedBy how);
 
+/// Before fork: what the child would learn is learnt once, here.
+void PrepareForChild();
 /// In a child, as soon as fork returns.
 void BeginForkedImage();
 

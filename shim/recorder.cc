@@ -205,12 +205,20 @@ bool Recorder::Back(RegionKind kind, uint64_t index, uint64_t count, uint32_t ah
     ++missing;
   }
   if (missing > last) {
-    // A growing region has no holes: all before is backed as well.
-    if (grows) Atomic(known).store(((last + 1) * kPageSize - r.offset) / r.element_size, std::memory_order_relaxed);
+    if (grows) NoteBacked(kind, last);
     return true;
   }
   const uint64_t end = (r.offset + r.capacity * r.element_size + kPageSize - 1) / kPageSize;
   return BackPages(missing, Least(last + ahead, end - 1)) || (ahead != 0 && BackPages(missing, last));
+}
+
+/// A growing region has no holes: all up to page `last` is backed, and what follows it as far as the bitmap says.
+void Recorder::NoteBacked(RegionKind kind, uint64_t last) {
+  const Region& r = region(kind);
+  while (Atomic(page_bits_[(last + 1) / 64]).load(std::memory_order_relaxed) >> ((last + 1) % 64) & 1) ++last;
+  const uint64_t elements = ((last + 1) * kPageSize - r.offset) / r.element_size;
+  const uint64_t known = elements < r.capacity ? elements : r.capacity;
+  Atomic(known_backed_[static_cast<uint32_t>(kind)]).store(known, std::memory_order_relaxed);
 }
 
 /// Backs pages [first, last]. Two threads may do so for the same pages: harmless, but counted twice.

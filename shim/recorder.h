@@ -76,6 +76,7 @@ class Recorder {
   bool Join(const char* path);
   bool Create(const char* directory, const char** problem);
   bool BackPages(uint64_t first, uint64_t last);
+  void NoteBacked(trace::RegionKind kind, uint64_t last);
 
   char* base_ = nullptr;
   uint64_t* page_bits_ = nullptr;

@@ -23,6 +23,7 @@ namespace {
 template <typename Function>
 __attribute__((always_inline)) inline pid_t Forked(Function& function) {
   const CallSite site = FDAUDIT_CALL_SITE(function);
+  PrepareForChild();
   const pid_t pid = function();
   const int saved_errno = errno;
   if (pid == 0) {
