@@ -93,6 +93,9 @@ void LedgerBeginForked();
 /// After exec: finds what is open, and looks up in `origins` (image numbers, newest first) who opened it.
 void LedgerBeginExeced(const uint32_t* origins, uint32_t origin_count);
 
+/// Open descriptors, as far as the ledger knows.
+uint32_t LedgerCountOpen();
+
 /// Descriptors above 2 that this image opened and that are open.
 uint32_t LeaksSoFar();
 

@@ -31,6 +31,7 @@ void CheckSnapshot(int fd, bool open, uint32_t image) {
   const Place place = Find(fd, true);
   if (place.slot == nullptr) return;
   NoteUsed(place, fd);
+  if (open) NotePeak(fd, image, false);
   if ((LoadHead(*place.slot).state == SlotState::kOpen) != open) TakeOver(*place.slot, image, open);
 }
 
@@ -43,13 +44,17 @@ void LedgerBeginForked() {
     CompareWithKernel(end, WasUsed, [=](int fd, bool polled) { CheckSnapshot(fd, IsOpen(fd, polled), image); });
     NoteSnapshotChecked(image);
   }
+  trace::ImageRecord* record = ImageOf(image);
+  record->inherited = LedgerCountOpen();
+  record->peak = record->inherited;
+}
+
+uint32_t LedgerCountOpen() {
   uint32_t open = 0;
   ForEachSlot(0, UINT32_MAX, [&open](int, const Place& place) {
     if (LoadHead(*place.slot).state == SlotState::kOpen) ++open;
   });
-  trace::ImageRecord* record = ImageOf(image);
-  record->inherited = open;
-  record->peak = open;
+  return open;
 }
 
 void LedgerBeginExeced(const uint32_t* origins, uint32_t origin_count) {

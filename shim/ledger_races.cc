@@ -133,9 +133,8 @@ Head AfterStaleMark(PrivateSlot& slot, Head head, uint64_t began, Incarnation* l
 
 void EndUnclosed(PrivateSlot& slot, Head* head, uint32_t image, uint64_t began, CloseOutcome* hit) {
   Incarnation& before = slot.lives[head->count & 1];
-  trace::ImageRecord* record = ImageOf(image);
-  if ((before.opened.flags & trace::kActInherited) != 0 && record->started.stamp > began) {
-    --record->inherited;
+  if ((before.opened.flags & trace::kActInherited) != 0 && process_mark->looked_at > began) {
+    --ImageOf(image)->inherited;
     return;
   }
   if ((head->flags & kStaleUnderWay) == 0 || (before.flags & trace::kContested) == 0) {

@@ -34,6 +34,7 @@ struct Program {
 };
 constinit Program program = {};
 constinit bool forked_here = false;
+constinit bool wiped_on_fork = true;
 constinit uint64_t pid_namespace = 0;
 
 uint32_t& NewestImage(int pid) {
@@ -66,18 +67,29 @@ void NotePidNamespace() {
   if (raw::Pid() == 1) pid_namespace = PidNamespace();
 }
 
-/// Claims a record and fills what every image has. nullptr: the trace is full.
-ImageRecord* NewImage(StartedBy how) {
+/// Claims a record and fills what does not depend on which process it is for. nullptr: the trace is full.
+ImageRecord* ClaimImage(StartedBy how) {
   const int64_t index = recorder.Claim(RegionKind::kImages);
   if (index < 0) return nullptr;
   auto* record = recorder.At<ImageRecord>(RegionKind::kImages, static_cast<uint64_t>(index));
+  record->started_by = how;
+  record->descriptor_limit = SoftLimit(RLIMIT_NOFILE);
+  record->started = Now();
+  return record;
+}
+
+/// It is this process's.
+void Identify(ImageRecord* record) {
   NotePidNamespace();
   record->pid = raw::Pid();
   record->parent_pid = raw::ParentPid();
-  record->started_by = how;
   record->pid_namespace = pid_namespace;
-  record->descriptor_limit = SoftLimit(RLIMIT_NOFILE);
-  record->started = Now();
+  record->begun = 1;
+}
+
+ImageRecord* NewImage(StartedBy how) {
+  ImageRecord* record = ClaimImage(how);
+  if (record != nullptr) Identify(record);
   return record;
 }
 
@@ -85,8 +97,9 @@ uint32_t NumberOf(const ImageRecord* record) {
   return static_cast<uint32_t>(record - recorder.At<ImageRecord>(RegionKind::kImages, 0)) + 1;
 }
 
+/// A child and its parent may both do so.
 void Publish(ImageRecord* record) {
-  AddToPidIndex(record, NumberOf(record));
+  if (Atomic(record->indexed).exchange(1) == 0) AddToPidIndex(record, NumberOf(record));
   Atomic(record->id).store(NumberOf(record), std::memory_order_release);
 }
 
@@ -95,6 +108,16 @@ uint32_t Become(const ImageRecord* record) {
   last_image = NumberOf(record);
   Atomic(process_mark->image).store(last_image, std::memory_order_release);
   return last_image;
+}
+
+/// The record that the parent has made for this process, nullptr where there is none (raw clone).
+ImageRecord* TakePrepared(uint32_t parent) {
+  uint32_t image = thread_state.image == parent ? thread_state.child_image : 0;
+  thread_state.child_image = 0;
+  if (image == 0) image = ImageOfPid(raw::Pid());  // another thread than fork's comes first
+  if (image == 0 || ImageOf(image)->parent != parent || ImageOf(image)->begun != 0) return nullptr;
+  Identify(ImageOf(image));
+  return ImageOf(image);
 }
 
 void SetProgram(ImageRecord* record) {
@@ -150,7 +173,7 @@ bool MakeProcessMark() {
   void* page = raw::Map(trace::kPageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
   if (page == nullptr) return false;
   // Before Linux 4.14 the page is not wiped; then the fork wrapper alone tells a new process.
-  raw::Advise(page, trace::kPageSize, MADV_WIPEONFORK);
+  wiped_on_fork = raw::Advise(page, trace::kPageSize, MADV_WIPEONFORK) == 0;
   process_mark = static_cast<ProcessMark*>(page);
   return true;
 }
@@ -170,7 +193,8 @@ uint32_t BeginImage(StartedBy how) {
   if (!SystemCallsAllowed() || Atomic(process_mark->beginning).exchange(1) != 0) return 0;
   const uint32_t parent = last_image;
   thread_state.vfork_depth = 0;
-  ImageRecord* record = NewImage(how);
+  ImageRecord* record = TakePrepared(parent);
+  if (record == nullptr) record = NewImage(how);
   if (record == nullptr) {
     FallSilent();
     return 0;
@@ -180,24 +204,37 @@ uint32_t BeginImage(StartedBy how) {
   forked_here = true;
   Publish(record);
   const uint32_t image = Become(record);
+  process_mark->looked_at = Stamp();
   LedgerBeginForked();
   return image;
 }
 
 void PrepareForChild() {
-  if (recorder.recording()) recorder.Back(RegionKind::kImages, recorder.region(RegionKind::kImages).used, 1, 15);
+  const uint32_t image = CurrentImage();
+  if (image == 0 || !options.follow || !SystemCallsAllowed() || thread_state.vfork_depth != 0) return;
+  ImageRecord* record = ClaimImage(StartedBy::kFork);
+  if (record == nullptr) return;
+  record->parent = image;
+  record->parent_pid = ImageOf(image)->pid;
+  record->pid_namespace = pid_namespace;
+  record->inherited = LedgerCountOpen();
+  record->peak = record->inherited;
+  record->open_at_end = record->inherited;
+  SetProgram(record);
+  ThreadOf(image).child_image = NumberOf(record);
 }
 
-void BeginForkedImage() {
-  // The first touch of the wiped page is a write: one page fault instead of two.
-  Atomic(process_mark->silent).exchange(0);
-  const uint32_t begun = process_mark->image;
-  if (begun != 0 && ImageOf(begun)->pid == raw::Pid()) {
-    ImageOf(begun)->started_by = StartedBy::kFork;  // a pthread_atfork handler made the first event
-    return;
-  }
-  *process_mark = ProcessMark();  // kernels before 4.14 have not wiped it
-  BeginImage(StartedBy::kFork);
+void NoteChild(int pid) {
+  const uint32_t child = thread_state.child_image;
+  thread_state.child_image = 0;
+  if (child == 0 || pid < 0) return;
+  ImageRecord* record = ImageOf(child);
+  if (Atomic(record->begun).load() == 0) record->pid = pid;
+  Publish(record);
+}
+
+void ForgetParent() {
+  if (!wiped_on_fork) *process_mark = ProcessMark();
 }
 
 uint32_t BeginExecedImage(char* const* arguments) {
@@ -219,6 +256,7 @@ uint32_t BeginExecedImage(char* const* arguments) {
   if (!awaited) Publish(record);
   const uint32_t image = Become(record);
   if (record->predecessor != 0) Atomic(ImageOf(record->predecessor)->successor).store(image);
+  process_mark->looked_at = Stamp();
   uint32_t origins[8];
   LedgerBeginExeced(origins, ListOrigins(record, origins));
   return image;
@@ -279,9 +317,23 @@ void EndVforkChild(int status) {
   record->ended_by = trace::EndedBy::kExit;
 }
 
+/// A forked child that ends without ever having recorded anything: its parent's record of it is completed. False: this
+/// is no such child.
+bool EndUntouchedChild(int status) {
+  const uint32_t child = thread_state.child_image;
+  if (process_mark->image != 0 || process_mark->silent != 0 || child == 0 || thread_state.image != last_image)
+    return false;
+  ImageRecord* record = ImageOf(child);
+  record->status = status & 0xff;
+  if (SystemCallsAllowed()) record->ended = Now();
+  Atomic(record->ended_by).store(trace::EndedBy::kExit, std::memory_order_release);
+  return true;
+}
+
 }  // namespace
 
 void EndImage(int status) {
+  if (EndUntouchedChild(status)) return;
   const uint32_t image = CurrentImage();
   if (image == 0) return;
   if (thread_state.vfork_depth != 0) {

@@ -16,10 +16,12 @@ struct ProcessMark {
   uint32_t image;      ///< number of this process's image; 0 = not begun
   uint32_t beginning;  ///< tried by whoever begins it, never awaited
   uint32_t silent;     ///< 1 = nothing is recorded in this process (no trace, follow=0, a skipped program)
+  uint32_t unused;
+  uint64_t looked_at;  ///< stamp at which the kernel was asked what is open, when the image began
 };
 
 /// Before the shim has started.
-inline constinit ProcessMark mark_before_start = {0, 0, 0};
+inline constinit ProcessMark mark_before_start = {};
 inline constinit ProcessMark* process_mark = &mark_before_start;
 
 /// Starts the shim before its constructor runs, when another library's constructor calls something intercepted. Returns
@@ -32,10 +34,12 @@ bool MakeProcessMark();
 /// Begins this process's image; the slow path of CurrentImage(). Returns its number, 0 where nothing is to be recorded.
 uint32_t BeginImage(trace::StartedBy how);
 
-/// Before fork: what the child would learn is learnt once, here.
+/// Before fork: makes the child's record, so that a child which only exits or execs need hardly touch a page.
 void PrepareForChild();
-/// In a child, as soon as fork returns.
-void BeginForkedImage();
+/// In the parent, when fork has returned. `pid`: negative = it failed.
+void NoteChild(int pid);
+/// In the child, for kernels that do not wipe the mark (before 4.14).
+void ForgetParent();
 
 /// This process's image number; 0 = nothing is to be recorded. Any context.
 inline uint32_t CurrentImage() {

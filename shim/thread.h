@@ -28,7 +28,9 @@ struct ThreadState {
   /// > 0: this is a vfork child, which runs on its parent's memory: the ledger is not its own.
   uint32_t vfork_depth = 0;
   uint32_t vfork_image = 0;  ///< image number kept for what that child execs; 0 = none yet
-  int32_t listing_fd = -1;   ///< a descriptor on /proc/self/fd that this thread reads
+  /// A record made for the child of the fork that this thread is about to make. In the child: its own, until it begins.
+  uint32_t child_image = 0;
+  int32_t listing_fd = -1;  ///< a descriptor on /proc/self/fd that this thread reads
   /// A close that has been recorded and has not returned yet. Found set at the thread's next event, the close never
   /// returned: the thread was cancelled in it, or a signal handler jumped out of it.
   int32_t closing_fd = -1;

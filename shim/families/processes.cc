@@ -27,9 +27,10 @@ __attribute__((always_inline)) inline pid_t Forked(Function& function) {
   const pid_t pid = function();
   const int saved_errno = errno;
   if (pid == 0) {
-    BeginForkedImage();
-  } else if (pid > 0) {
-    RecordForked(site, pid);
+    ForgetParent();
+  } else {
+    NoteChild(pid);
+    if (pid > 0) RecordForked(site, pid);
   }
   errno = saved_errno;
   return pid;

@@ -200,7 +200,9 @@ struct ImageRecord {
   uint32_t blocks;            ///< index + 1 of the newest slot block of this image; SlotBlock::next leads to the others
   uint32_t ledger_released;   ///< 1 = ended with nothing to tell: its slot blocks were given to others
   uint32_t checked_at_end;    ///< 1 = the ledger was compared with the kernel's table at the end
-  uint64_t reserved[42];
+  uint32_t indexed;           ///< 1 = reachable from Header::newest_image
+  uint32_t begun;             ///< 1 = the process itself has recorded something; else its parent made this record
+  uint64_t reserved[41];
 };
 static_assert(sizeof(ImageRecord) == 512);
 
