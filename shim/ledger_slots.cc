@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include "shim/descriptor_probe.h"
 #include "shim/raw_io.h"
 
 namespace fdaudit::shim {
@@ -64,7 +65,7 @@ void Mirror(const Place& place, int fd, uint32_t image) {
   if (!MirrorSlot(*place.block, *place.slot, fd, image)) Dropped(image, trace::kReasonNoRoom);
 }
 
-void TakeOver(PrivateSlot& slot, uint32_t image, bool open) {
+void TakeOver(PrivateSlot& slot, uint32_t image, bool open, uint16_t origin) {
   Head head = LoadHead(slot);
   const bool was_open = head.state == SlotState::kOpen;
   head.flags = 0;
@@ -74,7 +75,8 @@ void TakeOver(PrivateSlot& slot, uint32_t image, bool open) {
     slot.lives[head.count & 1] = Incarnation{};
     slot.lives[head.count & 1].related = -1;
   }
-  if (open) slot.lives[head.count & 1].opened.flags |= trace::kActInherited;
+  const uint16_t marks = was_open ? uint16_t{trace::kActInherited} : origin;
+  if (open) slot.lives[head.count & 1].opened.flags |= marks;
   slot.opens = 0;
   slot.closes = 0;
   slot.closing = 0;
@@ -89,8 +91,13 @@ Place FindOwn(int fd, uint32_t image) {
   if (place.slot == nullptr || Atomic(place.slot->image).load(std::memory_order_acquire) == image) return place;
   NoteUsed(place, fd);
   const bool known_open = LoadHead(*place.slot).state == SlotState::kOpen;
-  const bool trusted = checked_image == image || !SystemCallsAllowed();
-  TakeOver(*place.slot, image, trusted ? known_open : raw::DescriptorFlags(fd) >= 0);
+  const bool trusted = (checked_image == image && known_open) || !SystemCallsAllowed();
+  const bool open = trusted ? known_open : raw::DescriptorFlags(fd) >= 0;
+  // The numbers that are always probed were closed when the image began: somebody has opened this one unseen.
+  const bool unseen = open && !known_open && fd < kAlwaysProbed;
+  if (unseen) Count(&trace::ImageRecord::untracked_opens, image);
+  const uint16_t origin = unseen ? uint16_t{trace::kActSeenAtEnd} : uint16_t{trace::kActInherited};
+  TakeOver(*place.slot, image, open, origin);
   return place;
 }
 

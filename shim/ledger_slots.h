@@ -24,7 +24,8 @@ Place Find(int fd, bool make);
 Place FindOwn(int fd, uint32_t image);
 
 /// A slot last touched in another image (before fork) becomes this one's. `open`: what the kernel says of it now.
-void TakeOver(PrivateSlot& slot, uint32_t image, bool open);
+/// `origin` (trace::ActFlags) marks the opening of what the ledger did not know to be open.
+void TakeOver(PrivateSlot& slot, uint32_t image, bool open, uint16_t origin = trace::kActInherited);
 
 /// The snapshot that fork made has been compared with the kernel's table.
 void NoteSnapshotChecked(uint32_t image);

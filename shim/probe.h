@@ -47,6 +47,9 @@ inline bool ProbesWork() {
   return known == Probes::kWork;
 }
 
+/// No probes in this process: a tool that checks system calls (Valgrind) would tell each as the program's error.
+inline void ForgoProbes() { internal::probes.store(internal::Probes::kLie, std::memory_order_relaxed); }
+
 /// Whether the 8 bytes at `address` (a multiple of 8) can be read now; 60 ns. False where probes do not work.
 inline bool IsReadable(uintptr_t address) { return ProbesWork() && internal::CopySignalSet(address) == -EINVAL; }
 

@@ -15,6 +15,7 @@
 #include "shim/libunwind_rules.h"
 #include "shim/message.h"
 #include "shim/options.h"
+#include "shim/probe.h"
 #include "shim/process.h"
 #include "shim/recorder.h"
 #include "shim/text.h"
@@ -158,6 +159,8 @@ void Start(char** environment, char* const* arguments) {
   if (options.libunwind && !UseLibunwindRules() && first_image) {
     Complain("unwinder=libunwind: libunwind can't be loaded, fdaudit's own rules are used", "");
   }
+  const char* preloaded = Variable(environment, "LD_PRELOAD=");
+  if (preloaded != nullptr && strstr(preloaded, "vgpreload_") != nullptr) ForgoProbes();
   ChooseTraceDirectory(environment);
   const char* problem = "";
   if (!MakeProcessMark() || !recorder.Open(options.trace, options.session, &problem)) {

@@ -19,7 +19,10 @@ bool IsHarmless(const std::vector<int>& fds, uint64_t nr_open) {
 void FindBadCloses(Model& model, const std::vector<CloseRecord>& closes, std::vector<bool>* told, Grouping* out) {
   for (size_t i = 0; i < closes.size(); ++i) {
     const trace::FindingRecord& record = closes[i].record;
-    if ((*told)[i] || record.kind != trace::FindingKind::kFailedClose || record.lives[0].opened.stamp != 0) continue;
+    if ((*told)[i] || record.kind != trace::FindingKind::kFailedClose || record.lives[0].opened.stamp != 0 ||
+        record.lives[0].closed.stamp != 0) {
+      continue;  // it was open, whoever opened it
+    }
     (*told)[i] = true;
     const uint32_t file = model.processes()[closes[i].process].file;
     Finding finding{Kind::kBadClose, Severity::kWarning};

@@ -29,7 +29,7 @@ struct Stumble {
 
 /// A close that nobody recorded (a raw system call) is coverage: nobody is accused of having done it twice.
 bool IsWhole(const Incarnation& life) {
-  return life.opened.stamp != 0 && life.closed.stamp != 0 && (life.closed.flags & trace::kActSeenAtEnd) == 0;
+  return life.closed.stamp != 0 && (life.closed.flags & trace::kActSeenAtEnd) == 0;
 }
 
 bool IsDoubleClose(const FindingRecord& record) {
@@ -41,7 +41,7 @@ bool WasSwept(const Incarnation& life) { return (life.closed.flags & trace::kAct
 /// Nothing could come between: one thread did all of it, and the process never had another. Who opened what a process
 /// has inherited was another process, and no matter.
 bool WasAlone(const FindingRecord& record, const Incarnation& life) {
-  const bool inherited = (life.opened.flags & trace::kActInherited) != 0;
+  const bool inherited = (life.opened.flags & (trace::kActInherited | trace::kActSeenAtEnd)) != 0;
   return (record.act.flags & trace::kActSingleThreaded) != 0 && record.act.thread == life.closed.thread &&
          (inherited || record.act.thread == life.opened.thread) && record.act.image == life.closed.image;
 }

@@ -28,7 +28,9 @@ std::string WhereOpened(Model& model, const Finding& finding) {
     const char* verb = role == Role::kOpened ? "opened" : role == Role::kDuplicated ? "duplicated" : "received";
     if (told) return fmt::format("{} at {}", verb, Where(model, finding, role));
   }
-  return "inherited";
+  const bool inherited = std::any_of(finding.events.begin(), finding.events.end(),
+                                     [](const StoryEvent& event) { return event.role == Role::kInherited; });
+  return inherited ? "inherited" : "opened unseen";
 }
 
 std::string EndOf(const Process& process) {

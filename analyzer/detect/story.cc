@@ -55,7 +55,8 @@ void TellOpening(Model& model, ProcessIndex process, const trace::Incarnation& l
                  std::vector<StoryEvent>* events) {
   const uint32_t file = model.processes()[process].file;
   const bool inherited = (life.opened.flags & trace::kActInherited) != 0;
-  if (!inherited || life.opened.stack != trace::kNoIndex) {
+  const bool unseen = (life.opened.flags & trace::kActSeenAtEnd) != 0;
+  if (!unseen && (!inherited || life.opened.stack != trace::kNoIndex)) {
     StoryEvent event = EventOf(model, file, Role::kOpened, life.opened, fd);
     event.role = OpeningRole(event.call);
     events->push_back(std::move(event));

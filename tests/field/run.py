@@ -66,8 +66,8 @@ EXPLAINED = {
     "gcc": (8, 0, "mkstemps, for temporary files, is not intercepted yet"),
     "g++": (8, 0, "likewise"),
     "collect2": (8, 0, "likewise"),
-    "node": (64, 100000, "libuv closes files by syscall(2) and gets epoll, event and io_uring descriptors by functions "
-                         "that are not intercepted yet"),
+    "ar": (8, 0, "likewise"),
+    "node": (64, 0, "libuv gets epoll, event and io_uring descriptors by functions that are not intercepted yet"),
 }
 # Findings that are true, by program and kind, and why. None of them gates: these programs are not the user's own.
 KNOWN_FINDINGS = {

@@ -1,8 +1,9 @@
 // The same descriptor closed twice, by every pair of functions that close.
-#include "scenario.h"
-
 #include <dirent.h>
 #include <pthread.h>
+#include <sys/syscall.h>
+
+#include "scenario.h"
 
 static int open_it(void) { return open("/dev/null", O_RDONLY); }  // @opened
 
@@ -112,12 +113,22 @@ static void in_fork_child(void) {
   close(fd);
 }
 
-static const struct scenario kCases[] = {
-    SCENARIO(close_close),        SCENARIO(fclose_close),   SCENARIO(close_fclose),
-    SCENARIO(fdopen_fclose_close), SCENARIO(closedir_close), SCENARIO(close_closedir),
-    SCENARIO(close_range_close),  SCENARIO(dup2_target),    SCENARIO(three_closes),
-    SCENARIO(with_second_thread), SCENARIO(two_threads),    SCENARIO(in_fork_child),
-    {NULL, NULL}};
+// Nobody saw it opened (a system call of the program's own), and both closes were seen.
+static void opened_unseen(void) {
+  long fd;
+  __asm__ volatile("syscall" : "=a"(fd) : "0"(SYS_dup), "D"(0) : "rcx", "r11", "memory");
+  MUST(fd > 2);
+  close((int)fd);  // @close-unseen
+  close_again((int)fd);
+}
+
+static const struct scenario kCases[] = {SCENARIO(close_close),       SCENARIO(fclose_close),
+                                         SCENARIO(close_fclose),      SCENARIO(fdopen_fclose_close),
+                                         SCENARIO(closedir_close),    SCENARIO(close_closedir),
+                                         SCENARIO(close_range_close), SCENARIO(dup2_target),
+                                         SCENARIO(three_closes),      SCENARIO(with_second_thread),
+                                         SCENARIO(two_threads),       SCENARIO(in_fork_child),
+                                         SCENARIO(opened_unseen),     {NULL, NULL}};
 
 int main(int argc, char** argv) {
   run_scenario(kCases, argc > 1 ? argv[1] : NULL);
