@@ -321,9 +321,9 @@ void EndVforkChild(int status) {
 /// is no such child.
 bool EndUntouchedChild(int status) {
   const uint32_t child = thread_state.child_image;
-  if (process_mark->image != 0 || process_mark->silent != 0 || child == 0 || thread_state.image != last_image)
-    return false;
+  if (child == 0 || thread_state.image != last_image) return false;
   ImageRecord* record = ImageOf(child);
+  if (record->begun != 0) return false;  // another thread has recorded something
   record->status = status & 0xff;
   if (SystemCallsAllowed()) record->ended = Now();
   Atomic(record->ended_by).store(trace::EndedBy::kExit, std::memory_order_release);
