@@ -6,6 +6,8 @@
 #include <cmath>
 #include <iterator>
 #include <map>
+#include <string>
+#include <vector>
 
 #include "analyzer/detect/kinds.h"
 #include "analyzer/output/coverage.h"
@@ -34,7 +36,15 @@ class Writer {
 
   std::string Write() {
     Summary();
-    for (const Finding& finding : report_.findings) OneFinding(finding);
+    std::vector<const Finding*> brief;
+    for (const Finding& finding : report_.findings) {
+      if (InFull(finding)) {
+        OneFinding(finding);
+      } else {
+        brief.push_back(&finding);
+      }
+    }
+    InBrief(brief);
     Coverage();
     if (!report_.findings.empty())
       Line(Styled(Style::kDim, "`fdaudit explain KIND` tells what a kind means and what proves it."));
@@ -56,7 +66,16 @@ class Writer {
                                             : Style::kNote;
   }
 
+  /// A shell's or a compiler's own double closes are no news to somebody whose program leaks. Where nothing else was
+  /// found, they are what was asked for.
+  bool InFull(const Finding& finding) const {
+    const auto gates = [](const Finding& other) { return other.gates; };
+    return finding.gates || finding.severity == Severity::kNote ||
+           std::none_of(report_.findings.begin(), report_.findings.end(), gates);
+  }
+
   void Summary();
+  void InBrief(const std::vector<const Finding*>& findings);
   void OneFinding(const Finding& finding);
   void Numbers(const Finding& finding);
   void Targets(const Finding& finding);
@@ -119,6 +138,19 @@ std::string PlaceOf(const Frame& frame) {
   if (frame.file.empty()) return Describe(frame);
   const std::string line = frame.line > 0 ? fmt::format(":{}", frame.line) : "";
   return fmt::format("{}{}  {}", frame.file, line, frame.function);
+}
+
+void Writer::InBrief(const std::vector<const Finding*>& findings) {
+  if (findings.empty()) return;
+  constexpr size_t kMost = 12;
+  Line("");
+  Line("not in your own code (-f json tells all of it):");
+  for (size_t i = 0; i < std::min(findings.size(), kMost); ++i) {
+    const Finding& finding = *findings[i];
+    const std::string kind = fmt::format("{}: {}", Name(finding.severity), Name(finding.kind));
+    Line(fmt::format("  {}  {}", Styled(StyleOf(finding.severity), kind), EscapeForTerminal(finding.message)));
+  }
+  if (findings.size() > kMost) Line(fmt::format("  and {} more", findings.size() - kMost));
 }
 
 void Writer::OneFinding(const Finding& finding) {

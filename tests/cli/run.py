@@ -62,6 +62,20 @@ READERS = ["report", "dump"]
 
 
 @suite.check
+def others_code_is_told_in_brief():
+    """bash closes its pipes twice: one line each beside a leak of one's own, the whole story where there is nothing else."""
+    leaky = harness.build(HERE.parent / "demo" / "leaky.c")
+    beside = fdaudit("run", "--", "bash", "-c", f"true | true; {leaky}").err
+    alone = fdaudit("run", "--", "bash", "-c", "true | true").err
+    complaints = []
+    if "not in your own code (-f json" not in beside or beside.count("  mend  ") != 2:
+        complaints.append(f"beside own findings: {beside}")
+    if "closed-again" not in alone or "not in your own code (-f json" in alone:
+        complaints.append(f"alone: {alone}")
+    return complaints
+
+
+@suite.check
 def missing_trace():
     return [c for r in READERS for c in expect(fdaudit(r, "/nowhere/trace"), 3, "/nowhere/trace")]
 
