@@ -34,7 +34,6 @@ struct Program {
 };
 constinit Program program = {};
 constinit bool forked_here = false;
-constinit bool wiped_on_fork = true;
 constinit uint64_t pid_namespace = 0;
 
 uint32_t& NewestImage(int pid) {
@@ -69,9 +68,11 @@ void NotePidNamespace() {
 
 /// Claims a record and fills what does not depend on which process it is for. nullptr: the trace is full.
 ImageRecord* ClaimImage(StartedBy how) {
-  const int64_t index = recorder.Claim(RegionKind::kImages);
+  int64_t index = recorder.TakeReleased(RegionKind::kImages, &ImageRecord::next_with_pid_hash);
+  if (index < 0) index = recorder.Claim(RegionKind::kImages);
   if (index < 0) return nullptr;
   auto* record = recorder.At<ImageRecord>(RegionKind::kImages, static_cast<uint64_t>(index));
+  memset(static_cast<void*>(record), 0, sizeof *record);
   record->started_by = how;
   record->descriptor_limit = SoftLimit(RLIMIT_NOFILE);
   record->started = Now();
@@ -227,14 +228,14 @@ void PrepareForChild() {
 void NoteChild(int pid) {
   const uint32_t child = thread_state.child_image;
   thread_state.child_image = 0;
-  if (child == 0 || pid < 0) return;
+  if (child == 0) return;
+  if (pid < 0) {
+    recorder.Release(RegionKind::kImages, &ImageRecord::next_with_pid_hash, child - 1);
+    return;
+  }
   ImageRecord* record = ImageOf(child);
   if (Atomic(record->begun).load() == 0) record->pid = pid;
   Publish(record);
-}
-
-void ForgetParent() {
-  if (!wiped_on_fork) *process_mark = ProcessMark();
 }
 
 uint32_t BeginExecedImage(char* const* arguments) {

@@ -23,6 +23,8 @@ struct ProcessMark {
 /// Before the shim has started.
 inline constinit ProcessMark mark_before_start = {};
 inline constinit ProcessMark* process_mark = &mark_before_start;
+/// The kernel wipes the mark on fork (Linux 4.14).
+inline constinit bool wiped_on_fork = true;
 
 /// Starts the shim before its constructor runs, when another library's constructor calls something intercepted. Returns
 /// the image's number, 0 where that is not possible yet. In startup.cc.
@@ -39,7 +41,9 @@ void PrepareForChild();
 /// In the parent, when fork has returned. `pid`: negative = it failed.
 void NoteChild(int pid);
 /// In the child, for kernels that do not wipe the mark (before 4.14).
-void ForgetParent();
+inline void ForgetParent() {
+  if (!wiped_on_fork) *process_mark = ProcessMark();
+}
 
 /// This process's image number; 0 = nothing is to be recorded. Any context.
 inline uint32_t CurrentImage() {

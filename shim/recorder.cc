@@ -106,6 +106,7 @@ bool Recorder::Join(const char* path) {
     return false;
   }
   base_ = static_cast<char*>(memory);
+  NoteStarts();
   page_bits_ = reinterpret_cast<uint64_t*>(base_ + kPageBitmapOffset);
   stamps_are_tsc = (found.features & trace::kStampsAreTsc) != 0;
   return true;
@@ -165,6 +166,7 @@ bool Recorder::Create(const char* directory, const char** problem) {
   h.pages_backed = front_pages;
   page_bits_[0] = (uint64_t{1} << front_pages) - 1;
   memcpy(h.regions, regions, sizeof regions);
+  NoteStarts();
   h.started = Now();
   h.latest = h.started;
   h.started_realtime_ns = static_cast<int64_t>(raw::Nanoseconds(CLOCK_REALTIME));
@@ -181,6 +183,10 @@ bool Recorder::Create(const char* directory, const char** problem) {
   std::atomic_thread_fence(std::memory_order_release);
   memcpy(h.magic, trace::kMagic, sizeof h.magic);
   return true;
+}
+
+void Recorder::NoteStarts() {
+  for (uint32_t kind = 0; kind < trace::kMaxRegions; ++kind) starts_[kind] = base_ + header().regions[kind].offset;
 }
 
 int64_t Recorder::Claim(RegionKind kind, uint64_t count) {

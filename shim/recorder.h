@@ -34,7 +34,7 @@ class Recorder {
   /// Element `index`, whose page must be backed. No bounds check.
   template <typename T>
   T* At(trace::RegionKind kind, uint64_t index) const {
-    return reinterpret_cast<T*>(base_ + region(kind).offset) + index;
+    return reinterpret_cast<T*>(starts_[static_cast<uint32_t>(kind)]) + index;
   }
 
   /// Makes sure that elements [index, index + count) may be stored to. `ahead` more pages are wished for.
@@ -78,7 +78,10 @@ class Recorder {
   bool BackPages(uint64_t first, uint64_t last);
   void NoteBacked(trace::RegionKind kind, uint64_t last);
 
+  void NoteStarts();
+
   char* base_ = nullptr;
+  char* starts_[trace::kMaxRegions] = {};  ///< of the regions; spares a look at the header
   uint64_t* page_bits_ = nullptr;
   bool all_backed_ = false;
   /// For regions that grow: elements below are backed, as this process knows (its parent's knowledge is right too).

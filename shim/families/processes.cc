@@ -25,13 +25,14 @@ __attribute__((always_inline)) inline pid_t Forked(Function& function) {
   const CallSite site = FDAUDIT_CALL_SITE(function);
   PrepareForChild();
   const pid_t pid = function();
-  const int saved_errno = errno;
   if (pid == 0) {
+    // Every page touched here, errno's too, would be copied for a child that may do nothing but exec.
     ForgetParent();
-  } else {
-    NoteChild(pid);
-    if (pid > 0) RecordForked(site, pid);
+    return pid;
   }
+  const int saved_errno = errno;
+  NoteChild(pid);
+  if (pid > 0) RecordForked(site, pid);
   errno = saved_errno;
   return pid;
 }

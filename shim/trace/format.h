@@ -58,7 +58,8 @@ struct Region {
   uint64_t used;          ///< elements claimed so far, atomically; may exceed capacity (what exceeds it was lost). Hash
                           ///< tables: entries made. Journal: blocks ever claimed
   uint64_t lost;          ///< claims that found no room
-  uint64_t free_list;     ///< kSlots: released blocks: index + 1 of the first in the lower half, a change count above
+  uint64_t free_list;     ///< released elements (slots, findings, images): index + 1 of the first below, a count of
+                          ///< changes above
   uint64_t reserved[2];
 };
 static_assert(sizeof(Region) == 64);
