@@ -255,10 +255,9 @@ def signals_reach_the_program():
                                env=harness.clean_environment(), start_new_session=True)
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGTERM)
-    process.stdin.write("\n")
-    process.stdin.flush()
     try:
-        out, _ = process.communicate(timeout=20)
+        # The line lets a bash go on that waits to have read one; communicate() bears it that another has gone already.
+        out, _ = process.communicate("\n", timeout=20)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()

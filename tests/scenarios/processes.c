@@ -3,6 +3,7 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 extern char** environ;
@@ -269,6 +270,20 @@ static void environ_cleared_in_place(void) {
   MUST(!"exec");
 }
 
+// A thousand forks fail; the children that come then are told, and none that never was.
+static void forks_fail(void) {
+  struct rlimit old;
+  if (geteuid() == 0) MUST(setreuid(65534, 65534) == 0);
+  MUST(getrlimit(RLIMIT_NPROC, &old) == 0);
+  struct rlimit none = {0, old.rlim_max};
+  MUST(setrlimit(RLIMIT_NPROC, &none) == 0);
+  for (int i = 0; i < 1000; ++i) MUST(fork() < 0);
+  MUST(setrlimit(RLIMIT_NPROC, &old) == 0);
+  pid_t child = fork();
+  if (child == 0) _exit(0);
+  MUST(status_of(child) == 0);
+}
+
 static const struct scenario kCases[] = {SCENARIO(leak_in_fork_child),
                                          SCENARIO(inherited_left_open),
                                          SCENARIO(inherited_closed_in_child),
@@ -296,6 +311,7 @@ static const struct scenario kCases[] = {SCENARIO(leak_in_fork_child),
                                          SCENARIO(leak_after_exec),
                                          SCENARIO(stage_leaks),
                                          SCENARIO(exec_fails),
+                                         SCENARIO(forks_fail),
                                          SCENARIO(cleared_environment),
                                          SCENARIO(environ_cleared_in_place),
                                          {NULL, NULL}};
