@@ -1,9 +1,9 @@
 #pragma once
 
 // INTERPOSE: one definition of an intercepted function yields its real pointer (real::NAME), its row in the table of
-// calls, and the exported symbol.
+// calls, and the exported symbol. The text says what a call of it does to descriptors (docs/interposers.md).
 //
-//   INTERPOSE(int, socket, int domain, int type, int protocol) {
+//   INTERPOSE("opens a socket", int, socket, int domain, int type, int protocol) {
 //     return Opened(NewSocket(domain, type), real::socket, domain, type, protocol);
 //   }
 //
@@ -19,10 +19,12 @@
 
 namespace fdaudit::shim {
 
-/// A row of the table of calls. The linker gathers the rows of all families into one array.
-struct CallRow {
+/// A row of the table of calls. The linker gathers the rows of all families into one array; the compiler must not leave
+/// gaps in it by aligning a row more than the type asks for.
+struct alignas(32) CallRow {
   const char* name;
-  void** real;  ///< Real<…>::pointer
+  void** real;        ///< Real<…>::pointer
+  const char* means;  ///< what it does to descriptors, for docs/interposers.md
 };
 
 extern "C" __attribute__((visibility("hidden"))) const CallRow __start_fdaudit_calls[];
@@ -79,13 +81,13 @@ struct Real<R(A..., ...)> : RealBase<R, A...> {
 #define FDAUDIT_EXPORT extern "C" __attribute__((visibility("default")))
 
 // The row and the real pointer alone, for what shim/arch exports.
-#define INTERPOSE_BY_HAND(result, name, ...)                                                                   \
-  namespace fdaudit::shim::real {                                                                              \
-  extern Real<result(__VA_ARGS__)> name;                                                                       \
-  __attribute__((section("fdaudit_calls"), used)) static const CallRow row_of_##name = {#name, &name.pointer}; \
-  constinit Real<result(__VA_ARGS__)> name = {{nullptr, &row_of_##name}};                                      \
+#define INTERPOSE_BY_HAND(means, result, name, ...)                                                                   \
+  namespace fdaudit::shim::real {                                                                                     \
+  extern Real<result(__VA_ARGS__)> name;                                                                              \
+  __attribute__((section("fdaudit_calls"), used)) static const CallRow row_of_##name = {#name, &name.pointer, means}; \
+  constinit Real<result(__VA_ARGS__)> name = {{nullptr, &row_of_##name}};                                             \
   }
 
-#define INTERPOSE(result, name, ...)                         \
-  INTERPOSE_BY_HAND(result, name __VA_OPT__(, ) __VA_ARGS__) \
+#define INTERPOSE(means, result, name, ...)                         \
+  INTERPOSE_BY_HAND(means, result, name __VA_OPT__(, ) __VA_ARGS__) \
   FDAUDIT_EXPORT result name(__VA_ARGS__)

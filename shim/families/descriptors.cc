@@ -80,32 +80,40 @@ __attribute__((always_inline)) inline int DuplicatedTo(int from, int to, uint8_t
 
 using namespace fdaudit::shim;  // NOLINT: the interposers below are the global namespace's
 
-INTERPOSE(int, close, int fd) { return Closed(fd, real::close, fd); }
-INTERPOSE(int, __close, int fd) { return Closed(fd, real::__close, fd); }
-INTERPOSE(int, close_range, unsigned int first, unsigned int last, int flags) noexcept {
+INTERPOSE("closes", int, close, int fd) { return Closed(fd, real::close, fd); }
+INTERPOSE("closes", int, __close, int fd) { return Closed(fd, real::__close, fd); }
+INTERPOSE("closes a range, or marks it close-on-exec", int, close_range, unsigned int first, unsigned int last,
+          int flags)
+noexcept {
   return ClosedRange(real::close_range, first, last, flags);
 }
-INTERPOSE(void, closefrom, int first) noexcept {
+INTERPOSE("closes all from a number on", void, closefrom, int first) noexcept {
   const CallSite site = FDAUDIT_CALL_SITE(real::closefrom);
   PendingClose pending;
   RecordClosingRange(site, first < 0 ? 0 : static_cast<uint32_t>(first), UINT32_MAX, &pending);
   real::closefrom(first);
 }
 
-INTERPOSE(int, dup, int fd) noexcept { return Duplicated(fd, 0, Placement::kLowest, real::dup, fd); }
-INTERPOSE(int, dup2, int from, int to) noexcept { return DuplicatedTo(from, to, 0, real::dup2, from, to); }
-INTERPOSE(int, __dup2, int from, int to) { return DuplicatedTo(from, to, 0, real::__dup2, from, to); }
-INTERPOSE(int, dup3, int from, int to, int flags) noexcept {
+INTERPOSE("copies to the lowest free number", int, dup, int fd) noexcept {
+  return Duplicated(fd, 0, Placement::kLowest, real::dup, fd);
+}
+INTERPOSE("copies to a given number, closing what is there", int, dup2, int from, int to) noexcept {
+  return DuplicatedTo(from, to, 0, real::dup2, from, to);
+}
+INTERPOSE("copies to a given number, closing what is there", int, __dup2, int from, int to) {
+  return DuplicatedTo(from, to, 0, real::__dup2, from, to);
+}
+INTERPOSE("copies to a given number, closing what is there", int, dup3, int from, int to, int flags) noexcept {
   const uint8_t close_on_exec = (flags & O_CLOEXEC) != 0 ? fdaudit::trace::kCloseOnExec : 0;
   return DuplicatedTo(from, to, close_on_exec, real::dup3, from, to, flags);
 }
 
-INTERPOSE(int, fcntl, int fd, int command, ...) {
+INTERPOSE("copies (F_DUPFD, F_DUPFD_CLOEXEC); sets close-on-exec (F_SETFD)", int, fcntl, int fd, int command, ...) {
   return Controlled(real::fcntl, fd, command, FDAUDIT_FCNTL_ARGUMENT(command));
 }
-INTERPOSE(int, fcntl64, int fd, int command, ...) {
+INTERPOSE("copies (F_DUPFD, F_DUPFD_CLOEXEC); sets close-on-exec (F_SETFD)", int, fcntl64, int fd, int command, ...) {
   return Controlled(real::fcntl64, fd, command, FDAUDIT_FCNTL_ARGUMENT(command));
 }
-INTERPOSE(int, __fcntl, int fd, int command, ...) {
+INTERPOSE("copies (F_DUPFD, F_DUPFD_CLOEXEC); sets close-on-exec (F_SETFD)", int, __fcntl, int fd, int command, ...) {
   return Controlled(real::__fcntl, fd, command, FDAUDIT_FCNTL_ARGUMENT(command));
 }

@@ -100,65 +100,77 @@ __attribute__((always_inline)) inline FILE* Reopened(Function& function, const c
 
 using namespace fdaudit::shim;  // NOLINT: the interposers below are the global namespace's
 
-INTERPOSE(int, open, const char* path, int flags, ...) {
+INTERPOSE("opens a file", int, open, const char* path, int flags, ...) {
   return Opened(NewFile(path, flags), real::open, path, flags, FDAUDIT_OPEN_MODE(flags));
 }
-INTERPOSE(int, open64, const char* path, int flags, ...) {
+INTERPOSE("opens a file", int, open64, const char* path, int flags, ...) {
   return Opened(NewFile(path, flags), real::open64, path, flags, FDAUDIT_OPEN_MODE(flags));
 }
-INTERPOSE(int, __open, const char* path, int flags, ...) {
+INTERPOSE("opens a file", int, __open, const char* path, int flags, ...) {
   return Opened(NewFile(path, flags), real::__open, path, flags, FDAUDIT_OPEN_MODE(flags));
 }
-INTERPOSE(int, __open64, const char* path, int flags, ...) {
+INTERPOSE("opens a file", int, __open64, const char* path, int flags, ...) {
   return Opened(NewFile(path, flags), real::__open64, path, flags, FDAUDIT_OPEN_MODE(flags));
 }
-INTERPOSE(int, __open_2, const char* path, int flags) {
+INTERPOSE("opens a file", int, __open_2, const char* path, int flags) {
   return Opened(NewFile(path, flags), real::__open_2, path, flags);
 }
-INTERPOSE(int, __open64_2, const char* path, int flags) {
+INTERPOSE("opens a file", int, __open64_2, const char* path, int flags) {
   return Opened(NewFile(path, flags), real::__open64_2, path, flags);
 }
-INTERPOSE(int, openat, int directory, const char* path, int flags, ...) {
+INTERPOSE("opens a file, relative to a directory", int, openat, int directory, const char* path, int flags, ...) {
   return Opened(NewFile(path, flags), real::openat, directory, path, flags, FDAUDIT_OPEN_MODE(flags));
 }
-INTERPOSE(int, openat64, int directory, const char* path, int flags, ...) {
+INTERPOSE("opens a file, relative to a directory", int, openat64, int directory, const char* path, int flags, ...) {
   return Opened(NewFile(path, flags), real::openat64, directory, path, flags, FDAUDIT_OPEN_MODE(flags));
 }
-INTERPOSE(int, __openat_2, int directory, const char* path, int flags) {
+INTERPOSE("opens a file, relative to a directory", int, __openat_2, int directory, const char* path, int flags) {
   return Opened(NewFile(path, flags), real::__openat_2, directory, path, flags);
 }
-INTERPOSE(int, __openat64_2, int directory, const char* path, int flags) {
+INTERPOSE("opens a file, relative to a directory", int, __openat64_2, int directory, const char* path, int flags) {
   return Opened(NewFile(path, flags), real::__openat64_2, directory, path, flags);
 }
-INTERPOSE(int, creat, const char* path, mode_t mode) { return Opened(NewFile(path, 0), real::creat, path, mode); }
-INTERPOSE(int, creat64, const char* path, mode_t mode) { return Opened(NewFile(path, 0), real::creat64, path, mode); }
+INTERPOSE("opens a file", int, creat, const char* path, mode_t mode) {
+  return Opened(NewFile(path, 0), real::creat, path, mode);
+}
+INTERPOSE("opens a file", int, creat64, const char* path, mode_t mode) {
+  return Opened(NewFile(path, 0), real::creat64, path, mode);
+}
 
-INTERPOSE(FILE*, fopen, const char* path, const char* mode) {
+INTERPOSE("opens a stream, which owns its descriptor", FILE*, fopen, const char* path, const char* mode) {
   return OpenedOwner<FILE>(NewStream(path, mode), NumberOfStream, real::fopen, path, mode);
 }
-INTERPOSE(FILE*, fopen64, const char* path, const char* mode) {
+INTERPOSE("opens a stream, which owns its descriptor", FILE*, fopen64, const char* path, const char* mode) {
   return OpenedOwner<FILE>(NewStream(path, mode), NumberOfStream, real::fopen64, path, mode);
 }
-INTERPOSE(FILE*, _IO_fopen, const char* path, const char* mode) {
+INTERPOSE("opens a stream, which owns its descriptor", FILE*, _IO_fopen, const char* path, const char* mode) {
   return OpenedOwner<FILE>(NewStream(path, mode), NumberOfStream, real::_IO_fopen, path, mode);
 }
-INTERPOSE(FILE*, fdopen, int fd, const char* mode) noexcept {
+INTERPOSE("makes a stream the descriptor's owner", FILE*, fdopen, int fd, const char* mode) noexcept {
   return Adopted<FILE>(fd, fdaudit::trace::kOwnedByFile, real::fdopen, fd, mode);
 }
-INTERPOSE(FILE*, _IO_fdopen, int fd, const char* mode) {
+INTERPOSE("makes a stream the descriptor's owner", FILE*, _IO_fdopen, int fd, const char* mode) {
   return Adopted<FILE>(fd, fdaudit::trace::kOwnedByFile, real::_IO_fdopen, fd, mode);
 }
-INTERPOSE(FILE*, freopen, const char* path, const char* mode, FILE* stream) {
+INTERPOSE("lets a stream refer to another file", FILE*, freopen, const char* path, const char* mode, FILE* stream) {
   return Reopened(real::freopen, path, mode, stream);
 }
-INTERPOSE(FILE*, freopen64, const char* path, const char* mode, FILE* stream) {
+INTERPOSE("lets a stream refer to another file", FILE*, freopen64, const char* path, const char* mode, FILE* stream) {
   return Reopened(real::freopen64, path, mode, stream);
 }
-INTERPOSE(int, fclose, FILE* stream) { return ClosedOwner(NumberOfStream(stream), real::fclose, stream); }
-INTERPOSE(int, _IO_fclose, FILE* stream) { return ClosedOwner(NumberOfStream(stream), real::_IO_fclose, stream); }
+INTERPOSE("closes a stream's descriptor", int, fclose, FILE* stream) {
+  return ClosedOwner(NumberOfStream(stream), real::fclose, stream);
+}
+INTERPOSE("closes a stream's descriptor", int, _IO_fclose, FILE* stream) {
+  return ClosedOwner(NumberOfStream(stream), real::_IO_fclose, stream);
+}
 
-INTERPOSE(DIR*, opendir, const char* path) {
+INTERPOSE("opens a directory stream, which owns its descriptor", DIR*, opendir, const char* path) {
   return OpenedOwner<DIR>(NewDirectoryStream(path), NumberOfDirectory, real::opendir, path);
 }
-INTERPOSE(DIR*, fdopendir, int fd) { return Adopted<DIR>(fd, fdaudit::trace::kOwnedByDir, real::fdopendir, fd); }
-INTERPOSE(int, closedir, DIR* directory) { return Closed(NumberOfDirectory(directory), real::closedir, directory); }
+INTERPOSE("makes a directory stream the descriptor's owner", DIR*, fdopendir, int fd) {
+  return Adopted<DIR>(fd, fdaudit::trace::kOwnedByDir, real::fdopendir, fd);
+}
+INTERPOSE("closes a directory stream's descriptor", int, closedir, DIR* directory) {
+  return Closed(NumberOfDirectory(directory), real::closedir, directory);
+}

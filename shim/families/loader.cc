@@ -9,7 +9,7 @@ using namespace fdaudit::shim;  // NOLINT: the interposers below are the global 
 
 #if defined(__x86_64__)
 
-INTERPOSE_BY_HAND(void*, dlopen, const char* file, int mode)
+INTERPOSE_BY_HAND("maps a module", void*, dlopen, const char* file, int mode)
 
 /// The jump's target (shim/arch/x86_64.S). What dlopen maps is found when an address of it is first met.
 extern "C" __attribute__((visibility("hidden"))) void* FdauditBeforeDlopen() {
@@ -19,7 +19,7 @@ extern "C" __attribute__((visibility("hidden"))) void* FdauditBeforeDlopen() {
 
 #endif
 
-INTERPOSE(int, dlclose, void* handle) noexcept {
+INTERPOSE("unmaps a module", int, dlclose, void* handle) noexcept {
   const int result = real::dlclose(handle);
   ForgetAddresses();
   return result;

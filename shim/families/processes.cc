@@ -77,67 +77,79 @@ int Exec(const CallSite& site, const char* target, char* const* environment, Cal
 
 using namespace fdaudit::shim;  // NOLINT: the interposers below are the global namespace's
 
-INTERPOSE(pid_t, fork) noexcept { return Forked(real::fork); }
-INTERPOSE(pid_t, __fork) { return Forked(real::__fork); }
+INTERPOSE("makes a process with a copy of the table", pid_t, fork) noexcept { return Forked(real::fork); }
+INTERPOSE("makes a process with a copy of the table", pid_t, __fork) { return Forked(real::__fork); }
 
-INTERPOSE(int, execve, const char* path, char* const* argv, char* const* environment) noexcept {
+INTERPOSE("replaces the program; closes what is close-on-exec", int, execve, const char* path, char* const* argv,
+          char* const* environment)
+noexcept {
   return Exec(FDAUDIT_CALL_SITE(real::execve), path, environment,
               [=](char* const* passed) { return real::execve(path, argv, passed); });
 }
-INTERPOSE(int, execv, const char* path, char* const* argv) noexcept {
+INTERPOSE("replaces the program; closes what is close-on-exec", int, execv, const char* path, char* const* argv)
+noexcept {
   return Exec(FDAUDIT_CALL_SITE(real::execv), path, environ,
               [=](char* const* passed) { return real::execve(path, argv, passed); });
 }
-INTERPOSE(int, execvpe, const char* file, char* const* argv, char* const* environment) noexcept {
+INTERPOSE("replaces the program; closes what is close-on-exec", int, execvpe, const char* file, char* const* argv,
+          char* const* environment)
+noexcept {
   return Exec(FDAUDIT_CALL_SITE(real::execvpe), file, environment,
               [=](char* const* passed) { return real::execvpe(file, argv, passed); });
 }
-INTERPOSE(int, execvp, const char* file, char* const* argv) noexcept {
+INTERPOSE("replaces the program; closes what is close-on-exec", int, execvp, const char* file, char* const* argv)
+noexcept {
   return Exec(FDAUDIT_CALL_SITE(real::execvp), file, environ,
               [=](char* const* passed) { return real::execvpe(file, argv, passed); });
 }
-INTERPOSE(int, fexecve, int fd, char* const* argv, char* const* environment) noexcept {
+INTERPOSE("replaces the program; closes what is close-on-exec", int, fexecve, int fd, char* const* argv,
+          char* const* environment)
+noexcept {
   return Exec(FDAUDIT_CALL_SITE(real::fexecve), "", environment,
               [=](char* const* passed) { return real::fexecve(fd, argv, passed); });
 }
-INTERPOSE(int, execveat, int directory, const char* path, char* const* argv, char* const* environment, int flags)
+INTERPOSE("replaces the program; closes what is close-on-exec", int, execveat, int directory, const char* path,
+          char* const* argv, char* const* environment, int flags)
 noexcept {
   return Exec(FDAUDIT_CALL_SITE(real::execveat), path, environment,
               [=](char* const* passed) { return real::execveat(directory, path, argv, passed, flags); });
 }
-INTERPOSE(int, execl, const char* path, const char* first, ...) noexcept {
+INTERPOSE("replaces the program; closes what is close-on-exec", int, execl, const char* path, const char* first, ...)
+noexcept {
   FDAUDIT_EXEC_LIST(first, argv, );
   return Exec(FDAUDIT_CALL_SITE(real::execl), path, environ,
               [=](char* const* passed) { return real::execve(path, argv, passed); });
 }
-INTERPOSE(int, execlp, const char* file, const char* first, ...) noexcept {
+INTERPOSE("replaces the program; closes what is close-on-exec", int, execlp, const char* file, const char* first, ...)
+noexcept {
   FDAUDIT_EXEC_LIST(first, argv, );
   return Exec(FDAUDIT_CALL_SITE(real::execlp), file, environ,
               [=](char* const* passed) { return real::execvpe(file, argv, passed); });
 }
-INTERPOSE(int, execle, const char* path, const char* first, ...) noexcept {
+INTERPOSE("replaces the program; closes what is close-on-exec", int, execle, const char* path, const char* first, ...)
+noexcept {
   FDAUDIT_EXEC_LIST(first, argv, char* const* environment = va_arg(arguments, char* const*));
   return Exec(FDAUDIT_CALL_SITE(real::execle), path, environment,
               [=](char* const* passed) { return real::execve(path, argv, passed); });
 }
 
-INTERPOSE(void, _exit, int status) {
+INTERPOSE("ends the process", void, _exit, int status) {
   EndImage(status);
   real::_exit(status);
   __builtin_unreachable();
 }
-INTERPOSE(void, _Exit, int status) noexcept {
+INTERPOSE("ends the process", void, _Exit, int status) noexcept {
   EndImage(status);
   real::_Exit(status);
   __builtin_unreachable();
 }
-INTERPOSE(void, quick_exit, int status) noexcept {
+INTERPOSE("ends the process", void, quick_exit, int status) noexcept {
   quick_exit_status = status;  // EndAfterQuickExit, the first handler and so the last to run, reads it
   real::quick_exit(status);
   __builtin_unreachable();
 }
 
-INTERPOSE(int, prctl, int option, ...) noexcept {
+INTERPOSE("may begin seccomp (PR_SET_SECCOMP)", int, prctl, int option, ...) noexcept {
   va_list arguments;
   va_start(arguments, option);
   unsigned long values[4];
@@ -153,8 +165,8 @@ INTERPOSE(int, prctl, int option, ...) noexcept {
 
 #if defined(__x86_64__)
 
-INTERPOSE_BY_HAND(pid_t, vfork)
-INTERPOSE_BY_HAND(pid_t, __vfork)
+INTERPOSE_BY_HAND("makes a process with a copy of the table, in its parent's memory", pid_t, vfork)
+INTERPOSE_BY_HAND("makes a process with a copy of the table, in its parent's memory", pid_t, __vfork)
 
 extern "C" __attribute__((visibility("hidden"))) unsigned FdauditVforkDepth() { return thread_state.vfork_depth; }
 
@@ -178,7 +190,11 @@ extern "C" __attribute__((visibility("hidden"))) pid_t FdauditVforkReturned(long
 
 // Without a trampoline the child's calls would land in its parent's ledger. fork is what vfork may be by its contract
 // (POSIX.1-2001): slower, and safe.
-INTERPOSE(pid_t, vfork) noexcept { return Forked(real::fork); }
-INTERPOSE(pid_t, __vfork) { return Forked(real::fork); }
+INTERPOSE("makes a process with a copy of the table, in its parent's memory", pid_t, vfork) noexcept {
+  return Forked(real::fork);
+}
+INTERPOSE("makes a process with a copy of the table, in its parent's memory", pid_t, __vfork) {
+  return Forked(real::fork);
+}
 
 #endif

@@ -38,7 +38,7 @@ NewDescriptor OpensFile(long path, long flags) {
 
 using namespace fdaudit::shim;  // NOLINT: the interposer below is the global namespace's
 
-INTERPOSE(long, syscall, long number, ...) noexcept {
+INTERPOSE("makes a system call by number: any of the above", long, syscall, long number, ...) noexcept {
   RawArguments a;
   va_list arguments;
   va_start(arguments, number);

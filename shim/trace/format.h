@@ -151,6 +151,9 @@ enum CoverageReason : uint32_t {
   kReasonExecUnaudited = 1u << 4,      ///< the image that exec started was not audited (exec_problem says why)
   kReasonStartedLate = 1u << 5,        ///< descriptors were opened before the shim was there
   kReasonExitUnchecked = 1u << 6,      ///< the ledger could not be compared with the kernel's table at the end
+  kReasonIoUring = 1u << 7,            ///< io_uring opens and closes without a call
+  kReasonOwnTable =
+      1u << 8,  ///< a thread, or a child in this memory, has a table of its own, whose changes are not recorded
 };
 
 /// Why an exec'd program could not be audited.
@@ -164,6 +167,16 @@ enum class ExecProblem : uint8_t {
   kNoFollow = 6,
   kSandboxed = 7
 };
+
+/// Where a number of a spawned program came from, when its parent arranged that before the exec (file actions of
+/// posix_spawn, dup2 in a vfork child).
+struct Placement {
+  int32_t fd;
+  int32_t from;  ///< number in the parent's table, or kPlacedClosed, kPlacedOpened
+};
+inline constexpr int32_t kPlacedClosed = -1;  ///< closed in the child
+inline constexpr int32_t kPlacedOpened = -2;  ///< opened in the child
+inline constexpr uint32_t kMaxPlacements = 32;
 
 /// One process image: a process from its start, or from an exec, to its end or the next exec. Visible once `id` is set.
 struct ImageRecord {
@@ -203,7 +216,10 @@ struct ImageRecord {
   uint32_t checked_at_end;    ///< 1 = the ledger was compared with the kernel's table at the end
   uint32_t indexed;           ///< 1 = reachable from Header::newest_image
   uint32_t begun;             ///< 1 = the process itself has recorded something; else its parent made this record
-  uint64_t reserved[41];
+  uint32_t placement_count;   ///< in the order made; above kMaxPlacements: the rest is not told
+  uint32_t reserved1;
+  Placement placements[kMaxPlacements];
+  uint64_t reserved[8];
 };
 static_assert(sizeof(ImageRecord) == 512);
 
@@ -311,6 +327,8 @@ enum IncarnationFlags : uint8_t {
   kContested = 1u << 3,         ///< a stale close of the number was under way when it was opened
   kStaleHit = 1u << 4,          ///< closed by a stale close that raced with the opening
   kListsDescriptors = 1u << 5,  ///< /proc/self/fd or the like
+  kReceived = 1u << 6,          ///< came over a socket: `related` is the sender's pid, 0 where unknown
+  kKeptByLibc = 1u << 7,        ///< libc opened it for itself and keeps it (getpwent, openlog)
 };
 
 /// One life of a descriptor number.
@@ -318,7 +336,8 @@ struct Incarnation {
   Act opened;
   Act closed;       ///< stamp 0 = not closed
   uint64_t owner;   ///< FILE* or DIR* that holds it, as a bare address; 0 = none
-  int32_t related;  ///< the number it was duplicated from, or the other end of its pair; -1 = none
+  int32_t related;  ///< the number it was duplicated from, or the other end of its pair, or (kReceived) the sender's
+                    ///< pid; -1 = none
   FdKind kind;
   uint8_t flags;    ///< IncarnationFlags
   uint16_t detail;  ///< socket: domain << 8 | type; else 0
@@ -336,10 +355,10 @@ enum class SlotState : uint8_t {
 struct SlotHead {
   uint32_t count;  ///< incarnations so far; the current one is lives[count & 1], the one before lives[(count - 1) & 1]
   SlotState state;
-  uint8_t flags;  ///< the shim's own
-  uint16_t reserved;
-  uint32_t opens;   ///< in this image: recorded opens (not what was inherited)
-  uint32_t closes;  ///< in this image: recorded closes that did not fail
+  uint8_t flags;           ///< the shim's own
+  uint16_t registered_in;  ///< number of the epoll set that watches it + 1; 0 = none
+  uint32_t opens;          ///< in this image: recorded opens (not what was inherited)
+  uint32_t closes;         ///< in this image: recorded closes that did not fail
 };
 static_assert(sizeof(SlotHead) == 16);
 
@@ -425,6 +444,10 @@ enum class EventKind : uint8_t {
   kStaleClose = 18,
   kReceived = 19,
   kModuleUnloaded = 20,
+  kRegistered = 21,    ///< fd is watched by the epoll set `other`
+  kUnregistered = 22,  ///< and no more
+  kSpawned = 23,       ///< posix_spawn, system, popen: other = child's pid
+  kUnshared = 24,      ///< the calling thread has a table of its own from now on
 };
 
 struct Event {
