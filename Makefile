@@ -169,6 +169,10 @@ $(foreach s,$(SUITES),$(eval $(call suite_target,$(s))))
 demo: all  ## audit a real program and a small leaky one, and print what was found
 	@CC=$(CC) BUILD=$(BUILD) bash tests/demo/demo.sh
 
+.PHONY: docs
+docs: all  ## write docs/interposers.md from the shim's table of calls
+	@$(TEST_ENV) $(PYTHON) tests/interposers/page.py --write
+
 .PHONY: bench
 bench: all $(HAVE)/bench  ## cost of the shim, beside Valgrind and strace (QUICK=1: fewer rounds)
 	@$(TEST_ENV) $(PYTHON) tests/bench/run.py $(if $(QUICK),--quick) $(ARGS)

@@ -23,8 +23,9 @@ namespace fdaudit::shim {
 /// gaps in it by aligning a row more than the type asks for.
 struct alignas(32) CallRow {
   const char* name;
-  void** real;        ///< Real<…>::pointer
-  const char* means;  ///< what it does to descriptors, for docs/interposers.md
+  void** real;         ///< Real<…>::pointer
+  const char* means;   ///< what it does to descriptors, for docs/interposers.md
+  const char* family;  ///< the file that defines it
 };
 
 extern "C" __attribute__((visibility("hidden"))) const CallRow __start_fdaudit_calls[];
@@ -81,11 +82,12 @@ struct Real<R(A..., ...)> : RealBase<R, A...> {
 #define FDAUDIT_EXPORT extern "C" __attribute__((visibility("default")))
 
 // The row and the real pointer alone, for what shim/arch exports.
-#define INTERPOSE_BY_HAND(means, result, name, ...)                                                                   \
-  namespace fdaudit::shim::real {                                                                                     \
-  extern Real<result(__VA_ARGS__)> name;                                                                              \
-  __attribute__((section("fdaudit_calls"), used)) static const CallRow row_of_##name = {#name, &name.pointer, means}; \
-  constinit Real<result(__VA_ARGS__)> name = {{nullptr, &row_of_##name}};                                             \
+#define INTERPOSE_BY_HAND(means, result, name, ...)                                                                  \
+  namespace fdaudit::shim::real {                                                                                    \
+  extern Real<result(__VA_ARGS__)> name;                                                                             \
+  __attribute__((section("fdaudit_calls"), used)) static const CallRow row_of_##name = {#name, &name.pointer, means, \
+                                                                                        __FILE__};                   \
+  constinit Real<result(__VA_ARGS__)> name = {{nullptr, &row_of_##name}};                                            \
   }
 
 #define INTERPOSE(means, result, name, ...)                         \

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every intercepted function: it behaves as without the shim, and it is recorded under its name.
+"""Every intercepted function: it behaves as without the shim, and it is recorded under its name, from its caller.
 
 The functions are those that build/libfdaudit.so exports, and each must have its line in calls.c.
 """
@@ -12,6 +12,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "support"))
 import harness  # noqa: E402
+import page  # noqa: E402
 
 # They change no descriptor, so the journal has no event that would name them.
 UNRECORDED = {"dlopen", "dlclose", "prctl", "_exit", "_Exit", "quick_exit"}
@@ -43,17 +44,48 @@ def behaves(program, name, which):
             f"without the shim: {expected.status} {expected.out}{expected.err}",
             f"with the shim:    {got.status} {got.out}{got.err}"]
         if which == "ok":
-            complaints += recorded(trace, name)
+            complaints += recorded(trace, program, name)
         return complaints
 
 
-def recorded(trace, name):
-    """The dump has an event that names the function."""
+class Symbols:
+    """Which function of the program holds an offset."""
+
+    def __init__(self, program):
+        lines = subprocess.run(["nm", "-S", "--defined-only", program], capture_output=True, text=True,
+                               check=True).stdout.splitlines()
+        fields = [line.split() for line in lines]
+        self.extents = [(int(f[0], 16), int(f[1], 16), f[3]) for f in fields if len(f) == 4 and f[2] in "tT"]
+
+    def function(self, return_address):
+        for start, size, name in self.extents:
+            if start < return_address <= start + size:
+                return name
+        return None
+
+
+def recorded(trace, program, name):
+    """The dump has an event that names the function, with a call path that begins in the program's code and leads
+    through the line's own."""
     if name in UNRECORDED:
         return []
     dump = harness.run([harness.FDAUDIT, "dump", trace], env=harness.clean_environment())
-    calls = {json.loads(line).get("call") for line in dump.out.splitlines()}
-    return [] if name in calls else [f"no event names {name}, only {sorted(map(str, calls))} {dump.err}"]
+    events = [json.loads(line) for line in dump.out.splitlines()]
+    named = [event for event in events if event.get("call") == name]
+    if not named:
+        return [f"no event names {name}, only {sorted({str(event.get('call')) for event in events})} {dump.err}"]
+    symbols = Symbols(program)
+    caller = f"{name}_succeeds"
+    for event in named:
+        frames = event.get("frames") or [{"module": None}]
+        functions = [symbols.function(int(f["offset"], 16)) for f in frames if f["module"] == program.name]
+        if frames[0]["module"] == program.name and caller in functions:
+            return []
+    return [f"call path: not from {caller}: {named[0].get('frames')}"]
+
+
+def the_page_tells_the_table():
+    return [] if page.PAGE.read_text() == page.page() else ["docs/interposers.md is not what `make docs` writes"]
 
 
 def described(program, name, kind):
@@ -76,6 +108,7 @@ def load():
     listed = dict(line.split() for line in
                   subprocess.run([program], capture_output=True, text=True, check=True).stdout.splitlines())
     suite.add("each_exported_function_has_its_line", each_exported_function_has_its_line, set(listed))
+    suite.add("the_page_tells_the_table", the_page_tells_the_table)
     for name, kind in listed.items():
         suite.add(f"{name}.ok", behaves, program, name, "ok")
         suite.add(f"{name}.fails", behaves, program, name, "fails")

@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""docs/interposers.md: what the shim intercepts, read from the table of calls in libfdaudit.so itself.
+
+    page.py          prints the page
+    page.py --write  writes it (`make docs`)
+
+Since when glibc has a function is read from the symbol versions of the libc that runs here. What this libc does not
+know keeps what the page says already.
+"""
+
+import pathlib
+import platform
+import re
+import struct
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "support"))
+import harness  # noqa: E402
+
+PAGE = harness.ROOT / "docs" / "interposers.md"
+ROW_SIZE = 32  # CallRow in shim/interpose.h
+FIRST_VERSION = {"x86_64": "2.2.5", "aarch64": "2.17"}  # what is as old as glibc on this machine
+HEAD = """# What the shim intercepts
+
+<!-- Generated from the table of calls by `make docs`; the test suite `interposers` compares. -->
+
+One definition in `shim/families/` makes the row below, the real function's pointer and the exported symbol
+(`shim/interpose.h`). "Since" is the first glibc release that exports the name on x86-64, "always" where that is the
+first one for the architecture. A function that the running libc lacks fails with ENOSYS when the program calls it, and
+costs nothing otherwise.
+"""
+
+
+def readelf(option):
+    return subprocess.run(["readelf", "-W", option, harness.SHIM], capture_output=True, text=True,
+                          check=True).stdout.splitlines()
+
+
+class Image:
+    """The shim's bytes by the addresses at which they are mapped."""
+
+    def __init__(self):
+        self.bytes = pathlib.Path(harness.SHIM).read_bytes()
+        self.segments = []
+        for line in readelf("-l"):
+            fields = line.split()
+            if fields[:1] == ["LOAD"]:
+                offset, address, _, size = (int(f, 16) for f in fields[1:5])
+                self.segments.append((address, size, offset))
+
+    def at(self, address):
+        for start, size, offset in self.segments:
+            if start <= address < start + size:
+                return offset + address - start
+        raise ValueError(f"no segment holds {address:#x}")
+
+    def text(self, address):
+        start = self.at(address)
+        return self.bytes[start:self.bytes.index(b"\0", start)].decode()
+
+
+def rows():
+    """(name, what it does, family) of each intercepted function."""
+    image = Image()
+    section = next(re.search(r"fdaudit_calls\s+PROGBITS\s+(\w+) \w+ (\w+)", line).groups()
+                   for line in readelf("-S") if "fdaudit_calls" in line)
+    start, size = (int(number, 16) for number in section)
+    pointers = {}  # the dynamic linker fills the table's pointers: they stand in its relocations
+    for line in readelf("-r"):
+        match = re.match(r"(\w+)\s+\w+\s+R_\w+_RELATIVE\s+(\w+)", line)
+        if match:
+            pointers[int(match[1], 16)] = int(match[2], 16)
+    word = struct.calcsize("P")
+    return [tuple(image.text(pointers[row + word * column]) for column in (0, 2, 3))
+            for row in range(start, start + size, ROW_SIZE)]
+
+
+def libc_versions():
+    """The oldest glibc version of each function that the running libc exports."""
+    path = re.search(r"=> (/\S*libc\.so\.6)", subprocess.run(["ldd", "/bin/sh"], capture_output=True, text=True).stdout)
+    lines = subprocess.run(["readelf", "-W", "--dyn-syms", path[1]], capture_output=True, text=True,
+                           check=True).stdout.splitlines()
+    oldest = {}
+    for name, version in re.findall(r"(\w+)@+GLIBC_([\d.]+)", "\n".join(lines)):
+        known = oldest.setdefault(name, version)
+        oldest[name] = min(known, version, key=lambda v: [int(n) for n in v.split(".")])
+    return oldest
+
+
+def families():
+    found = {}
+    for name, means, family in rows():
+        found.setdefault(pathlib.Path(family).stem, []).append((name, means))
+    return found
+
+
+def page():
+    old = PAGE.read_text() if PAGE.exists() else ""
+    said = dict(re.findall(r"^\| `(\w+)` \| .* \| ([^|]+) \|$", old, flags=re.M))
+    first = FIRST_VERSION.get(platform.machine())
+    here = libc_versions() if platform.machine() == "x86_64" else {}
+    out = [HEAD]
+    for family, functions in sorted(families().items()):
+        out.append(f"\n## {family.replace('_', ' ').capitalize()}\n\n| function | what a call does | since glibc |\n"
+                   "| --- | --- | --- |\n")
+        for name, means in sorted(functions, key=lambda f: (f[0].strip("_").lower(), f[0])):
+            since = here.get(name) or said.get(name) or "later than 2.36"
+            out.append(f"| `{name}` | {means} | {'always' if since == first else since} |\n")
+    return "".join(out)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--write"]:
+        PAGE.write_text(page())
+    else:
+        sys.stdout.write(page())
