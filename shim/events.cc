@@ -7,6 +7,7 @@
 #include "shim/journal.h"
 #include "shim/process.h"
 #include "shim/stack_table.h"
+#include "shim/text.h"
 #include "shim/thread.h"
 
 namespace fdaudit::shim {
@@ -65,6 +66,15 @@ class Recording {
   uint32_t stack_ = 0;
 };
 
+/// /proc/self/fd and its other names: who reads it is about to close what it lists.
+bool ListsDescriptors(const char* path) {
+  if (strcmp(path, "/dev/fd") == 0 || strcmp(path, "/dev/fd/") == 0) return true;
+  if (!StartsWith(path, "/proc/")) return false;
+  size_t length = strlen(path);
+  while (length > 1 && path[length - 1] == '/') --length;
+  return length > 3 && memcmp(path + length - 3, "/fd", 3) == 0;
+}
+
 void Open(Recording& recording, const CallSite& site, const Act& act, int fd, const NewDescriptor& what,
           EventKind kind) {
   uint32_t count = 0;
@@ -80,9 +90,19 @@ void Open(Recording& recording, const CallSite& site, const Act& act, int fd, co
 
 }  // namespace
 
+void RecordedTarget(int fd, TargetText& text) {
+  const Guard guard;
+  text[0] = '\0';
+  if (CurrentImage() != 0) LedgerTarget(fd, text);
+}
+
 void RecordOpened(const CallSite& site, int fd, const NewDescriptor& what) {
   Recording recording(site);
-  if (recording) Open(recording, site, recording.MakeAct(Stamp()), fd, what, EventKind::kOpened);
+  if (!recording) return;
+  NewDescriptor opened = what;
+  const bool directory = what.kind == trace::FdKind::kDirectory && what.target != nullptr;
+  if (directory && ListsDescriptors(what.target)) opened.flags |= trace::kListsDescriptors;
+  Open(recording, site, recording.MakeAct(Stamp()), fd, opened, EventKind::kOpened);
 }
 
 void RecordOpenedPair(const CallSite& site, const int (&fds)[2], const NewDescriptor& what) {

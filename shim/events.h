@@ -6,6 +6,8 @@
 // A verb is inlined into the interposer, because the walk starts from the interposer's own stack frame; the recording
 // itself is an ordinary function behind it. The guard is held around the recording only, never around the real call.
 
+#include <fcntl.h>
+
 #include <cerrno>
 #include <climits>
 #include <cstdint>
@@ -60,13 +62,28 @@ void RecordExecFailed(const CallSite& site);
 
 inline bool IsTableFull(int error) { return error == EMFILE || error == ENFILE; }
 
+/// Room for the text of what a descriptor refers to.
+using TargetText = char[trace::kTargetSize];
+
+/// What is known so far of what `fd` refers to; empty where nothing is.
+void RecordedTarget(int fd, TargetText& text);
+
+/// What a call opened: a NewDescriptor, or a function NewDescriptor(TargetText&) that is asked once the call has
+/// succeeded, because it reads the program's memory (which before the call may be anything) or writes a text.
+inline const NewDescriptor& Tell(const NewDescriptor& what, TargetText& /*text*/) { return what; }
+template <typename What>
+NewDescriptor Tell(const What& what, TargetText& text) {
+  return what(text);
+}
+
 /// A call that returns a new descriptor or -1.
-template <typename Function, typename... A>
-__attribute__((always_inline)) inline int Opened(const NewDescriptor& what, Function& function, A... arguments) {
+template <typename What, typename Function, typename... A>
+__attribute__((always_inline)) inline int Opened(const What& what, Function& function, A... arguments) {
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const int fd = function(arguments...);
   if (fd >= 0) {
-    RecordOpened(site, fd, what);
+    TargetText text;
+    RecordOpened(site, fd, Tell(what, text));
   } else if (IsTableFull(errno)) {
     RecordOpenFailed(site);
   }
@@ -74,13 +91,13 @@ __attribute__((always_inline)) inline int Opened(const NewDescriptor& what, Func
 }
 
 /// A call that fills two descriptors and returns 0 or -1.
-template <typename Function, typename... A>
-__attribute__((always_inline)) inline int OpenedPair(const NewDescriptor& what, int* fds, Function& function,
-                                                     A... arguments) {
+template <typename What, typename Function, typename... A>
+__attribute__((always_inline)) inline int OpenedPair(const What& what, int* fds, Function& function, A... arguments) {
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const int result = function(arguments...);
   if (result == 0) {
-    RecordOpenedPair(site, {fds[0], fds[1]}, what);
+    TargetText text;
+    RecordOpenedPair(site, {fds[0], fds[1]}, Tell(what, text));
   } else if (IsTableFull(errno)) {
     RecordOpenFailed(site);
   }
@@ -126,6 +143,33 @@ __attribute__((always_inline)) inline int Duplicated(int from, uint8_t flags, Pl
   return fd;
 }
 
+/// The same onto a given number. Onto itself it does nothing.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline int DuplicatedTo(int from, int to, uint8_t flags, Function& function,
+                                                       A... arguments) {
+  return from == to ? function(arguments...) : Duplicated(from, flags, Placement::kExactly, function, arguments...);
+}
+
+/// fcntl(2).
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline int Controlled(int fd, int command, uintptr_t argument, Function& function,
+                                                     A... arguments) {
+  switch (command) {
+    case F_DUPFD:
+      return Duplicated(fd, 0, Placement::kAtLeast, function, arguments...);
+    case F_DUPFD_CLOEXEC:
+      return Duplicated(fd, trace::kCloseOnExec, Placement::kAtLeast, function, arguments...);
+    case F_SETFD: {
+      const CallSite site = FDAUDIT_CALL_SITE(function);
+      const int result = function(arguments...);
+      if (result == 0) RecordCloseOnExec(site, fd, (argument & FD_CLOEXEC) != 0);
+      return result;
+    }
+    default:
+      return function(arguments...);
+  }
+}
+
 /// A call that closes `fd` (kNoDescriptor: none) and returns 0, or -1 (EOF) with errno.
 template <typename Function, typename... A>
 __attribute__((always_inline)) inline int Closed(int fd, Function& function, A... arguments) {
@@ -144,6 +188,24 @@ __attribute__((always_inline)) inline int ClosedOwner(int fd, Function& function
   const PendingClose pending = RecordClosing(site, fd);
   const int result = function(arguments...);
   RecordClosed(site, fd, pending, result == 0 || pending.ticket.found == CloseTicket::Found::kOpen ? 0 : errno);
+  return result;
+}
+
+/// close_range(2): what it will do is known beforehand, but for a lack of memory, which is put right afterwards.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline int ClosedRange(unsigned first, unsigned last, unsigned flags, Function& function,
+                                                      A... arguments) {
+  constexpr unsigned kOnlyMarks = 1u << 2;  // CLOSE_RANGE_CLOEXEC; older headers lack it
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  const bool marks_only = (flags & kOnlyMarks) != 0;
+  PendingClose pending;
+  if (first <= last && !marks_only) RecordClosingRange(site, first, last, &pending);
+  const int result = function(arguments...);
+  if (result != 0) {
+    RecordRangeFailed(first, last, pending);
+  } else if (marks_only) {
+    RecordCloseOnExecRange(site, first, last);
+  }
   return result;
 }
 

@@ -238,6 +238,11 @@ void NoteChild(int pid) {
   Publish(record);
 }
 
+void NoteReason(uint32_t reason) {
+  const uint32_t image = CurrentImage();
+  if (image != 0) Atomic(ImageOf(image)->reasons).fetch_or(reason);
+}
+
 uint32_t BeginExecedImage(char* const* arguments) {
   NotePidNamespace();
   const uint32_t before = ImageOfPid(raw::Pid());

@@ -65,6 +65,9 @@ uint32_t BeginExecedImage(char* const* arguments);
 /// From now on nothing is recorded in this process and its children.
 void FallSilent();
 
+/// This image's ledger may know less than the kernel, for one of trace::CoverageReason.
+void NoteReason(uint32_t reason);
+
 /// Before an exec's system call; and when it came back.
 void NoteExec(const char* target, trace::ExecProblem problem);
 void NoteExecFailed();

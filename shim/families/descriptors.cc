@@ -16,67 +16,15 @@ int close_range(unsigned int, unsigned int, int) noexcept;
 void closefrom(int) noexcept;
 }
 
-#ifndef CLOSE_RANGE_CLOEXEC
-#define CLOSE_RANGE_CLOEXEC (1U << 2)
-#endif
-
-namespace fdaudit::shim {
-namespace {
-
-/// close_range(2): what it will do is known beforehand, but for a lack of memory, which is put right afterwards.
-template <typename Function>
-__attribute__((always_inline)) inline int ClosedRange(Function& function, unsigned int first, unsigned int last,
-                                                      int flags) {
-  const CallSite site = FDAUDIT_CALL_SITE(function);
-  const bool marks_only = (static_cast<unsigned>(flags) & CLOSE_RANGE_CLOEXEC) != 0;
-  PendingClose pending;
-  if (first <= last && !marks_only) RecordClosingRange(site, first, last, &pending);
-  const int result = function(first, last, flags);
-  if (result != 0) {
-    RecordRangeFailed(first, last, pending);
-  } else if (marks_only) {
-    RecordCloseOnExecRange(site, first, last);
-  }
-  return result;
-}
-
-template <typename Function>
-__attribute__((always_inline)) inline int Controlled(Function& function, int fd, int command, void* argument) {
-  switch (command) {
-    case F_DUPFD:
-      return Duplicated(fd, 0, Placement::kAtLeast, function, fd, command, argument);
-    case F_DUPFD_CLOEXEC:
-      return Duplicated(fd, trace::kCloseOnExec, Placement::kAtLeast, function, fd, command, argument);
-    case F_SETFD: {
-      const CallSite site = FDAUDIT_CALL_SITE(function);
-      const int result = function(fd, command, argument);
-      if (result == 0) RecordCloseOnExec(site, fd, (reinterpret_cast<uintptr_t>(argument) & FD_CLOEXEC) != 0);
-      return result;
-    }
-    default:
-      return function(fd, command, argument);
-  }
-}
-
-/// dup2 onto itself does nothing.
-template <typename Function, typename... A>
-__attribute__((always_inline)) inline int DuplicatedTo(int from, int to, uint8_t flags, Function& function,
-                                                       A... arguments) {
-  return from == to ? function(arguments...) : Duplicated(from, flags, Placement::kExactly, function, arguments...);
-}
-
-}  // namespace
-
-#define FDAUDIT_FCNTL_ARGUMENT(last)           \
-  ({                                           \
-    va_list arguments;                         \
-    va_start(arguments, last);                 \
-    void* argument = va_arg(arguments, void*); \
-    va_end(arguments);                         \
-    argument;                                  \
+// A number or a pointer; both are passed on as they came.
+#define FDAUDIT_FCNTL_ARGUMENT(last)                         \
+  ({                                                         \
+    va_list arguments;                                       \
+    va_start(arguments, last);                               \
+    const uintptr_t argument = va_arg(arguments, uintptr_t); \
+    va_end(arguments);                                       \
+    argument;                                                \
   })
-
-}  // namespace fdaudit::shim
 
 using namespace fdaudit::shim;  // NOLINT: the interposers below are the global namespace's
 
@@ -85,7 +33,7 @@ INTERPOSE("closes", int, __close, int fd) { return Closed(fd, real::__close, fd)
 INTERPOSE("closes a range, or marks it close-on-exec", int, close_range, unsigned int first, unsigned int last,
           int flags)
 noexcept {
-  return ClosedRange(real::close_range, first, last, flags);
+  return ClosedRange(first, last, static_cast<unsigned>(flags), real::close_range, first, last, flags);
 }
 INTERPOSE("closes all from a number on", void, closefrom, int first) noexcept {
   const CallSite site = FDAUDIT_CALL_SITE(real::closefrom);
@@ -109,11 +57,14 @@ INTERPOSE("copies to a given number, closing what is there", int, dup3, int from
 }
 
 INTERPOSE("copies (F_DUPFD, F_DUPFD_CLOEXEC); sets close-on-exec (F_SETFD)", int, fcntl, int fd, int command, ...) {
-  return Controlled(real::fcntl, fd, command, FDAUDIT_FCNTL_ARGUMENT(command));
+  const uintptr_t value = FDAUDIT_FCNTL_ARGUMENT(command);
+  return Controlled(fd, command, value, real::fcntl, fd, command, value);
 }
 INTERPOSE("copies (F_DUPFD, F_DUPFD_CLOEXEC); sets close-on-exec (F_SETFD)", int, fcntl64, int fd, int command, ...) {
-  return Controlled(real::fcntl64, fd, command, FDAUDIT_FCNTL_ARGUMENT(command));
+  const uintptr_t value = FDAUDIT_FCNTL_ARGUMENT(command);
+  return Controlled(fd, command, value, real::fcntl64, fd, command, value);
 }
 INTERPOSE("copies (F_DUPFD, F_DUPFD_CLOEXEC); sets close-on-exec (F_SETFD)", int, __fcntl, int fd, int command, ...) {
-  return Controlled(real::__fcntl, fd, command, FDAUDIT_FCNTL_ARGUMENT(command));
+  const uintptr_t value = FDAUDIT_FCNTL_ARGUMENT(command);
+  return Controlled(fd, command, value, real::__fcntl, fd, command, value);
 }

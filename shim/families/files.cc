@@ -9,7 +9,7 @@
 #include <cstring>
 
 #include "shim/events.h"
-#include "shim/text.h"
+#include "shim/families/new_descriptors.h"
 
 // What _FORTIFY_SOURCE turns open and openat into, and the names that libc keeps for old programs. Declared nowhere.
 extern "C" {
@@ -26,25 +26,6 @@ int _IO_fclose(FILE*);
 
 namespace fdaudit::shim {
 namespace {
-
-/// /proc/self/fd and its other names: who reads it is about to close what it lists.
-bool ListsDescriptors(const char* path) {
-  if (strcmp(path, "/dev/fd") == 0 || strcmp(path, "/dev/fd/") == 0) return true;
-  if (!StartsWith(path, "/proc/")) return false;
-  size_t length = strlen(path);
-  while (length > 1 && path[length - 1] == '/') --length;
-  return length > 3 && memcmp(path + length - 3, "/fd", 3) == 0;
-}
-
-NewDescriptor NewFile(const char* path, int flags) {
-  NewDescriptor what;
-  const bool directory = (flags & O_DIRECTORY) != 0;
-  what.kind = directory ? trace::FdKind::kDirectory : trace::FdKind::kFile;
-  if ((flags & O_CLOEXEC) != 0) what.flags |= trace::kCloseOnExec;
-  if (directory && path != nullptr && ListsDescriptors(path)) what.flags |= trace::kListsDescriptors;
-  what.target = path;
-  return what;
-}
 
 /// `mode` is fopen's; its 'e' asks for close-on-exec.
 NewDescriptor NewStream(const char* path, const char* mode) {

@@ -1,24 +1,11 @@
 // Pipes.
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "shim/events.h"
+#include "shim/families/new_descriptors.h"
 
 extern "C" int __pipe(int*);
-
-namespace fdaudit::shim {
-namespace {
-
-NewDescriptor NewPipe(int flags) {
-  NewDescriptor what;
-  what.kind = trace::FdKind::kPipe;
-  if ((flags & O_CLOEXEC) != 0) what.flags |= trace::kCloseOnExec;
-  return what;
-}
-
-}  // namespace
-}  // namespace fdaudit::shim
 
 using namespace fdaudit::shim;  // NOLINT: the interposers below are the global namespace's
 

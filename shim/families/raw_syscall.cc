@@ -1,36 +1,213 @@
-// syscall(2): the system calls that open, copy and close, made by number. libuv closes this way, to be no cancellation
-// point.
+// syscall(2): every system call that opens, copies or closes descriptors, makes a process, replaces or ends it, made by
+// number. libuv closes this way, to be no cancellation point; what libc has no function for is always called so.
+//
+// kRows says what a number means. Most open one descriptor, and differ only in what it is; for them a row is all there
+// is. What remains is a verb each, in Make().
 
-#include <fcntl.h>
-#include <sys/socket.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdarg>
 
 #include "shim/events.h"
+#include "shim/families/new_descriptors.h"
 #include "shim/process.h"
+
+// Newer than the oldest headers that this builds with. From 424 on, numbers are the same on every architecture.
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+#ifndef SYS_openat2
+#define SYS_openat2 437
+#endif
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
+#ifndef SYS_landlock_create_ruleset
+#define SYS_landlock_create_ruleset 444
+#endif
+#ifndef SYS_memfd_secret
+#define SYS_memfd_secret 447
+#endif
+#ifndef SYS_open_tree_attr
+#define SYS_open_tree_attr 467
+#endif
 
 namespace fdaudit::shim {
 namespace {
 
 using trace::FdKind;
 
-struct RawArguments {
+/// A call's arguments, read as each of them is meant.
+struct Arguments {
   long values[6];
+
+  int Int(int index) const { return static_cast<int>(values[index]); }
+  unsigned Unsigned(int index) const { return static_cast<unsigned>(values[index]); }
+  const char* Text(int index) const { return reinterpret_cast<const char*>(values[index]); }
+  int* Numbers(int index) const { return reinterpret_cast<int*>(values[index]); }
+  const void* Memory(int index) const { return reinterpret_cast<const void*>(values[index]); }
 };
 
-NewDescriptor Opens(FdKind kind, bool close_on_exec) {
-  NewDescriptor what;
-  what.kind = kind;
-  if (close_on_exec) what.flags |= trace::kCloseOnExec;
-  return what;
+enum class Effect : uint8_t {
+  kNone,
+  kOpens,     ///< the result is a new descriptor
+  kOpensTwo,  ///< the array at `ends` gets them
+  kDuplicates,
+  kDuplicatesTo,
+  kControls,
+  kCloses,
+  kClosesRange,
+  kEndsThread,
+  kEndsProcess,
+};
+
+struct Row {
+  long number;
+  Effect effect;
+  /// kOpens, kOpensTwo: what it opens; asked once the call has succeeded.
+  NewDescriptor (*what)(const Arguments& a, TargetText& text) = nullptr;
+  /// Only where this says so (nullptr: always).
+  bool (*when)(const Arguments& a) = nullptr;
+  int ends = 0;  ///< which argument is kOpensTwo's array
+};
+
+// Bits of calls that libc has no function, and so no header, for.
+constexpr unsigned kPerfCloseOnExec = 8;   // PERF_FLAG_FD_CLOEXEC
+constexpr unsigned kMountCloseOnExec = 1;  // FSOPEN_CLOEXEC, FSMOUNT_CLOEXEC, FSPICK_CLOEXEC
+constexpr unsigned kNewListener = 8;       // SECCOMP_FILTER_FLAG_NEW_LISTENER
+constexpr int kSetFilter = 1;              // SECCOMP_SET_MODE_FILTER
+
+/// signalfd(2) with a descriptor changes that one.
+bool OpensSignals(const Arguments& a) { return a.Int(0) < 0; }
+
+/// openat2(2)'s struct open_how begins with its flags.
+int FlagsOf(const void* how) { return static_cast<int>(*static_cast<const uint64_t*>(how)); }
+
+/// What a command of bpf(2) opens, nullptr where nothing.
+const char* BpfObject(int command) {
+  switch (command) {
+    case 0:   // BPF_MAP_CREATE
+    case 14:  // BPF_MAP_GET_FD_BY_ID
+      return "map";
+    case 5:   // BPF_PROG_LOAD
+    case 13:  // BPF_PROG_GET_FD_BY_ID
+      return "program";
+    case 7:  // BPF_OBJ_GET
+      return "pinned object";
+    case 17:  // BPF_RAW_TRACEPOINT_OPEN
+      return "raw tracepoint";
+    case 18:  // BPF_BTF_LOAD
+    case 19:  // BPF_BTF_GET_FD_BY_ID
+      return "type information";
+    case 28:  // BPF_LINK_CREATE
+    case 30:  // BPF_LINK_GET_FD_BY_ID
+      return "link";
+    case 32:  // BPF_ENABLE_STATS
+      return "statistics";
+    case 33:  // BPF_ITER_CREATE
+      return "iterator";
+    case 36:  // BPF_TOKEN_CREATE
+      return "token";
+    default:
+      return nullptr;
+  }
 }
 
-NewDescriptor OpensFile(long path, long flags) {
-  NewDescriptor what = Opens((flags & O_DIRECTORY) != 0 ? FdKind::kDirectory : FdKind::kFile, (flags & O_CLOEXEC) != 0);
-  what.target = reinterpret_cast<const char*>(path);
-  return what;
+/// From here on the program may open and close without any call.
+NewDescriptor NewRing() {
+  NoteReason(trace::kReasonIoUring);
+  return NewObject(FdKind::kIoUring, true);
+}
+
+#define FDAUDIT_TELLS(...) \
+  []([[maybe_unused]] const Arguments& a, [[maybe_unused]] TargetText& text) -> NewDescriptor { return __VA_ARGS__; }
+#define FDAUDIT_WHEN(...) [](const Arguments& a) -> bool { return __VA_ARGS__; }
+#define FDAUDIT_OPENS(name, ...) \
+  { SYS_##name, Effect::kOpens, FDAUDIT_TELLS(__VA_ARGS__) }
+
+constexpr Row kRows[] = {
+    FDAUDIT_OPENS(openat, NewFile(a.Text(1), a.Int(2))),
+    FDAUDIT_OPENS(openat2, NewFile(a.Text(1), FlagsOf(a.Memory(2)))),
+    FDAUDIT_OPENS(open_by_handle_at, NewFile(nullptr, a.Int(2))),
+    FDAUDIT_OPENS(memfd_create, NewMemoryFile(a.Text(0), a.Unsigned(1))),
+    FDAUDIT_OPENS(memfd_secret, NewObject(FdKind::kMemFd, (a.Int(0) & O_CLOEXEC) != 0)),
+    FDAUDIT_OPENS(mq_open, NewMessageQueue(a.Text(0))),
+    FDAUDIT_OPENS(socket, NewSocket(a.Int(0), a.Int(1))),
+    FDAUDIT_OPENS(accept, NewConnection(0)),
+    FDAUDIT_OPENS(accept4, NewConnection(a.Int(3))),
+    {SYS_socketpair, Effect::kOpensTwo, FDAUDIT_TELLS(NewSocket(a.Int(0), a.Int(1))), nullptr, 3},
+    {SYS_pipe2, Effect::kOpensTwo, FDAUDIT_TELLS(NewPipe(a.Int(1)))},
+    FDAUDIT_OPENS(epoll_create1, NewEpollSet(a.Int(0))),
+    FDAUDIT_OPENS(eventfd2, NewEvent(a.Unsigned(0), a.Int(1), text)),
+    {SYS_signalfd4, Effect::kOpens, FDAUDIT_TELLS(NewSignals(a.Memory(1), a.Int(3), text)), OpensSignals},
+    FDAUDIT_OPENS(timerfd_create, NewTimer(a.Int(0), a.Int(1))),
+    FDAUDIT_OPENS(inotify_init1, NewInotify(a.Int(0))),
+    FDAUDIT_OPENS(fanotify_init, NewFanotify(a.Unsigned(0))),
+    FDAUDIT_OPENS(userfaultfd, NewObject(FdKind::kUserfaultFd, (a.Int(0) & O_CLOEXEC) != 0)),
+    FDAUDIT_OPENS(perf_event_open, NewObject(FdKind::kPerfEvent, (a.Unsigned(4) & kPerfCloseOnExec) != 0)),
+    FDAUDIT_OPENS(io_uring_setup, NewRing()),
+    {SYS_bpf, Effect::kOpens, FDAUDIT_TELLS(NewObject(FdKind::kBpf, true, BpfObject(a.Int(0)))),
+     FDAUDIT_WHEN(BpfObject(a.Int(0)) != nullptr)},
+    FDAUDIT_OPENS(pidfd_open, NewProcess(a.Int(0), a.Unsigned(1), text)),
+    FDAUDIT_OPENS(pidfd_getfd, NewCopyFrom(a.Int(0))),
+    FDAUDIT_OPENS(open_tree, NewMount(a.Text(1), (a.Unsigned(2) & O_CLOEXEC) != 0)),
+    FDAUDIT_OPENS(open_tree_attr, NewMount(a.Text(1), (a.Unsigned(2) & O_CLOEXEC) != 0)),
+    FDAUDIT_OPENS(fsopen, NewMount(a.Text(0), (a.Unsigned(1) & kMountCloseOnExec) != 0)),
+    FDAUDIT_OPENS(fsmount, NewMountOf(a.Int(0), (a.Unsigned(1) & kMountCloseOnExec) != 0, text)),
+    FDAUDIT_OPENS(fspick, NewMount(a.Text(1), (a.Unsigned(2) & kMountCloseOnExec) != 0)),
+    // With flags it only tells its version.
+    {SYS_landlock_create_ruleset, Effect::kOpens, FDAUDIT_TELLS(NewObject(FdKind::kLandlock, true)),
+     FDAUDIT_WHEN(a.Unsigned(2) == 0)},
+    {SYS_seccomp, Effect::kOpens, FDAUDIT_TELLS(NewObject(FdKind::kUnknown, true, "seccomp listener")),
+     FDAUDIT_WHEN(a.Int(0) == kSetFilter && (a.Unsigned(1) & kNewListener) != 0)},
+    {SYS_dup, Effect::kDuplicates},
+    {SYS_dup3, Effect::kDuplicatesTo},
+    {SYS_fcntl, Effect::kControls},
+    {SYS_close, Effect::kCloses},
+    {SYS_close_range, Effect::kClosesRange},
+    {SYS_exit, Effect::kEndsThread},
+    {SYS_exit_group, Effect::kEndsProcess},
+#ifdef SYS_open  // What newer architectures leave to the calls above.
+    FDAUDIT_OPENS(open, NewFile(a.Text(0), a.Int(1))),
+    FDAUDIT_OPENS(creat, NewFile(a.Text(0), 0)),
+    {SYS_pipe, Effect::kOpensTwo, FDAUDIT_TELLS(NewPipe(0))},
+    FDAUDIT_OPENS(epoll_create, NewEpollSet(0)),
+    FDAUDIT_OPENS(eventfd, NewEvent(a.Unsigned(0), 0, text)),
+    {SYS_signalfd, Effect::kOpens, FDAUDIT_TELLS(NewSignals(a.Memory(1), 0, text)), OpensSignals},
+    FDAUDIT_OPENS(inotify_init, NewInotify(0)),
+    {SYS_dup2, Effect::kDuplicatesTo},
+#endif
+};
+
+constexpr size_t kNumbers = 512;
+
+/// Row of each number + 1; 0 = a call that is not our business.
+struct RowIndex {
+  uint8_t rows[kNumbers] = {};
+  constexpr RowIndex() {
+    for (size_t i = 0; i < sizeof kRows / sizeof *kRows; ++i) rows[kRows[i].number] = static_cast<uint8_t>(i + 1);
+  }
+};
+constexpr RowIndex kIndex;
+
+constexpr Row kOther = {-1, Effect::kNone};
+
+const Row& RowOf(long number, const Arguments& a) {
+  const bool known = static_cast<unsigned long>(number) < kNumbers && kIndex.rows[number] != 0;
+  if (__builtin_expect(!known, 1)) return kOther;
+  const Row& row = kRows[kIndex.rows[number] - 1];
+  return row.when == nullptr || row.when(a) ? row : kOther;
+}
+
+/// exit(2) ends the calling thread; with the last one the process ends.
+bool IsOnlyThread() { return NeverThreaded() && SystemCallsAllowed() && raw::ThreadId() == raw::Pid(); }
+
+/// A program that enters seccomp by number. A call that asks, or that is bound to fail, enters nothing.
+void BeforeSeccomp(long number, const Arguments& a) {
+  if (number == SYS_seccomp && a.Int(0) <= kSetFilter && (a.Int(0) != kSetFilter || a.values[2] != 0)) EnterSeccomp();
+  if (number == SYS_prctl && a.Int(0) == PR_SET_SECCOMP) EnterSeccomp();
 }
 
 }  // namespace
@@ -39,48 +216,42 @@ NewDescriptor OpensFile(long path, long flags) {
 using namespace fdaudit::shim;  // NOLINT: the interposer below is the global namespace's
 
 INTERPOSE("makes a system call by number: any of the above", long, syscall, long number, ...) noexcept {
-  RawArguments a;
+  Arguments a;
   va_list arguments;
   va_start(arguments, number);
   for (long& value : a.values) value = va_arg(arguments, long);
   va_end(arguments);
   const auto [v0, v1, v2, v3, v4, v5] = a.values;
-  const auto fd = static_cast<int>(v0);
-  auto& real_syscall = real::syscall;
-  using fdaudit::trace::FdKind;
-  switch (number) {
-    case SYS_seccomp:
-      EnterSeccomp();
+  auto& made = real::syscall;
+  if (number == SYS_seccomp || number == SYS_prctl) BeforeSeccomp(number, a);
+  const Row& row = RowOf(number, a);
+  const auto what = [&](TargetText& text) { return row.what(a, text); };
+  switch (row.effect) {
+    case Effect::kNone:
       break;
-    case SYS_close:
-      return Closed(fd, real_syscall, number, v0);
-    case SYS_openat:
-      return Opened(OpensFile(v1, v2), real_syscall, number, v0, v1, v2, v3);
-    case SYS_socket:
-      return Opened(Opens(FdKind::kSocket, (v1 & SOCK_CLOEXEC) != 0), real_syscall, number, v0, v1, v2);
-    case SYS_accept:
-      return Opened(Opens(FdKind::kSocket, false), real_syscall, number, v0, v1, v2);
-    case SYS_accept4:
-      return Opened(Opens(FdKind::kSocket, (v3 & SOCK_CLOEXEC) != 0), real_syscall, number, v0, v1, v2, v3);
-    case SYS_pipe2:
-      return OpenedPair(Opens(FdKind::kPipe, (v1 & O_CLOEXEC) != 0), reinterpret_cast<int*>(v0), real_syscall, number,
-                        v0, v1);
-    case SYS_dup:
-      return Duplicated(fd, 0, Placement::kLowest, real_syscall, number, v0);
-    case SYS_dup3:
-      return Duplicated(fd, (v2 & O_CLOEXEC) != 0 ? fdaudit::trace::kCloseOnExec : 0, Placement::kExactly, real_syscall,
-                        number, v0, v1, v2);
-#ifdef SYS_open
-    case SYS_open:
-      return Opened(OpensFile(v0, v1), real_syscall, number, v0, v1, v2);
-#endif
-#ifdef SYS_dup2
-    case SYS_dup2:
-      if (v0 == v1) break;
-      return Duplicated(fd, 0, Placement::kExactly, real_syscall, number, v0, v1);
-#endif
-    default:
+    case Effect::kOpens:
+      return Opened(what, made, number, v0, v1, v2, v3, v4, v5);
+    case Effect::kOpensTwo:
+      return OpenedPair(what, a.Numbers(row.ends), made, number, v0, v1, v2, v3);
+    case Effect::kDuplicates:
+      return Duplicated(a.Int(0), 0, Placement::kLowest, made, number, v0);
+    case Effect::kDuplicatesTo: {
+      const bool close_on_exec = number == SYS_dup3 && (v2 & O_CLOEXEC) != 0;
+      return DuplicatedTo(a.Int(0), a.Int(1), close_on_exec ? fdaudit::trace::kCloseOnExec : 0, made, number, v0, v1,
+                          v2);
+    }
+    case Effect::kControls:
+      return Controlled(a.Int(0), a.Int(1), static_cast<uintptr_t>(v2), made, number, v0, v1, v2);
+    case Effect::kCloses:
+      return Closed(a.Int(0), made, number, v0);
+    case Effect::kClosesRange:
+      return ClosedRange(a.Unsigned(0), a.Unsigned(1), a.Unsigned(2), made, number, v0, v1, v2);
+    case Effect::kEndsThread:
+      if (IsOnlyThread()) EndImage(a.Int(0));
+      break;
+    case Effect::kEndsProcess:
+      EndImage(a.Int(0));
       break;
   }
-  return real::syscall(number, v0, v1, v2, v3, v4, v5);
+  return made(number, v0, v1, v2, v3, v4, v5);
 }

@@ -3,24 +3,7 @@
 #include <sys/socket.h>
 
 #include "shim/events.h"
-
-namespace fdaudit::shim {
-namespace {
-
-constexpr int kSocketTypeMask = 0xf;  // above lie SOCK_CLOEXEC and SOCK_NONBLOCK
-
-NewDescriptor NewSocket(int domain, int type) {
-  NewDescriptor what;
-  what.kind = trace::FdKind::kSocket;
-  what.detail = static_cast<uint16_t>((domain & 0xff) << 8 | (type & kSocketTypeMask));
-  if ((type & SOCK_CLOEXEC) != 0) what.flags |= trace::kCloseOnExec;
-  return what;
-}
-
-NewDescriptor NewConnection(int flags) { return NewSocket(0, flags & ~kSocketTypeMask); }
-
-}  // namespace
-}  // namespace fdaudit::shim
+#include "shim/families/new_descriptors.h"
 
 using namespace fdaudit::shim;  // NOLINT: the interposers below are the global namespace's
 

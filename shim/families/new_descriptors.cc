@@ -1,0 +1,97 @@
+#include "shim/families/new_descriptors.h"
+
+#include <csignal>
+#include <ctime>
+
+#include "shim/text.h"
+
+namespace fdaudit::shim {
+namespace {
+
+constexpr const char* kSignalNames[] = {
+    nullptr,     "SIGHUP",  "SIGINT",    "SIGQUIT", "SIGILL",   "SIGTRAP", "SIGABRT", "SIGBUS",
+    "SIGFPE",    "SIGKILL", "SIGUSR1",   "SIGSEGV", "SIGUSR2",  "SIGPIPE", "SIGALRM", "SIGTERM",
+    "SIGSTKFLT", "SIGCHLD", "SIGCONT",   "SIGSTOP", "SIGTSTP",  "SIGTTIN", "SIGTTOU", "SIGURG",
+    "SIGXCPU",   "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO",   "SIGPWR",  "SIGSYS"};
+constexpr int kFirstRealtime = 34;  // SIGRTMIN of every libc that uses two for its threads
+constexpr size_t kMostSignals = 5;
+
+constexpr const char* kClockNames[] = {
+    "CLOCK_REALTIME",       "CLOCK_MONOTONIC",     nullptr, nullptr, nullptr, nullptr, nullptr, "CLOCK_BOOTTIME",
+    "CLOCK_REALTIME_ALARM", "CLOCK_BOOTTIME_ALARM"};
+
+constexpr char kProcessPrefix[] = "process ";
+
+void AddSignal(TextBuilder& text, int signal) {
+  if (signal < static_cast<int>(sizeof kSignalNames / sizeof *kSignalNames)) {
+    text.Add(kSignalNames[signal]);
+  } else if (signal >= kFirstRealtime) {
+    text.Add("SIGRTMIN+").Add(static_cast<uint64_t>(signal - kFirstRealtime));
+  } else {
+    text.Add("signal ").Add(static_cast<uint64_t>(signal));
+  }
+}
+
+}  // namespace
+
+NewDescriptor NewEvent(unsigned initial, int flags, TargetText& text) {
+  constexpr int kSemaphore = 1;  // EFD_SEMAPHORE
+  TextBuilder(text, sizeof text)
+      .Add((flags & kSemaphore) != 0 ? "semaphore, from " : "counter, from ")
+      .Add(static_cast<uint64_t>(initial));
+  return NewObject(trace::FdKind::kEventFd, (flags & O_CLOEXEC) != 0, text);
+}
+
+NewDescriptor NewSignals(const void* mask, int flags, TargetText& text) {
+  uint64_t signals;
+  memcpy(&signals, mask, sizeof signals);
+  const auto count = static_cast<size_t>(__builtin_popcountll(signals));
+  TextBuilder names(text, sizeof text);
+  size_t told = 0;
+  for (; signals != 0 && told < kMostSignals; signals &= signals - 1, ++told) {
+    AddSignal(names.Add(told == 0 ? "" : ", "), __builtin_ctzll(signals) + 1);
+  }
+  if (count > told) names.Add(" and ").Add(static_cast<uint64_t>(count - told)).Add(" more");
+  if (count == 0) names.Add("no signals");
+  return NewObject(trace::FdKind::kSignalFd, (flags & O_CLOEXEC) != 0, text);
+}
+
+NewDescriptor NewTimer(int clock, int flags) {
+  const bool known = clock >= 0 && static_cast<size_t>(clock) < sizeof kClockNames / sizeof *kClockNames;
+  return NewObject(trace::FdKind::kTimerFd, (flags & O_CLOEXEC) != 0, known ? kClockNames[clock] : nullptr);
+}
+
+NewDescriptor NewFanotify(unsigned flags) {
+  constexpr unsigned kCloseOnExec = 1;  // FAN_CLOEXEC
+  constexpr unsigned kClassMask = 0xc;
+  constexpr const char* kClasses[] = {"FAN_CLASS_NOTIF", "FAN_CLASS_CONTENT", "FAN_CLASS_PRE_CONTENT", nullptr};
+  return NewObject(trace::FdKind::kFanotify, (flags & kCloseOnExec) != 0, kClasses[(flags & kClassMask) >> 2]);
+}
+
+NewDescriptor NewProcess(int pid, unsigned flags, TargetText& text) {
+  constexpr unsigned kThread = O_EXCL;  // PIDFD_THREAD
+  TextBuilder(text, sizeof text)
+      .Add((flags & kThread) != 0 ? "thread " : kProcessPrefix)
+      .Add(static_cast<uint64_t>(pid));
+  return NewObject(trace::FdKind::kPidFd, true, text);
+}
+
+NewDescriptor NewCopyFrom(int process) {
+  NewDescriptor what = NewObject(trace::FdKind::kUnknown, true);
+  what.flags |= trace::kReceived;
+  what.related = 0;
+  TargetText text;
+  RecordedTarget(process, text);
+  if (!StartsWith(text, kProcessPrefix)) return what;
+  for (const char* digit = text + sizeof kProcessPrefix - 1; *digit >= '0' && *digit <= '9'; ++digit) {
+    what.related = what.related * 10 + (*digit - '0');
+  }
+  return what;
+}
+
+NewDescriptor NewMountOf(int filesystem, bool close_on_exec, TargetText& text) {
+  RecordedTarget(filesystem, text);
+  return NewMount(text, close_on_exec);
+}
+
+}  // namespace fdaudit::shim

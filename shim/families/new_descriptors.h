@@ -1,0 +1,68 @@
+#pragma once
+
+// What a call's arguments say about the descriptor that it opens: one definition for a function and for the number of
+// its system call. Nothing here looks at the program's memory but where it takes a TargetText&: such a function is
+// called once the call has succeeded (see Opened in events.h).
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <cstdint>
+
+#include "shim/events.h"
+
+namespace fdaudit::shim {
+
+inline NewDescriptor NewObject(trace::FdKind kind, bool close_on_exec, const char* target = nullptr) {
+  NewDescriptor what;
+  what.kind = kind;
+  if (close_on_exec) what.flags |= trace::kCloseOnExec;
+  what.target = target;
+  return what;
+}
+
+inline NewDescriptor NewFile(const char* path, int flags) {
+  const bool directory = (flags & O_DIRECTORY) != 0;
+  return NewObject(directory ? trace::FdKind::kDirectory : trace::FdKind::kFile, (flags & O_CLOEXEC) != 0, path);
+}
+
+inline NewDescriptor NewPipe(int flags) { return NewObject(trace::FdKind::kPipe, (flags & O_CLOEXEC) != 0); }
+
+inline constexpr int kSocketTypeMask = 0xf;  // above lie SOCK_CLOEXEC and SOCK_NONBLOCK
+
+inline NewDescriptor NewSocket(int domain, int type) {
+  NewDescriptor what = NewObject(trace::FdKind::kSocket, (type & SOCK_CLOEXEC) != 0);
+  what.detail = static_cast<uint16_t>((domain & 0xff) << 8 | (type & kSocketTypeMask));
+  return what;
+}
+
+inline NewDescriptor NewConnection(int flags) { return NewSocket(0, flags & ~kSocketTypeMask); }
+
+/// `name` as the caller gave it.
+inline NewDescriptor NewMemoryFile(const char* name, unsigned flags) {
+  return NewObject(trace::FdKind::kMemFd, (flags & 1) != 0, name);  // MFD_CLOEXEC
+}
+
+inline NewDescriptor NewMessageQueue(const char* name) { return NewObject(trace::FdKind::kMessageQueue, true, name); }
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Kernel objects
+
+inline NewDescriptor NewEpollSet(int flags) { return NewObject(trace::FdKind::kEpoll, (flags & O_CLOEXEC) != 0); }
+NewDescriptor NewEvent(unsigned initial, int flags, TargetText& text);
+NewDescriptor NewSignals(const void* mask, int flags, TargetText& text);
+NewDescriptor NewTimer(int clock, int flags);
+inline NewDescriptor NewInotify(int flags) { return NewObject(trace::FdKind::kInotify, (flags & O_CLOEXEC) != 0); }
+NewDescriptor NewFanotify(unsigned flags);
+/// A descriptor that stands for the process `pid`; `flags` are pidfd_open's.
+NewDescriptor NewProcess(int pid, unsigned flags, TargetText& text);
+/// A copy of another process's descriptor; `process` stands for that one.
+NewDescriptor NewCopyFrom(int process);
+/// `name`: of a mount point or a filesystem type.
+inline NewDescriptor NewMount(const char* name, bool close_on_exec) {
+  return NewObject(trace::FdKind::kMount, close_on_exec, name);
+}
+/// `filesystem`: the descriptor that fsopen returned.
+NewDescriptor NewMountOf(int filesystem, bool close_on_exec, TargetText& text);
+
+}  // namespace fdaudit::shim
