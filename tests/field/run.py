@@ -3,20 +3,18 @@
 
 At its end every audited process compares its ledger with the kernel's table, and what no recorded call explains is
 counted as coverage. A row runs one job, prints processes, descriptors opened, differences and findings, and fails where
-a difference is not explained below, or where a finding comes that nobody expects from so well-worn a program.
+a difference is not explained (known.py), or where a finding comes that nobody expects from so well-worn a program.
 """
 
-import collections
-import json
 import os
 import pathlib
-import re
 import shutil
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "support"))
 import harness  # noqa: E402
+import known  # noqa: E402
 
 MAKE_TREE = "mkdir -p d/e/f && for i in $(seq 200); do echo $i > d/e/$i; done && "
 
@@ -58,84 +56,57 @@ JOBS = {
     "make": "printf 'all: $(foreach i,1 2 3 4 5 6,t$i)\\nt%%:\\n\\tcat /etc/passwd > $@\\n' > Makefile && make -sj3",
 }
 
-# Differences that are known, by the program's file name: at most so many opens and closes unseen in one process, and
-# why. Everything else must be zero.
-EXPLAINED = {
-    "git": (2, 0, "mkstemp, in git init, is not intercepted yet"),
-    "python3": (2, 0, "the selectors module tries epoll_create1, which is not intercepted yet"),
-    "gcc": (8, 0, "mkstemps, for temporary files, is not intercepted yet"),
-    "g++": (8, 0, "likewise"),
-    "collect2": (8, 0, "likewise"),
-    "ar": (8, 0, "likewise"),
-    "node": (64, 0, "libuv gets epoll, event and io_uring descriptors by functions that are not intercepted yet"),
-}
-# Findings that are true, by program and kind, and why. None of them gates: these programs are not the user's own.
-KNOWN_FINDINGS = {
-    ("bash", "double-close"): "after a pipeline bash closes both ends of its pipes once more",
-    ("bash", "leak"): "it leaves the descriptor of the script it runs to the exit",
-    ("find", "leak"): "killed by SIGPIPE in the midst of a walk (`| head`): a note",
-    ("tar", "leak"): "it keeps its working folder open to the end",
-    ("make", "leak"): "the broken standard input that it hands to parallel jobs stays open",
-    ("node", "leak"): "libuv's signal pipe and its timers stay open to the end",
-    ("collect2", "leak"): "the linker plugin library keeps the object open to the end",
-    ("nm", "leak"): "likewise",
-    ("ar", "leak"): "likewise",
-}
+# The whole: tests/field/python_tests.py
+SHORT_PYTHON_TESTS = ["test_select", "test_epoll", "test_pty", "test_fileio", "test_tempfile", "test_posix"]
 
-table = []
+# The compilers themselves, not what a developer may have put before them.
+PLAIN_PATH = ":".join(p for p in os.environ.get("PATH", "/usr/bin:/bin").split(":") if not p.endswith("/ccache"))
+
+table, tables = [], []
 
 
-def program_of(process):
-    """The program's plain name: x86_64-linux-gnu-gcc-12 is gcc, python3.11 is python3."""
-    name = pathlib.PurePath(os.path.realpath(process["exe"])).name
-    return re.sub(r"^\w+-linux-gnu-|(-|(?<=python3)\.)\d+$", "", name)
-
-
-def job(name, script):
+def job(name, line):
     needed = name.split("-")[0]
     if not shutil.which(needed):
         raise harness.Skip(f"{needed} is not installed")
     with harness.Folder(name) as folder:
-        ran = harness.audit(["/bin/bash", "-c", script], folder,
-                            harness.clean_environment(HOME=str(folder), GIT_CONFIG_NOSYSTEM="1"), timeout=120)
+        ran = harness.audit(["/bin/bash", "-c", line], folder,
+                            harness.clean_environment(HOME=str(folder), GIT_CONFIG_NOSYSTEM="1", PATH=PLAIN_PATH),
+                            timeout=120)
     if ran.status != 0:
         return [f"status {ran.status}: {ran.err[-500:]}"]
     if ran.report is None:
         return [ran.report_problem, ran.err]
-    complaints = harness.schema_errors(ran.report)
-    sums = collections.Counter()
-    for process in ran.report["processes"]:
-        coverage = process["coverage"]
-        sums["processes"] += 1
-        sums["opened"] += process["descriptors"]["opened"]
-        for key in ("untracked_opens", "untracked_closes", "events_dropped"):
-            sums[key] += coverage[key]
-        opens, closes, _ = EXPLAINED.get(program_of(process), (0, 0, ""))
-        if coverage["untracked_opens"] > opens or coverage["untracked_closes"] > closes or coverage["events_dropped"]:
-            complaints.append(f"{' '.join(process['argv'])[:100]}: {json.dumps(coverage)}")
-    programs = {p["id"]: program_of(p) for p in ran.report["processes"]}
-    for finding in ran.report["findings"]:
-        where = sorted({programs[p] for p in finding["processes"]})
-        if finding["gates"] or any((program, finding["kind"]) not in KNOWN_FINDINGS for program in where):
-            complaints.append(f"{', '.join(where)}: {finding['severity']} {finding['kind']} ×{finding['count']} "
-                              f"{finding['fds'][:5]}: {finding['message']}")
-    table.append((name, sums, len(ran.report["findings"])))
-    return complaints
+    table.append((name, known.sums_of(ran.report)))
+    return harness.schema_errors(ran.report) + known.unexplained(ran.report)
+
+
+def script(*command):
+    """Another script of this folder, which prints a table, what it complains about, and a suite's last line."""
+    ran = harness.run([sys.executable, *command], env=harness.clean_environment(
+        FDAUDIT=harness.FDAUDIT, SHIM=harness.SHIM), timeout=600)
+    skipped = [line.split(": ", 1)[1] for line in ran.out.splitlines() if line.startswith("skipped ")]
+    if skipped:
+        raise harness.Skip(skipped[0])
+    tables.append(ran.out.rsplit("\n", 2)[0])
+    return [] if ran.status == 0 else [ran.out + ran.err]
 
 
 def load():
     suite = harness.Suite("field")
-    for name, script in JOBS.items():
-        suite.add(name, job, name, script)
+    for name, line in JOBS.items():
+        suite.add(name, job, name, line)
+    for server in sorted(p.stem for p in (HERE / "drivers").glob("[a-z]*.py")):
+        suite.add(f"server-{server}", script, HERE / "servers.py", "--seconds", "0", server)
+    suite.add("python-tests", script, HERE / "python_tests.py", *SHORT_PYTHON_TESTS)
     suite.before_summary = show
     return suite
 
 
 def show():
-    print(f"{'':14} {'processes':>9} {'opened':>9} {'unseen opens':>13} {'unseen closes':>14} {'findings':>9}")
-    for name, sums, findings in sorted(table):
-        print(f"{name:14} {sums['processes']:9} {sums['opened']:9} {sums['untracked_opens']:13} "
-              f"{sums['untracked_closes']:14} {findings:9}")
+    print(known.table_of(table))
+    for more in tables:
+        print(more)
 
 
 if __name__ == "__main__":
