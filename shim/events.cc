@@ -105,12 +105,12 @@ void RecordOpened(const CallSite& site, int fd, const NewDescriptor& what) {
   Open(recording, site, recording.MakeAct(Stamp()), fd, opened, EventKind::kOpened);
 }
 
-void RecordOpenedPair(const CallSite& site, const int (&fds)[2], const NewDescriptor& what) {
+void RecordOpenedPair(const CallSite& site, const int (&fds)[2], const NewDescriptor (&ends)[2]) {
   Recording recording(site);
   if (!recording) return;
   const Act act = recording.MakeAct(Stamp());
-  NewDescriptor end = what;
   for (int i = 0; i < 2; ++i) {
+    NewDescriptor end = ends[i];
     end.related = fds[1 - i];
     Open(recording, site, act, fds[i], end, EventKind::kOpened);
   }
@@ -216,12 +216,25 @@ void RecordReopened(const CallSite& site, int before, int after, const NewDescri
   Recording recording(site);
   if (!recording) return;
   const Act act = recording.MakeAct(Stamp());
-  if (before >= 0 && recording.owns_ledger()) LedgerOverwritten(before, recording.MakeAct(site.began));
-  if (before >= 0) recording.Journal(EventKind::kClosed, recording.MakeAct(site.began), before, -1);
-  if (after < 0) return;
   NewDescriptor opened = what;
   opened.owner = owner;
+  TargetText target;
+  if (before >= 0 && recording.owns_ledger()) {
+    if (what.target == nullptr) LedgerDescribe(before, &opened, target);  // the same file, in another mode
+    opened.flags = what.flags;
+    LedgerOverwritten(before, recording.MakeAct(site.began));
+  }
+  if (before >= 0) recording.Journal(EventKind::kClosed, recording.MakeAct(site.began), before, -1);
+  if (after < 0) return;
   Open(recording, site, act, after, opened, EventKind::kOpened);
+}
+
+void RecordClosedInside(const CallSite& site, int fd) {
+  Recording recording(site);
+  if (!recording || !recording.owns_ledger() || !SystemCallsAllowed() || raw::DescriptorFlags(fd) >= 0) return;
+  const Act act = recording.MakeAct(site.began);
+  LedgerOverwritten(fd, act);
+  recording.Journal(EventKind::kClosed, act, fd, -1);
 }
 
 void RecordForked(const CallSite& site, int pid) {

@@ -41,7 +41,7 @@ struct PendingClose {
 };
 
 void RecordOpened(const CallSite& site, int fd, const NewDescriptor& what);
-void RecordOpenedPair(const CallSite& site, const int (&fds)[2], const NewDescriptor& what);
+void RecordOpenedPair(const CallSite& site, const int (&fds)[2], const NewDescriptor (&ends)[2]);
 void RecordOpenFailed(const CallSite& site);
 /// How a duplicate's number is chosen.
 enum class Placement { kLowest, kAtLeast, kExactly };
@@ -55,6 +55,8 @@ void RecordCloseOnExecRange(const CallSite& site, uint32_t first, uint32_t last)
 void RecordAdopted(const CallSite& site, int fd, uint8_t owner_flag, const void* owner);
 /// freopen: `before` became `after` (kNoDescriptor: it failed, and the old stream is closed).
 void RecordReopened(const CallSite& site, int before, int after, const NewDescriptor& what, const void* owner);
+/// A call that serves another purpose has closed `fd`, which only the kernel knows. Nothing where it is open.
+void RecordClosedInside(const CallSite& site, int fd);
 void RecordForked(const CallSite& site, int pid);
 /// `problem`: why the program will not be audited.
 void RecordExec(const CallSite& site, const char* target, trace::ExecProblem problem);
@@ -97,7 +99,8 @@ __attribute__((always_inline)) inline int OpenedPair(const What& what, int* fds,
   const int result = function(arguments...);
   if (result == 0) {
     TargetText text;
-    RecordOpenedPair(site, {fds[0], fds[1]}, Tell(what, text));
+    const NewDescriptor end = Tell(what, text);
+    RecordOpenedPair(site, {fds[0], fds[1]}, {end, end});
   } else if (IsTableFull(errno)) {
     RecordOpenFailed(site);
   }

@@ -168,6 +168,7 @@ void LedgerAdopt(int fd, uint8_t owner_flag, const void* owner) {
   Incarnation& life = place.slot->lives[LoadHead(*place.slot).count & 1];
   life.owner = reinterpret_cast<uint64_t>(owner);
   life.flags |= owner_flag;
+  if (owner_flag == trace::kOwnedByDir) life.kind = trace::FdKind::kDirectory;  // opened without O_DIRECTORY, maybe
   Mirror(place, fd, image);
 }
 

@@ -1,17 +1,17 @@
-// Files and directories: what open(2), fopen(3) and opendir(3) get, and what fclose and closedir give back.
+// Files: what open(2) and its kin get, by a name, a template for a name, or a handle.
 
-#include <dirent.h>
 #include <fcntl.h>
 
-#include <climits>
 #include <cstdarg>
-#include <cstdio>
-#include <cstring>
+#include <cstdlib>
 
 #include "shim/events.h"
 #include "shim/families/new_descriptors.h"
 
-// What _FORTIFY_SOURCE turns open and openat into, and the names that libc keeps for old programs. Declared nowhere.
+struct open_how;  // <linux/openat2.h>
+
+// What _FORTIFY_SOURCE turns open and openat into, the names that libc keeps for old programs, and what this one may be
+// too old to declare.
 extern "C" {
 int __open(const char*, int, ...);
 int __open64(const char*, int, ...);
@@ -19,52 +19,10 @@ int __open_2(const char*, int);
 int __open64_2(const char*, int);
 int __openat_2(int, const char*, int);
 int __openat64_2(int, const char*, int);
-FILE* _IO_fopen(const char*, const char*);
-FILE* _IO_fdopen(int, const char*);
-int _IO_fclose(FILE*);
+int openat2(int, const char*, const open_how*, size_t);
 }
 
 namespace fdaudit::shim {
-namespace {
-
-/// `mode` is fopen's; its 'e' asks for close-on-exec.
-NewDescriptor NewStream(const char* path, const char* mode) {
-  NewDescriptor what = NewFile(path, 0);
-  what.flags |= trace::kOwnedByFile;
-  if (mode != nullptr && strchr(mode, 'e') != nullptr) what.flags |= trace::kCloseOnExec;
-  return what;
-}
-
-NewDescriptor NewDirectoryStream(const char* path) {
-  NewDescriptor what = NewFile(path, O_DIRECTORY | O_CLOEXEC);
-  what.flags |= trace::kOwnedByDir;
-  return what;
-}
-
-/// The stream's descriptor; kNoDescriptor where it has none (fmemopen). fileno(3) sets errno then, which is not ours to
-/// do.
-int NumberOfStream(FILE* stream) {
-  const int saved_errno = errno;
-  const int fd = fileno_unlocked(stream);
-  errno = saved_errno;
-  return fd < 0 ? kNoDescriptor : fd;
-}
-
-int NumberOfDirectory(DIR* directory) { return directory == nullptr ? kNoDescriptor : dirfd(directory); }
-
-/// freopen keeps the stream's number where it can: as dup2 does, without ever leaving it free.
-template <typename Function>
-__attribute__((always_inline)) inline FILE* Reopened(Function& function, const char* path, const char* mode,
-                                                     FILE* stream) {
-  const CallSite site = FDAUDIT_CALL_SITE(function);
-  const int before = NumberOfStream(stream);
-  FILE* result = function(path, mode, stream);
-  RecordReopened(site, before, result == nullptr ? kNoDescriptor : NumberOfStream(result), NewStream(path, mode),
-                 result);
-  return result;
-}
-
-}  // namespace
 
 // The last argument of a variadic open. Reading it where the caller gave none yields garbage, which the kernel ignores,
 // as it does without us.
@@ -100,16 +58,25 @@ INTERPOSE("opens a file", int, __open64_2, const char* path, int flags) {
   return Opened(NewFile(path, flags), real::__open64_2, path, flags);
 }
 INTERPOSE("opens a file, relative to a directory", int, openat, int directory, const char* path, int flags, ...) {
-  return Opened(NewFile(path, flags), real::openat, directory, path, flags, FDAUDIT_OPEN_MODE(flags));
+  return Opened([=](TargetText& text) { return NewFileAt(directory, path, flags, text); }, real::openat, directory,
+                path, flags, FDAUDIT_OPEN_MODE(flags));
 }
 INTERPOSE("opens a file, relative to a directory", int, openat64, int directory, const char* path, int flags, ...) {
-  return Opened(NewFile(path, flags), real::openat64, directory, path, flags, FDAUDIT_OPEN_MODE(flags));
+  return Opened([=](TargetText& text) { return NewFileAt(directory, path, flags, text); }, real::openat64, directory,
+                path, flags, FDAUDIT_OPEN_MODE(flags));
 }
 INTERPOSE("opens a file, relative to a directory", int, __openat_2, int directory, const char* path, int flags) {
-  return Opened(NewFile(path, flags), real::__openat_2, directory, path, flags);
+  return Opened([=](TargetText& text) { return NewFileAt(directory, path, flags, text); }, real::__openat_2, directory,
+                path, flags);
 }
 INTERPOSE("opens a file, relative to a directory", int, __openat64_2, int directory, const char* path, int flags) {
-  return Opened(NewFile(path, flags), real::__openat64_2, directory, path, flags);
+  return Opened([=](TargetText& text) { return NewFileAt(directory, path, flags, text); }, real::__openat64_2,
+                directory, path, flags);
+}
+INTERPOSE("opens a file, relative to a directory", int, openat2, int directory, const char* path, const open_how* how,
+          size_t size) {
+  const auto what = [=](TargetText& text) { return NewFileAt(directory, path, how, text); };
+  return Opened(what, real::openat2, directory, path, how, size);
 }
 INTERPOSE("opens a file", int, creat, const char* path, mode_t mode) {
   return Opened(NewFile(path, 0), real::creat, path, mode);
@@ -117,41 +84,32 @@ INTERPOSE("opens a file", int, creat, const char* path, mode_t mode) {
 INTERPOSE("opens a file", int, creat64, const char* path, mode_t mode) {
   return Opened(NewFile(path, 0), real::creat64, path, mode);
 }
-
-INTERPOSE("opens a stream, which owns its descriptor", FILE*, fopen, const char* path, const char* mode) {
-  return OpenedOwner<FILE>(NewStream(path, mode), NumberOfStream, real::fopen, path, mode);
-}
-INTERPOSE("opens a stream, which owns its descriptor", FILE*, fopen64, const char* path, const char* mode) {
-  return OpenedOwner<FILE>(NewStream(path, mode), NumberOfStream, real::fopen64, path, mode);
-}
-INTERPOSE("opens a stream, which owns its descriptor", FILE*, _IO_fopen, const char* path, const char* mode) {
-  return OpenedOwner<FILE>(NewStream(path, mode), NumberOfStream, real::_IO_fopen, path, mode);
-}
-INTERPOSE("makes a stream the descriptor's owner", FILE*, fdopen, int fd, const char* mode) noexcept {
-  return Adopted<FILE>(fd, fdaudit::trace::kOwnedByFile, real::fdopen, fd, mode);
-}
-INTERPOSE("makes a stream the descriptor's owner", FILE*, _IO_fdopen, int fd, const char* mode) {
-  return Adopted<FILE>(fd, fdaudit::trace::kOwnedByFile, real::_IO_fdopen, fd, mode);
-}
-INTERPOSE("lets a stream refer to another file", FILE*, freopen, const char* path, const char* mode, FILE* stream) {
-  return Reopened(real::freopen, path, mode, stream);
-}
-INTERPOSE("lets a stream refer to another file", FILE*, freopen64, const char* path, const char* mode, FILE* stream) {
-  return Reopened(real::freopen64, path, mode, stream);
-}
-INTERPOSE("closes a stream's descriptor", int, fclose, FILE* stream) {
-  return ClosedOwner(NumberOfStream(stream), real::fclose, stream);
-}
-INTERPOSE("closes a stream's descriptor", int, _IO_fclose, FILE* stream) {
-  return ClosedOwner(NumberOfStream(stream), real::_IO_fclose, stream);
+INTERPOSE("opens a file by its handle", int, open_by_handle_at, int mount, file_handle* handle, int flags) {
+  return Opened(NewFile(nullptr, flags), real::open_by_handle_at, mount, handle, flags);
 }
 
-INTERPOSE("opens a directory stream, which owns its descriptor", DIR*, opendir, const char* path) {
-  return OpenedOwner<DIR>(NewDirectoryStream(path), NumberOfDirectory, real::opendir, path);
+// The template holds the name when the call has succeeded.
+INTERPOSE("makes a file of a new name", int, mkstemp, char* name) {
+  return Opened(NewFile(name, 0), real::mkstemp, name);
 }
-INTERPOSE("makes a directory stream the descriptor's owner", DIR*, fdopendir, int fd) {
-  return Adopted<DIR>(fd, fdaudit::trace::kOwnedByDir, real::fdopendir, fd);
+INTERPOSE("makes a file of a new name", int, mkstemp64, char* name) {
+  return Opened(NewFile(name, 0), real::mkstemp64, name);
 }
-INTERPOSE("closes a directory stream's descriptor", int, closedir, DIR* directory) {
-  return Closed(NumberOfDirectory(directory), real::closedir, directory);
+INTERPOSE("makes a file of a new name", int, mkostemp, char* name, int flags) {
+  return Opened(NewFile(name, flags), real::mkostemp, name, flags);
+}
+INTERPOSE("makes a file of a new name", int, mkostemp64, char* name, int flags) {
+  return Opened(NewFile(name, flags), real::mkostemp64, name, flags);
+}
+INTERPOSE("makes a file of a new name", int, mkstemps, char* name, int suffix) {
+  return Opened(NewFile(name, 0), real::mkstemps, name, suffix);
+}
+INTERPOSE("makes a file of a new name", int, mkstemps64, char* name, int suffix) {
+  return Opened(NewFile(name, 0), real::mkstemps64, name, suffix);
+}
+INTERPOSE("makes a file of a new name", int, mkostemps, char* name, int suffix, int flags) {
+  return Opened(NewFile(name, flags), real::mkostemps, name, suffix, flags);
+}
+INTERPOSE("makes a file of a new name", int, mkostemps64, char* name, int suffix, int flags) {
+  return Opened(NewFile(name, flags), real::mkostemps64, name, suffix, flags);
 }

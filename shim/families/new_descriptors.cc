@@ -22,6 +22,22 @@ constexpr const char* kClockNames[] = {
 
 constexpr char kProcessPrefix[] = "process ";
 
+/// Two texts as one, of which the end is kept where it is too long. `first` fits a TargetText, and may be this one.
+const char* Joined(const char* first, const char* second, TargetText& text) {
+  constexpr char kCut[] = "...";
+  if (strnlen(second, sizeof text) == sizeof text) return second;  // is cut when it is recorded
+  char both[2 * sizeof text];
+  TextBuilder builder(both, sizeof both);
+  const size_t length = builder.Add(first).Add(second).size();
+  if (length < sizeof text) {
+    memcpy(text, both, length + 1);
+  } else {
+    memcpy(text, both + length + 1 - sizeof text, sizeof text);
+    memcpy(text, kCut, sizeof kCut - 1);
+  }
+  return text;
+}
+
 void AddSignal(TextBuilder& text, int signal) {
   if (signal < static_cast<int>(sizeof kSignalNames / sizeof *kSignalNames)) {
     text.Add(kSignalNames[signal]);
@@ -33,6 +49,27 @@ void AddSignal(TextBuilder& text, int signal) {
 }
 
 }  // namespace
+
+NewDescriptor NewFileAt(int directory, const char* path, int flags, TargetText& text) {
+  NewDescriptor what = NewFile(path, flags);
+  if (directory == AT_FDCWD || path[0] == '/') return what;
+  RecordedTarget(directory, text);
+  const size_t length = strlen(text);
+  if (length == 0) return what;
+  if (text[length - 1] != '/') Joined(text, "/", text);
+  what.target = Joined(text, path, text);
+  return what;
+}
+
+NewDescriptor NewMemoryFile(const char* name, unsigned flags, TargetText& text) {
+  constexpr unsigned kCloseOnExec = 1;  // MFD_CLOEXEC
+  return NewObject(trace::FdKind::kMemFd, (flags & kCloseOnExec) != 0, Joined("memfd:", name, text));
+}
+
+NewDescriptor NewSharedMemory(const char* name, TargetText& text) {
+  while (*name == '/') ++name;
+  return NewObject(trace::FdKind::kSharedMemory, true, Joined("/dev/shm/", name, text));
+}
 
 NewDescriptor NewEvent(unsigned initial, int flags, TargetText& text) {
   constexpr int kSemaphore = 1;  // EFD_SEMAPHORE

@@ -21,9 +21,18 @@ inline NewDescriptor NewObject(trace::FdKind kind, bool close_on_exec, const cha
   return what;
 }
 
+/// `flags` are open(2)'s. O_TMPFILE names a directory, and opens a file in it.
 inline NewDescriptor NewFile(const char* path, int flags) {
-  const bool directory = (flags & O_DIRECTORY) != 0;
+  const bool directory = (flags & O_TMPFILE) == O_DIRECTORY;
   return NewObject(directory ? trace::FdKind::kDirectory : trace::FdKind::kFile, (flags & O_CLOEXEC) != 0, path);
+}
+
+/// A path relative to a directory is told with what is known of that.
+NewDescriptor NewFileAt(int directory, const char* path, int flags, TargetText& text);
+
+/// openat2(2)'s struct open_how begins with its flags, in all its versions.
+inline NewDescriptor NewFileAt(int directory, const char* path, const void* how, TargetText& text) {
+  return NewFileAt(directory, path, static_cast<int>(*static_cast<const uint64_t*>(how)), text);
 }
 
 inline NewDescriptor NewPipe(int flags) { return NewObject(trace::FdKind::kPipe, (flags & O_CLOEXEC) != 0); }
@@ -39,10 +48,12 @@ inline NewDescriptor NewSocket(int domain, int type) {
 inline NewDescriptor NewConnection(int flags) { return NewSocket(0, flags & ~kSocketTypeMask); }
 
 /// `name` as the caller gave it.
-inline NewDescriptor NewMemoryFile(const char* name, unsigned flags) {
-  return NewObject(trace::FdKind::kMemFd, (flags & 1) != 0, name);  // MFD_CLOEXEC
-}
+NewDescriptor NewMemoryFile(const char* name, unsigned flags, TargetText& text);
 
+/// shm_open's. libc makes it close-on-exec in any case, and takes names with any number of leading slashes.
+NewDescriptor NewSharedMemory(const char* name, TargetText& text);
+
+/// The kernel makes it close-on-exec in any case.
 inline NewDescriptor NewMessageQueue(const char* name) { return NewObject(trace::FdKind::kMessageQueue, true, name); }
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -82,9 +82,6 @@ constexpr int kSetFilter = 1;              // SECCOMP_SET_MODE_FILTER
 /// signalfd(2) with a descriptor changes that one.
 bool OpensSignals(const Arguments& a) { return a.Int(0) < 0; }
 
-/// openat2(2)'s struct open_how begins with its flags.
-int FlagsOf(const void* how) { return static_cast<int>(*static_cast<const uint64_t*>(how)); }
-
 /// What a command of bpf(2) opens, nullptr where nothing.
 const char* BpfObject(int command) {
   switch (command) {
@@ -128,10 +125,10 @@ NewDescriptor NewRing() {
   { SYS_##name, Effect::kOpens, FDAUDIT_TELLS(__VA_ARGS__) }
 
 constexpr Row kRows[] = {
-    FDAUDIT_OPENS(openat, NewFile(a.Text(1), a.Int(2))),
-    FDAUDIT_OPENS(openat2, NewFile(a.Text(1), FlagsOf(a.Memory(2)))),
+    FDAUDIT_OPENS(openat, NewFileAt(a.Int(0), a.Text(1), a.Int(2), text)),
+    FDAUDIT_OPENS(openat2, NewFileAt(a.Int(0), a.Text(1), a.Memory(2), text)),
     FDAUDIT_OPENS(open_by_handle_at, NewFile(nullptr, a.Int(2))),
-    FDAUDIT_OPENS(memfd_create, NewMemoryFile(a.Text(0), a.Unsigned(1))),
+    FDAUDIT_OPENS(memfd_create, NewMemoryFile(a.Text(0), a.Unsigned(1), text)),
     FDAUDIT_OPENS(memfd_secret, NewObject(FdKind::kMemFd, (a.Int(0) & O_CLOEXEC) != 0)),
     FDAUDIT_OPENS(mq_open, NewMessageQueue(a.Text(0))),
     FDAUDIT_OPENS(socket, NewSocket(a.Int(0), a.Int(1))),

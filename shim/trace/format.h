@@ -335,7 +335,7 @@ enum IncarnationFlags : uint8_t {
 struct Incarnation {
   Act opened;
   Act closed;       ///< stamp 0 = not closed
-  uint64_t owner;   ///< FILE* or DIR* that holds it, as a bare address; 0 = none
+  uint64_t owner;   ///< FILE*, DIR* or walk (fts(3)) that holds it, as a bare address; 0 = none
   int32_t related;  ///< the number it was duplicated from, or the other end of its pair, or (kReceived) the sender's
                     ///< pid; -1 = none
   FdKind kind;

@@ -82,6 +82,8 @@ static int closed_file(FILE* file, int (*closer)(FILE*)) {
   return closer(file);
 }
 
+#include "files_calls.h"
+
 // NAME, what the descriptor is in the report (type, or "-" where the call leaves none open), the call, the failing call.
 #define EACH_CALL(CALL)                                                                                          \
   CALL(open, "file", open("made", O_RDWR | O_CREAT, 0640), open("/nowhere/x", O_RDONLY))                         \
@@ -156,12 +158,13 @@ static int closed_file(FILE* file, int (*closer)(FILE*)) {
 #define ROW(name, type, success, failure) {#name, type, name##_succeeds, name##_fails},
 
 EACH_CALL(FUNCTIONS)
+FILES_CALLS(FUNCTIONS)
 
 static const struct {
   const char *name, *type;
   int (*succeeds)(void);
   int (*fails)(void);
-} kCalls[] = {EACH_CALL(ROW)};
+} kCalls[] = {EACH_CALL(ROW) FILES_CALLS(ROW)};
 
 static void show(int result, int error) {
   char text[4096];
