@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "shim/descriptor_probe.h"
 #include "shim/findings.h"
 #include "shim/guard.h"
 #include "shim/journal.h"
@@ -136,6 +137,41 @@ void RecordDuplicated(const CallSite& site, int from, int to, uint8_t flags, Pla
   what.related = from;
   what.lowest = placement == Placement::kLowest;
   Open(recording, site, act, to, what, EventKind::kDuplicated);
+}
+
+namespace {
+
+/// What the ledger is told of a descriptor that has just come with a message.
+void OpenReceived(Recording& recording, const CallSite& site, const Act& act, const ReceivedDescriptor& received,
+                  NewDescriptor what) {
+  char target[trace::kTargetSize] = "";
+  trace::Incarnation life = {};
+  if (received.is_pidfd) {
+    life.kind = trace::FdKind::kPidFd;
+    what.flags |= trace::kCloseOnExec;
+  }
+  if (SystemCallsAllowed() && recording.owns_ledger()) DescribeOpenDescriptor(received.fd, life, target);
+  what.kind = life.kind;
+  what.detail = life.detail;
+  what.target = target;
+  Open(recording, site, act, received.fd, what, EventKind::kReceived);
+}
+
+}  // namespace
+
+void RecordReceived(const CallSite& site, int socket, const msghdr& message, int flags) {
+  Recording recording(site);
+  if (!recording) return;
+  const Act act = recording.MakeAct(Stamp());
+  NewDescriptor what;
+  what.related = SenderOf(message, socket, ImageOf(act.image)->pid);
+  what.flags = trace::kReceived;
+  if ((flags & MSG_CMSG_CLOEXEC) != 0) what.flags |= trace::kCloseOnExec;
+  ControlMessages controls(message);
+  for (ControlMessage control; controls.Next(&control);) {
+    const size_t count = DescriptorCount(control);
+    for (size_t i = 0; i < count; ++i) OpenReceived(recording, site, act, DescriptorAt(control, i), what);
+  }
 }
 
 PendingClose RecordClosing(const CallSite& site, int fd) {

@@ -7,6 +7,7 @@
 // itself is an ordinary function behind it. The guard is held around the recording only, never around the real call.
 
 #include <fcntl.h>
+#include <sys/socket.h>
 
 #include <cerrno>
 #include <climits>
@@ -16,6 +17,7 @@
 #include "shim/clock.h"
 #include "shim/interpose.h"
 #include "shim/ledger.h"
+#include "shim/received_message.h"
 #include "shim/stack.h"
 
 namespace fdaudit::shim {
@@ -46,6 +48,8 @@ void RecordOpenFailed(const CallSite& site);
 /// How a duplicate's number is chosen.
 enum class Placement { kLowest, kAtLeast, kExactly };
 void RecordDuplicated(const CallSite& site, int from, int to, uint8_t flags, Placement placement);
+/// `flags`: recvmsg's.
+void RecordReceived(const CallSite& site, int socket, const msghdr& message, int flags);
 PendingClose RecordClosing(const CallSite& site, int fd);
 void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int error);
 void RecordClosingRange(const CallSite& site, uint32_t first, uint32_t last, PendingClose* pending);
@@ -171,6 +175,32 @@ __attribute__((always_inline)) inline int Controlled(int fd, int command, uintpt
     default:
       return function(arguments...);
   }
+}
+
+/// A call that receives a message, and returns its size or -1. Where it brings no control data, looking at the length
+/// is all there is to it. `message` is the program's, and may be no address at all until the call has succeeded.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline auto Received(int socket, const msghdr* message, int flags, Function& function,
+                                                    A... arguments) {
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  const auto result = function(arguments...);
+  if (result >= 0 && message->msg_controllen != 0 && BringsDescriptors(*message)) {
+    RecordReceived(site, socket, *message, flags);
+  }
+  return result;
+}
+
+/// A call that receives messages, and returns how many, or -1.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline auto ReceivedMany(int socket, const mmsghdr* messages, int flags,
+                                                        Function& function, A... arguments) {
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  const auto result = function(arguments...);
+  for (auto i = result * 0; i < result; ++i) {
+    const msghdr& message = messages[i].msg_hdr;
+    if (message.msg_controllen != 0 && BringsDescriptors(message)) RecordReceived(site, socket, message, flags);
+  }
+  return result;
 }
 
 /// A call that closes `fd` (kNoDescriptor: none) and returns 0, or -1 (EOF) with errno.

@@ -50,6 +50,12 @@ enum class Role {
   kExhausted,
 };
 
+/// Who sent a descriptor that came over a socket.
+struct Sender {
+  int pid = 0;  ///< 0 = unknown
+  ProcessIndex process = kNoProcess;
+};
+
 struct StoryEvent {
   Role role;
   std::string call;  ///< the intercepted function; empty where there was none
@@ -58,6 +64,7 @@ struct StoryEvent {
   double time_s = 0;
   int fd = -1;
   PathId path = kNoPath;
+  std::optional<Sender> sender = std::nullopt;  ///< of what was received
 };
 
 struct DescriptorNote {
@@ -66,6 +73,7 @@ struct DescriptorNote {
   uint16_t detail = 0;
   std::string target;
   bool close_on_exec = false;
+  std::optional<Sender> received_from = std::nullopt;
 };
 
 inline constexpr size_t kMaxFds = 100;

@@ -20,13 +20,23 @@ std::string Where(Model& model, const Finding& finding, Role role) {
   return "a place that was not recorded";
 }
 
+/// " from process 4711 (worker)", where all of them were received from there.
+std::string FromWhom(const Model& model, const Finding& finding) {
+  if (finding.descriptors.empty() || !finding.descriptors[0].received_from) return "";
+  const Sender& sender = *finding.descriptors[0].received_from;
+  const bool same = std::all_of(finding.descriptors.begin(), finding.descriptors.end(), [&](const auto& note) {
+    return note.received_from && note.received_from->pid == sender.pid;
+  });
+  return same && sender.pid != 0 ? " from " + NameOf(model, sender) : "";
+}
+
 /// The place where the story's first descriptor came from, in whatever way.
 std::string WhereOpened(Model& model, const Finding& finding) {
   for (const Role role : {Role::kOpened, Role::kDuplicated, Role::kReceived}) {
     const bool told = std::any_of(finding.events.begin(), finding.events.end(),
                                   [role](const StoryEvent& event) { return event.role == role; });
     const char* verb = role == Role::kOpened ? "opened" : role == Role::kDuplicated ? "duplicated" : "received";
-    if (told) return fmt::format("{} at {}", verb, Where(model, finding, role));
+    if (told) return fmt::format("{} at {}{}", verb, Where(model, finding, role), FromWhom(model, finding));
   }
   const bool inherited = std::any_of(finding.events.begin(), finding.events.end(),
                                      [](const StoryEvent& event) { return event.role == Role::kInherited; });

@@ -66,7 +66,7 @@ Finding Tell(Model& model, ProcessIndex index, Left left) {
   finding.fds = std::move(left.fds);
   TidyFds(&finding.fds);
   for (const OpenDescriptor& open : left.first) {
-    finding.descriptors.push_back(NoteOf(open.fd, open.life, open.target));
+    finding.descriptors.push_back(NoteOf(model, index, open.fd, open.life, open.target));
   }
   const OpenDescriptor& first = *left.first.begin();
   TellOpening(model, index, first.life, first.fd, &finding.events);

@@ -11,7 +11,20 @@ Role OpeningRole(std::string_view call) {
   for (const std::string_view name : {"dup", "dup2", "dup3", "fcntl", "fcntl64"}) {
     if (call == name) return Role::kDuplicated;
   }
-  return call == "recvmsg" || call == "recvmmsg" ? Role::kReceived : Role::kOpened;
+  return Role::kOpened;
+}
+
+/// By whom a descriptor of `process` was received and from whom, where it was: the opening tells the receiver, which is
+/// another process for what was inherited since.
+std::optional<Sender> SenderOf(const Model& model, ProcessIndex process, const trace::Incarnation& life) {
+  if ((life.flags & trace::kReceived) == 0) return std::nullopt;
+  const uint32_t file = model.processes()[process].file;
+  const ProcessIndex receiver = model.Find(file, life.opened.image);
+  Sender sender{std::max(life.related, 0)};
+  if (sender.pid != 0 && receiver != kNoProcess) {
+    sender.process = model.FindPid(receiver, sender.pid, model.Seconds(file, life.opened.stamp));
+  }
+  return sender;
 }
 
 StoryEvent StartOf(const Model& model, Role role, ProcessIndex process, int fd) {
@@ -58,7 +71,8 @@ void TellOpening(Model& model, ProcessIndex process, const trace::Incarnation& l
   const bool unseen = (life.opened.flags & trace::kActSeenAtEnd) != 0;
   if (!unseen && (!inherited || life.opened.stack != trace::kNoIndex)) {
     StoryEvent event = EventOf(model, file, Role::kOpened, life.opened, fd);
-    event.role = OpeningRole(event.call);
+    event.sender = SenderOf(model, process, life);
+    event.role = event.sender ? Role::kReceived : OpeningRole(event.call);
     events->push_back(std::move(event));
   }
   if (inherited) events->push_back(StartOf(model, Role::kInherited, process, fd));
@@ -73,8 +87,17 @@ void TellClosing(Model& model, ProcessIndex process, const trace::Incarnation& l
   if (before_fork) events->push_back(StartOf(model, Role::kForked, process, fd));
 }
 
-DescriptorNote NoteOf(int fd, const trace::Incarnation& life, std::string target) {
-  return {fd, life.kind, life.detail, std::move(target), (life.flags & trace::kCloseOnExec) != 0};
+DescriptorNote NoteOf(const Model& model, ProcessIndex process, int fd, const trace::Incarnation& life,
+                      std::string target) {
+  const bool close_on_exec = (life.flags & trace::kCloseOnExec) != 0;
+  return {fd, life.kind, life.detail, std::move(target), close_on_exec, SenderOf(model, process, life)};
+}
+
+std::string NameOf(const Model& model, const Sender& sender) {
+  if (sender.pid == 0) return "an unknown process";
+  const std::string pid = std::to_string(sender.pid);
+  if (sender.process == kNoProcess) return "process " + pid + ", which was not audited";
+  return "process " + pid + " (" + std::string(BaseName(model.processes()[sender.process].exe)) + ")";
 }
 
 void TakeNumbers(const Model& model, const CloseRecord& close, size_t life, Finding* finding) {
@@ -82,7 +105,8 @@ void TakeNumbers(const Model& model, const CloseRecord& close, size_t life, Find
   const trace::Incarnation& first = record.lives[life];
   finding->fds.assign(record.fds, record.fds + std::min(record.fd_count, trace::kMaxFindingFds));
   finding->count = std::max<uint64_t>({record.count, finding->fds.size(), 1});
-  finding->descriptors.push_back(NoteOf(record.fd, first, life == 0 ? FieldText(record.target) : ""));
+  finding->descriptors.push_back(
+      NoteOf(model, close.process, record.fd, first, life == 0 ? FieldText(record.target) : ""));
   for (const int fd : finding->fds) {
     if (fd == record.fd || finding->descriptors.size() == kMaxDescriptors) continue;
     // The record keeps the first one's target only. The ledger may still know this one's, unless it was given to others
@@ -91,8 +115,8 @@ void TakeNumbers(const Model& model, const CloseRecord& close, size_t life, Find
     const bool known = model.FindSlot(close.process, fd, &slot) &&
                        CurrentLife(slot).opened.stack == first.opened.stack &&
                        CurrentLife(slot).closed.stack == first.closed.stack;
-    finding->descriptors.push_back(known ? NoteOf(fd, CurrentLife(slot), FieldText(slot.target))
-                                         : NoteOf(fd, first, ""));
+    finding->descriptors.push_back(known ? NoteOf(model, close.process, fd, CurrentLife(slot), FieldText(slot.target))
+                                         : NoteOf(model, close.process, fd, first, ""));
   }
   if (finding->fds.empty()) finding->fds.push_back(record.fd);
   TidyFds(&finding->fds);

@@ -31,7 +31,11 @@ void TellOpening(Model& model, ProcessIndex process, const trace::Incarnation& l
 void TellClosing(Model& model, ProcessIndex process, const trace::Incarnation& life, int fd,
                  std::vector<StoryEvent>* events);
 
-DescriptorNote NoteOf(int fd, const trace::Incarnation& life, std::string target);
+DescriptorNote NoteOf(const Model& model, ProcessIndex process, int fd, const trace::Incarnation& life,
+                      std::string target);
+
+/// "process 4711 (worker)", "an unknown process".
+std::string NameOf(const Model& model, const Sender& sender);
 
 /// Count, numbers and descriptors of a close record. `life`: which of its two incarnations the descriptors are.
 void TakeNumbers(const Model& model, const CloseRecord& close, size_t life, Finding* finding);

@@ -64,6 +64,15 @@ ProcessIndex Model::Find(uint32_t file, uint32_t image) const {
   return found == by_image_.end() ? kNoProcess : found->second;
 }
 
+ProcessIndex Model::FindPid(ProcessIndex reader, int pid, double time_s) const {
+  ProcessIndex found = kNoProcess;
+  for (ProcessIndex i = 0; i < processes_.size() && processes_[i].started_s <= time_s; ++i) {
+    const bool same_place = processes_[i].pid_namespace == processes_[reader].pid_namespace;
+    if (processes_[i].pid == pid && same_place) found = i;
+  }
+  return found;
+}
+
 double Model::Seconds(uint32_t file, uint64_t stamp) const {
   return file_offsets_[file] + timelines_[file].Seconds(stamp);
 }
@@ -76,6 +85,7 @@ void Model::ReadImages(uint32_t file) {
     process.image = image.id;
     process.pid = image.pid;
     process.parent_pid = image.parent_pid;
+    process.pid_namespace = image.pid_namespace;
     process.started_by = image.started_by;
     process.ended_by = image.ended_by;
     process.exe = files_[file].GetText(image.exe);

@@ -49,6 +49,10 @@ class Model {
   /// The process with an image number of a trace file; kNoProcess where unknown.
   ProcessIndex Find(uint32_t file, uint32_t image) const;
 
+  /// The process that had `pid`, as `reader`'s pid namespace knows it, at a time of the session; kNoProcess where it
+  /// was not audited.
+  ProcessIndex FindPid(ProcessIndex reader, int pid, double time_s) const;
+
   /// Seconds since the session's start.
   double Seconds(uint32_t file, uint64_t stamp) const;
 

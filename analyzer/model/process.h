@@ -26,6 +26,7 @@ struct Process {
   uint32_t image = 0;
   int pid = 0;
   int parent_pid = 0;
+  uint64_t pid_namespace = 0;  ///< inode; what `pid` counts in
   /// The image this one sprang from: forked or spawned by, or for an exec the image before it in the same process.
   ProcessIndex parent = kNoProcess;
   trace::StartedBy started_by = trace::StartedBy::kUnknown;

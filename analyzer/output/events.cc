@@ -96,6 +96,7 @@ bool HasOther(EventKind kind) {
     case EventKind::kFlagChanged:
     case EventKind::kForked:
     case EventKind::kExited:
+    case EventKind::kReceived:
       return true;
     default:
       return false;

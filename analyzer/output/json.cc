@@ -64,13 +64,19 @@ Json ProcessJson(const Model& model, const Process& process) {
             {"reasons", ReasonNames(process)}}}};
 }
 
-Json DescriptorsJson(const Finding& finding) {
+Json SenderJson(const Model& model, const std::optional<Sender>& sender) {
+  if (!sender) return nullptr;
+  return {{"pid", sender->pid == 0 ? Json(nullptr) : Json(sender->pid)}, {"process", IdOrNull(model, sender->process)}};
+}
+
+Json DescriptorsJson(const Model& model, const Finding& finding) {
   Json list = Json::array();
   for (const DescriptorNote& note : finding.descriptors) {
     list.push_back({{"fd", note.fd},
                     {"type", Name(note.kind)},
                     {"target", TextOrNull(note.target)},
-                    {"close_on_exec", note.close_on_exec}});
+                    {"close_on_exec", note.close_on_exec},
+                    {"received_from", SenderJson(model, note.received_from)}});
   }
   return list;
 }
@@ -111,7 +117,7 @@ Json FindingJson(Model& model, const Finding& finding) {
           {"message", Text(finding.message)},
           {"count", finding.count},
           {"fds", finding.fds},
-          {"descriptors", DescriptorsJson(finding)},
+          {"descriptors", DescriptorsJson(model, finding)},
           {"omitted", told == 0 || told > finding.count ? 0 : finding.count - told},
           {"events", EventsJson(model, finding)},
           {"location", LocationJson(finding)},

@@ -5,6 +5,7 @@
 // is. What remains is a verb each, in Make().
 
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -57,6 +58,8 @@ enum class Effect : uint8_t {
   kDuplicates,
   kDuplicatesTo,
   kControls,
+  kReceives,
+  kReceivesMany,
   kCloses,
   kClosesRange,
   kEndsThread,
@@ -162,6 +165,8 @@ constexpr Row kRows[] = {
     {SYS_dup, Effect::kDuplicates},
     {SYS_dup3, Effect::kDuplicatesTo},
     {SYS_fcntl, Effect::kControls},
+    {SYS_recvmsg, Effect::kReceives},
+    {SYS_recvmmsg, Effect::kReceivesMany},
     {SYS_close, Effect::kCloses},
     {SYS_close_range, Effect::kClosesRange},
     {SYS_exit, Effect::kEndsThread},
@@ -239,6 +244,11 @@ INTERPOSE("makes a system call by number: any of the above", long, syscall, long
     }
     case Effect::kControls:
       return Controlled(a.Int(0), a.Int(1), static_cast<uintptr_t>(v2), made, number, v0, v1, v2);
+    case Effect::kReceives:
+      return Received(a.Int(0), static_cast<const msghdr*>(a.Memory(1)), a.Int(2), made, number, v0, v1, v2);
+    case Effect::kReceivesMany:
+      return ReceivedMany(a.Int(0), static_cast<const mmsghdr*>(a.Memory(1)), a.Int(3), made, number, v0, v1, v2, v3,
+                          v4);
     case Effect::kCloses:
       return Closed(a.Int(0), made, number, v0);
     case Effect::kClosesRange:

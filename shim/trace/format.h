@@ -442,7 +442,7 @@ enum class EventKind : uint8_t {
   kUnseenOpen = 16,   ///< found open at the end
   kUnseenClose = 17,  ///< found closed at the end, or reopened without a close
   kStaleClose = 18,
-  kReceived = 19,
+  kReceived = 19,  ///< other = the sender's pid, 0 = unknown
   kModuleUnloaded = 20,
   kRegistered = 21,    ///< fd is watched by the epoll set `other`
   kUnregistered = 22,  ///< and no more

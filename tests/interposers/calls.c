@@ -152,19 +152,26 @@ static int closed_file(FILE* file, int (*closer)(FILE*)) {
   CALL(dlopen, "-", good(dlopen("libutil.so.1", RTLD_NOW)), good(dlopen("libnowhere.so", RTLD_NOW)))             \
   CALL(dlclose, "-", dlclose(dlopen("libutil.so.1", RTLD_NOW)), kNone)
 
+#include "sockets_calls.h"
+
 #define FUNCTIONS(name, type, success, failure)      \
   static int name##_succeeds(void) { return success; } \
   static int name##_fails(void) { return failure; }
 #define ROW(name, type, success, failure) {#name, type, name##_succeeds, name##_fails},
 
-EACH_CALL(FUNCTIONS)
-FILES_CALLS(FUNCTIONS)
+// A family a line.
+#define EVERY_CALL(CALL) \
+  EACH_CALL(CALL)        \
+  FILES_CALLS(CALL)      \
+  SOCKETS_CALLS(CALL)
+
+EVERY_CALL(FUNCTIONS)
 
 static const struct {
   const char *name, *type;
   int (*succeeds)(void);
   int (*fails)(void);
-} kCalls[] = {EACH_CALL(ROW) FILES_CALLS(ROW)};
+} kCalls[] = {EVERY_CALL(ROW)};
 
 static void show(int result, int error) {
   char text[4096];

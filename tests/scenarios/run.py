@@ -2,7 +2,8 @@
 """Scenarios: small programs, each with what the report must say about it.
 
 NAME.c, NAME.cc, NAME.py or NAME.sh is the program, NAME.json the expectation: one object, or an object with "cases",
-a list of objects that each inherit the outer one's entries. A case may say
+a list of objects that each inherit the outer one's entries. A program that ends with status 77 can't run here: it is
+skipped. A case may say
 
   name          of the case; the program's first argument where "args" is absent
   args          arguments; {program} is the program, {source} its source, {library} the library
@@ -23,6 +24,8 @@ a list of objects that each inherit the outer one's entries. A case may say
     what          type and target of its first descriptor, as a regular expression over "TYPE TARGET"
     function      the finding's location's function, or null for none
     frames        functions of the deciding stack, innermost first, as a subsequence
+    descriptor    entries that its first descriptor must have, as far as given: close_on_exec, received_from …
+    sender        entries that the process must have from which the first descriptor was received, see processes
     process       entries that the finding's process must have, see processes
   processes     list of objects, each matched with another process of the report: started_by, end, descriptors … as far
                 as given. {"opened": "stdout.pairs"} takes the number from the JSON object that the program printed
@@ -39,6 +42,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "support"))
 import harness  # noqa: E402
 
+CANNOT_RUN_HERE = 77  # a program's exit status
 NO_LOSS = {"untracked_opens": 0, "untracked_closes": 0, "events_dropped": 0}
 
 
@@ -86,6 +90,8 @@ class Case:
         complaints = []
         if ran.hung:
             return ["hung: ended by the watchdog"]
+        if ran.status == CANNOT_RUN_HERE:
+            raise harness.Skip("the program says that it can't run here")
         if ran.status != spec.get("status", 0):
             complaints.append(f"status {ran.status}, expected {spec.get('status', 0)}; standard error: {ran.err[-500:]}")
         if "stdout" in spec and ran.out != spec["stdout"]:
@@ -164,6 +170,13 @@ class Case:
             what = f"{first.get('type')} {first.get('target')}"
             if not re.fullmatch(wanted["what"], what):
                 reasons.append(f"it is {what!r}, not {wanted['what']!r}")
+        first = finding["descriptors"][0] if finding["descriptors"] else {}
+        if not fits(wanted.get("descriptor", {}), first):
+            reasons.append(f"its first descriptor is {first}, not {wanted['descriptor']}")
+        if "sender" in wanted:
+            id = (first.get("received_from") or {}).get("process")
+            if not any(p["id"] == id and fits(wanted["sender"], p) for p in report["processes"]):
+                reasons.append(f"received from {first.get('received_from')}, not from {wanted['sender']}")
         events = iter(finding["events"])
         for event in wanted.get("events", []):
             if not any(self.event_fits(event, e, report) for e in events):
