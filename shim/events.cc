@@ -8,6 +8,7 @@
 #include "shim/journal.h"
 #include "shim/process.h"
 #include "shim/stack_table.h"
+#include "shim/table.h"
 #include "shim/text.h"
 #include "shim/thread.h"
 
@@ -22,23 +23,25 @@ using trace::EventKind;
 class Recording {
  public:
   explicit Recording(const CallSite& site) : site_(site), image_(CurrentImage()), thread_(ThreadOf(image_)) {
-    if (image_ != 0) stack_ = StackNumber(site.caller, guard_.nested());
+    // What the walk remembers lies in the TLS, on which a guest may run at this moment.
+    if (image_ != 0) stack_ = StackNumber(site.caller, guard_.nested() || thread_state.guests != 0);
   }
 
   explicit operator bool() const { return image_ != 0; }
-  /// In a vfork child the descriptor table is not the one whose ledger lies in this memory.
-  bool owns_ledger() const { return thread_.vfork_depth == 0; }
+  /// The caller's descriptor table may not be the one whose ledger lies in this memory.
+  bool owns_ledger() const { return thread_.UsesLedger(); }
   bool nested() const { return guard_.nested(); }
   ThreadState& thread() { return thread_; }
 
   Act MakeAct(uint64_t stamp, unsigned flags = 0) const {
     if (SingleThreaded()) flags |= trace::kActSingleThreaded;
     if (guard_.nested()) flags |= trace::kActInSignalHandler;
-    if (!owns_ledger()) flags |= trace::kActVforkChild;
+    if (!owns_ledger()) flags |= trace::kActOwnTable;
     return {stamp, image_, thread_.thread, stack_, site_.call, static_cast<uint16_t>(flags)};
   }
 
   uint64_t Journal(EventKind kind, const Act& act, int fd, int other, uint32_t incarnation = 0, int error = 0) {
+    if (IsStranger(thread_)) return 0;
     return WriteEvent(thread_, Event{.stamp = act.stamp,
                                      .stack = act.stack,
                                      .fd = fd,
@@ -204,7 +207,7 @@ void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int
   const int saved_errno = errno;
   const Guard guard;
   ThreadState& thread = ThreadOf(pending.act.image);
-  if (thread.vfork_depth == 0) {
+  if (thread.UsesLedger()) {
     if (thread.closing_frame == site.caller.sp) thread.closing_fd = -1;
     const CloseOutcome outcome = LedgerCloseEnd(fd, pending.ticket, pending.act, error);
     NoteClose(thread, fd, pending.act, outcome, error, guard.nested());
@@ -222,7 +225,7 @@ void RecordClosingRange(const CallSite& site, uint32_t first, uint32_t last, Pen
 }
 
 void RecordRangeFailed(uint32_t first, uint32_t last, const PendingClose& pending) {
-  if (!pending.recorded || thread_state.vfork_depth != 0) return;
+  if (!pending.recorded || !ThreadOf(pending.act.image).UsesLedger()) return;
   LedgerUndoRange(first, last, pending.act);
 }
 
@@ -276,6 +279,19 @@ void RecordClosedInside(const CallSite& site, int fd) {
 void RecordForked(const CallSite& site, int pid) {
   Recording recording(site);
   if (recording) recording.Journal(EventKind::kForked, recording.MakeAct(Stamp()), -1, pid);
+}
+
+bool LeavesTable() {
+  const uint32_t image = CurrentImage();
+  return image != 0 && LeavesLedgersTable(ThreadOf(image));
+}
+
+void RecordUnshared(const CallSite& site) {
+  Recording recording(site);
+  if (!recording || !LeavesLedgersTable(recording.thread())) return;
+  LedgerCopied();
+  NoteTableLeft(recording.thread());
+  recording.Journal(EventKind::kUnshared, recording.MakeAct(Stamp()), -1, -1);
 }
 
 void RecordExec(const CallSite& site, const char* target, trace::ExecProblem problem) {

@@ -62,6 +62,10 @@ void RecordReopened(const CallSite& site, int before, int after, const NewDescri
 /// A call that serves another purpose has closed `fd`, which only the kernel knows. Nothing where it is open.
 void RecordClosedInside(const CallSite& site, int fd);
 void RecordForked(const CallSite& site, int pid);
+/// Whether the caller, by parting from those with whom it shares its table, would part from the ledger's.
+bool LeavesTable();
+/// unshare(CLONE_FILES), or close_range's CLOSE_RANGE_UNSHARE, has succeeded.
+void RecordUnshared(const CallSite& site);
 /// `problem`: why the program will not be audited.
 void RecordExec(const CallSite& site, const char* target, trace::ExecProblem problem);
 void RecordExecFailed(const CallSite& site);
@@ -228,8 +232,15 @@ __attribute__((always_inline)) inline int ClosedOwner(int fd, Function& function
 template <typename Function, typename... A>
 __attribute__((always_inline)) inline int ClosedRange(unsigned first, unsigned last, unsigned flags, Function& function,
                                                       A... arguments) {
-  constexpr unsigned kOnlyMarks = 1u << 2;  // CLOSE_RANGE_CLOEXEC; older headers lack it
+  // Older headers lack them.
+  constexpr unsigned kUnshares = 1u << 1;   // CLOSE_RANGE_UNSHARE
+  constexpr unsigned kOnlyMarks = 1u << 2;  // CLOSE_RANGE_CLOEXEC
   const CallSite site = FDAUDIT_CALL_SITE(function);
+  if ((flags & kUnshares) != 0 && LeavesTable()) {
+    const int result = function(arguments...);
+    if (result == 0) RecordUnshared(site);
+    return result;
+  }
   const bool marks_only = (flags & kOnlyMarks) != 0;
   PendingClose pending;
   if (first <= last && !marks_only) RecordClosingRange(site, first, last, &pending);

@@ -103,6 +103,10 @@ uint32_t LeaksSoFar();
 void LedgerSumUp();
 
 /// The image ends by exit: compares with the kernel's table, completes targets, sums up, releases what tells nothing.
-void LedgerEnd();
+/// `comparable`: the caller's table is the ledger's.
+void LedgerEnd(bool comparable);
+
+/// The caller has got a copy of the ledger's table for itself. As after a fork, nobody has to close both.
+void LedgerCopied();
 
 }  // namespace fdaudit::shim

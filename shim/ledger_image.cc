@@ -163,11 +163,21 @@ void LedgerSumUp() {
   record->closed = closed;
 }
 
-void LedgerEnd() {
+void LedgerCopied() {
+  const uint32_t image = CurrentImage();
+  ForEachSlot(0, UINT32_MAX, [image](int fd, const Place& place) {
+    const Head head = LoadHead(*place.slot);
+    if (head.state != SlotState::kOpen) return;
+    place.slot->lives[head.count & 1].opened.flags |= trace::kActInherited;
+    if (place.slot->image == image) Mirror(place, fd, image);
+  });
+}
+
+void LedgerEnd(bool comparable) {
   const uint32_t image = CurrentImage();
   trace::ImageRecord* record = ImageOf(image);
   bool tells = false;
-  if (SystemCallsAllowed()) {
+  if (comparable && SystemCallsAllowed()) {
     uint32_t open = 0;
     CompareWithKernel(Reach(), WasUsed, [&](int fd, bool polled) {
       const bool is_open = IsOpen(fd, polled);
@@ -177,7 +187,7 @@ void LedgerEnd() {
     record->open_at_end = open;
     record->checked_at_end = 1;
   } else {
-    record->reasons |= trace::kReasonExitUnchecked;
+    Atomic(record->reasons).fetch_or(trace::kReasonExitUnchecked);
     tells = true;
   }
   LedgerSumUp();

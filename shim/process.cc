@@ -10,6 +10,7 @@
 #include "shim/options.h"
 #include "shim/raw_io.h"
 #include "shim/surroundings.h"
+#include "shim/table.h"
 #include "shim/text.h"
 #include "shim/thread.h"
 
@@ -194,6 +195,7 @@ uint32_t BeginImage(StartedBy how) {
   if (!SystemCallsAllowed() || Atomic(process_mark->beginning).exchange(1) != 0) return 0;
   const uint32_t parent = last_image;
   thread_state.vfork_depth = 0;
+  ForgetSharing();
   ImageRecord* record = TakePrepared(parent);
   if (record == nullptr) record = NewImage(how);
   if (record == nullptr) {
@@ -201,6 +203,8 @@ uint32_t BeginImage(StartedBy how) {
     return 0;
   }
   record->parent = parent;
+  record->reasons |= reasons_from_birth;
+  reasons_from_birth = 0;
   SetProgram(record);
   forked_here = true;
   Publish(record);
@@ -210,11 +214,14 @@ uint32_t BeginImage(StartedBy how) {
   return image;
 }
 
-void PrepareForChild() {
+PreparedChild PrepareForChild(StartedBy how) {
+  PreparedChild child = {0, thread_state.child_image};
   const uint32_t image = CurrentImage();
-  if (image == 0 || !options.follow || !SystemCallsAllowed() || thread_state.vfork_depth != 0) return;
-  ImageRecord* record = ClaimImage(StartedBy::kFork);
-  if (record == nullptr) return;
+  if (image == 0 || !options.follow || !SystemCallsAllowed()) return child;
+  const ThreadState& self = ThreadOf(image);
+  if (&self != &thread_state || !self.UsesLedger()) return child;
+  ImageRecord* record = ClaimImage(how);
+  if (record == nullptr) return child;
   record->parent = image;
   record->parent_pid = ImageOf(image)->pid;
   record->pid_namespace = pid_namespace;
@@ -222,18 +229,19 @@ void PrepareForChild() {
   record->peak = record->inherited;
   record->open_at_end = record->inherited;
   SetProgram(record);
-  ThreadOf(image).child_image = NumberOf(record);
+  child.image = NumberOf(record);
+  thread_state.child_image = child.image;
+  return child;
 }
 
-void NoteChild(int pid) {
-  const uint32_t child = thread_state.child_image;
-  thread_state.child_image = 0;
-  if (child == 0) return;
+void NoteChild(const PreparedChild& child, int pid) {
+  if (child.image == 0) return;
+  thread_state.child_image = child.interrupted;
   if (pid < 0) {
-    recorder.Release(RegionKind::kImages, &ImageRecord::next_with_pid_hash, child - 1);
+    recorder.Release(RegionKind::kImages, &ImageRecord::next_with_pid_hash, child.image - 1);
     return;
   }
-  ImageRecord* record = ImageOf(child);
+  ImageRecord* record = ImageOf(child.image);
   if (Atomic(record->begun).load() == 0) record->pid = pid;
   Publish(record);
 }
@@ -270,17 +278,18 @@ uint32_t BeginExecedImage(char* const* arguments) {
 
 namespace {
 
-/// The record of what this process's exec ends: its image, or in a vfork child, which runs on its parent's memory and
-/// has none, one that is made now for the program to come.
-ImageRecord* RecordForExec(uint32_t image) {
-  if (thread_state.vfork_depth == 0) return ImageOf(image);
-  if (thread_state.vfork_image != 0) return ImageOf(thread_state.vfork_image);
-  ImageRecord* record = NewImage(StartedBy::kVfork);
+/// The record of what this process's exec ends: its image, or in another process that runs on this one's memory (a
+/// vfork child, say) and has none, one that is made now for the program to come.
+ImageRecord* RecordForExec(uint32_t image, ThreadState& self) {
+  if (!IsGuestProcess(self)) return ImageOf(image);
+  if (IsStranger(self)) return nullptr;
+  if (self.vfork_image != 0) return ImageOf(self.vfork_image);
+  ImageRecord* record = NewImage(self.vfork_depth != 0 ? StartedBy::kVfork : StartedBy::kClone);
   if (record == nullptr) return nullptr;
   record->parent = image;
   record->awaits_exec = 1;
   SetProgram(record);
-  thread_state.vfork_image = NumberOf(record);
+  self.vfork_image = NumberOf(record);
   Publish(record);
   return record;
 }
@@ -289,13 +298,17 @@ ImageRecord* RecordForExec(uint32_t image) {
 
 void NoteExec(const char* target, trace::ExecProblem problem) {
   const uint32_t image = CurrentImage();
-  if (image == 0 || (thread_state.vfork_depth != 0 && !SystemCallsAllowed())) return;
-  ImageRecord* record = RecordForExec(image);
+  if (image == 0) return;
+  ThreadState& self = ThreadOf(image);
+  const bool is_guest = IsGuestProcess(self);
+  if (is_guest && !SystemCallsAllowed()) return;
+  GuestLeaves(self);
+  ImageRecord* record = RecordForExec(image, self);
   if (record == nullptr) return;
   if (problem != trace::ExecProblem::kNone) Atomic(record->reasons).fetch_or(trace::kReasonExecUnaudited);
   record->exec_target = recorder.AddText(target, strlen(target));
   record->exec_problem = problem;
-  if (thread_state.vfork_depth == 0) LedgerSumUp();
+  if (!is_guest) LedgerSumUp();
   if (SystemCallsAllowed()) record->ended = Now();
   record->ended_by = trace::EndedBy::kExec;
 }
@@ -303,7 +316,9 @@ void NoteExec(const char* target, trace::ExecProblem problem) {
 void NoteExecFailed() {
   const uint32_t image = CurrentImage();
   if (image == 0) return;
-  const uint32_t ended = thread_state.vfork_depth == 0 ? image : thread_state.vfork_image;
+  ThreadState& self = ThreadOf(image);
+  GuestStays(self);
+  const uint32_t ended = IsGuestProcess(self) ? self.vfork_image : image;
   if (ended == 0) return;
   ImageRecord* record = ImageOf(ended);
   record->ended_by = trace::EndedBy::kNone;
@@ -314,13 +329,15 @@ void NoteExecFailed() {
 
 namespace {
 
-/// A vfork child that could not exec.
-void EndVforkChild(int status) {
-  if (thread_state.vfork_image == 0) return;
-  ImageRecord* record = ImageOf(thread_state.vfork_image);
-  record->awaits_exec = 0;
-  record->status = status & 0xff;
-  record->ended_by = trace::EndedBy::kExit;
+/// Another process than the image's, in its memory. If it has tried to exec, it could not.
+void EndGuestProcess(ThreadState& self, int status) {
+  if (self.vfork_image != 0) {
+    ImageRecord* record = ImageOf(self.vfork_image);
+    record->awaits_exec = 0;
+    record->status = status & 0xff;
+    record->ended_by = trace::EndedBy::kExit;
+  }
+  GuestEnds(self);
 }
 
 /// A forked child that ends without ever having recorded anything: its parent's record of it is completed. False: this
@@ -330,6 +347,7 @@ bool EndUntouchedChild(int status) {
   if (child == 0 || thread_state.image != last_image) return false;
   ImageRecord* record = ImageOf(child);
   if (record->begun != 0) return false;  // another thread has recorded something
+  record->reasons |= reasons_from_birth;
   record->status = status & 0xff;
   if (SystemCallsAllowed()) record->ended = Now();
   Atomic(record->ended_by).store(trace::EndedBy::kExit, std::memory_order_release);
@@ -339,16 +357,20 @@ bool EndUntouchedChild(int status) {
 }  // namespace
 
 void EndImage(int status) {
-  if (EndUntouchedChild(status)) return;
+  // What the TLS says of a child is its owner's, who may be about to fork. A new process shares no memory.
+  const bool may_be_guest = memory_is_shared && process_mark->image != 0;
+  if (!may_be_guest && EndUntouchedChild(status)) return;
   const uint32_t image = CurrentImage();
   if (image == 0) return;
-  if (thread_state.vfork_depth != 0) {
-    EndVforkChild(status);
+  ThreadState& self = ThreadOf(image);
+  if (IsGuestProcess(self)) {
+    EndGuestProcess(self, status);
     return;
   }
   ImageRecord* record = ImageOf(image);
   if (record->ended_by == trace::EndedBy::kExit) return;
-  LedgerEnd();
+  if (GuestsShareTable()) Atomic(record->reasons).fetch_or(trace::kReasonSharedTable);
+  LedgerEnd(!self.own_table);
   record->status = status & 0xff;
   if (SystemCallsAllowed()) record->ended = Now();
   Atomic(record->ended_by).store(trace::EndedBy::kExit, std::memory_order_release);
@@ -366,11 +388,12 @@ void EnterSeccomp() {
   system_calls_forbidden = true;
 }
 
-bool NeverThreaded() { return &__libc_single_threaded != nullptr && __libc_single_threaded != 0; }
+bool NeverThreaded() { return !memory_is_shared && &__libc_single_threaded != nullptr && __libc_single_threaded != 0; }
 
 bool SingleThreaded() {
   // libc doesn't take it back in a forked child, which has begun with one thread.
-  return NeverThreaded() || (forked_here && thread_count.image == last_image && thread_count.threads <= 1);
+  return NeverThreaded() ||
+         (!memory_is_shared && forked_here && thread_count.image == last_image && thread_count.threads <= 1);
 }
 
 }  // namespace fdaudit::shim

@@ -2,7 +2,8 @@
 
 // Process images: which one this is, how it began, how it ended. A process is told from its parent by a page that the
 // kernel wipes on fork (MADV_WIPEONFORK): 0.4 ns a look, and no fork, clone or grandchild can slip by. vfork children
-// run on their parent's memory; a mark in the thread's state tells them (ThreadState::vfork_depth).
+// run on their parent's memory; a mark in the thread's state tells them (ThreadState::vfork_depth). table.h tells of
+// clone's children.
 
 #include <cstdint>
 
@@ -36,10 +37,17 @@ bool MakeProcessMark();
 /// Begins this process's image; the slow path of CurrentImage(). Returns its number, 0 where nothing is to be recorded.
 uint32_t BeginImage(trace::StartedBy how);
 
+/// A record made for a child that is about to be forked.
+struct PreparedChild {
+  uint32_t image;        ///< 0 = none
+  uint32_t interrupted;  ///< the one of the fork that a signal handler's _Fork has interrupted
+};
 /// Before fork: makes the child's record, so that a child which only exits or execs need hardly touch a page.
-void PrepareForChild();
+PreparedChild PrepareForChild(trace::StartedBy how);
 /// In the parent, when fork has returned. `pid`: negative = it failed.
-void NoteChild(int pid);
+void NoteChild(const PreparedChild& child, int pid);
+/// In the child: CoverageReason bits for its image, once it begins.
+inline constinit uint32_t reasons_from_birth = 0;
 /// In the child, for kernels that do not wipe the mark (before 4.14).
 inline void ForgetParent() {
   if (!wiped_on_fork) *process_mark = ProcessMark();

@@ -22,11 +22,17 @@ struct CloseRun {
   uint64_t event = 0;     ///< journal position of the run's failures, see Journal
 };
 
+struct Guest;
+
 struct ThreadState {
   uint32_t image = 0;   ///< whose thread this state is of; another image's is stale: reset it
   uint32_t thread = 0;  ///< tid
   /// > 0: this is a vfork child, which runs on its parent's memory: the ledger is not its own.
   uint32_t vfork_depth = 0;
+  /// > 0: others run on this TLS, and the state may not be the caller's (see table.h).
+  uint32_t guests = 0;
+  bool own_table = false;    ///< its descriptor table is not the ledger's
+  Guest* guest = nullptr;    ///< who it is, where clone made it in this memory
   uint32_t vfork_image = 0;  ///< image number kept for what that child execs; 0 = none yet
   /// A record made for the child of the fork that this thread is about to make. In the child: its own, until it begins.
   uint32_t child_image = 0;
@@ -39,7 +45,10 @@ struct ThreadState {
   trace::JournalBlock* journal_block = nullptr;
   uint64_t journal_sequence = 0;  ///< of the claimed block; 0 = none
   uint32_t journal_used = 0;      ///< events of it
-  CloseRun run;
+  CloseRun run = {};
+
+  /// Whether what it does to descriptors belongs into the ledger.
+  bool UsesLedger() const { return vfork_depth == 0 && !own_table; }
 };
 
 inline thread_local constinit ThreadState thread_state;
@@ -51,21 +60,13 @@ struct ThreadCount {
 };
 inline constinit ThreadCount thread_count = {};
 
-/// This thread's state, made anew when the process image is another one since.
+/// The slow path of ThreadOf(). In table.cc.
+ThreadState& FindThread(uint32_t image);
+
+/// The state of whoever calls, made anew when the process image is another one since.
 inline ThreadState& ThreadOf(uint32_t image) {
   ThreadState& state = thread_state;
-  if (__builtin_expect(state.image != image, 0)) {
-    const uint32_t depth = state.vfork_depth;
-    const uint32_t kept = state.vfork_image;
-    state = ThreadState();
-    state.vfork_depth = depth;
-    state.vfork_image = kept;
-    state.image = image;
-    state.thread = SystemCallsAllowed() ? static_cast<uint32_t>(raw::ThreadId()) : 0;
-    if (thread_count.image != image) thread_count = {image, 0};
-    __atomic_fetch_add(&thread_count.threads, 1, __ATOMIC_RELAXED);
-  }
-  return state;
+  return __builtin_expect(state.image != image || state.guests != 0, 0) ? FindThread(image) : state;
 }
 
 }  // namespace fdaudit::shim

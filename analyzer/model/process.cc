@@ -20,6 +20,7 @@ constexpr ReasonName kReasonNames[] = {
     {trace::kReasonNoRoom, "no-room"},           {trace::kReasonDescriptorTooHigh, "descriptor-too-high"},
     {trace::kReasonSharedTable, "shared-table"}, {trace::kReasonSeccomp, "seccomp"},
     {trace::kReasonStartedLate, "started-late"}, {trace::kReasonExitUnchecked, "exit-unchecked"},
+    {trace::kReasonOwnTable, "own-table"},
 };
 
 const char* ExecProblemName(trace::ExecProblem problem) {

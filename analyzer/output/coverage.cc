@@ -16,7 +16,11 @@ constexpr ReasonText kReasonTexts[] = {
     {trace::kReasonNoRoom,
      "the trace was full: some of what happened was not recorded (more room: a larger disk or /dev/shm)"},
     {trace::kReasonDescriptorTooHigh, "descriptor numbers beyond the ledger's reach were not followed"},
-    {trace::kReasonSharedTable, "a descriptor table was shared between processes: leaks are not told there"},
+    {trace::kReasonSharedTable,
+     "a descriptor table was shared between processes: neither leaks nor double closes are told there"},
+    {trace::kReasonOwnTable,
+     "a thread, or a child in its parent's memory, had a descriptor table of its own (unshare, clone): what it did is "
+     "not told"},
     {trace::kReasonSeccomp, "the program entered seccomp: less could be checked from then on"},
     {trace::kReasonStartedLate, "descriptors were opened before fdaudit was there"},
     {trace::kReasonExitUnchecked, "the ledger could not be compared with the kernel's table at the end"},

@@ -1,12 +1,14 @@
 // Processes: how they begin, turn into other programs, and end.
 
 #include <alloca.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cstdarg>
 #include <cstdlib>
 
+#include "shim/clone.h"
 #include "shim/events.h"
 #include "shim/exec_environment.h"
 #include "shim/process.h"
@@ -15,26 +17,18 @@
 extern "C" {
 pid_t __fork();
 pid_t __vfork();
+// Declared by unistd.h since glibc 2.34.
+pid_t _Fork() noexcept;
 }
 
 namespace fdaudit::shim {
 namespace {
 
 template <typename Function>
-__attribute__((always_inline)) inline pid_t Forked(Function& function) {
+__attribute__((always_inline)) inline pid_t ForkedBy(Function& function) {
   const CallSite site = FDAUDIT_CALL_SITE(function);
-  PrepareForChild();
-  const pid_t pid = function();
-  if (pid == 0) {
-    // Every page touched here, errno's too, would be copied for a child that may do nothing but exec.
-    ForgetParent();
-    return pid;
-  }
-  const int saved_errno = errno;
-  NoteChild(pid);
-  if (pid > 0) RecordForked(site, pid);
-  errno = saved_errno;
-  return pid;
+  return static_cast<pid_t>(
+      Forked(site, SIGCHLD, trace::StartedBy::kFork, nullptr, [&function] { return function(); }));
 }
 
 /// What all execs meet in. `call(environment)` is the real exec, which returns only when it fails.
@@ -77,8 +71,10 @@ int Exec(const CallSite& site, const char* target, char* const* environment, Cal
 
 using namespace fdaudit::shim;  // NOLINT: the interposers below are the global namespace's
 
-INTERPOSE("makes a process with a copy of the table", pid_t, fork) noexcept { return Forked(real::fork); }
-INTERPOSE("makes a process with a copy of the table", pid_t, __fork) { return Forked(real::__fork); }
+INTERPOSE("makes a process with a copy of the table", pid_t, fork) noexcept { return ForkedBy(real::fork); }
+INTERPOSE("makes a process with a copy of the table", pid_t, __fork) { return ForkedBy(real::__fork); }
+// Since glibc 2.34. Programs that look for it in an older one find this one, and are told ENOSYS.
+INTERPOSE("makes a process with a copy of the table", pid_t, _Fork) noexcept { return ForkedBy(real::_Fork); }
 
 INTERPOSE("replaces the program; closes what is close-on-exec", int, execve, const char* path, char* const* argv,
           char* const* environment)
@@ -168,13 +164,26 @@ INTERPOSE("may begin seccomp (PR_SET_SECCOMP)", int, prctl, int option, ...) noe
 INTERPOSE_BY_HAND("makes a process with a copy of the table, in its parent's memory", pid_t, vfork)
 INTERPOSE_BY_HAND("makes a process with a copy of the table, in its parent's memory", pid_t, __vfork)
 
-extern "C" __attribute__((visibility("hidden"))) unsigned FdauditVforkDepth() { return thread_state.vfork_depth; }
+/// vfork by a thread with guests on its TLS (table.h): the child is told from the thread by its id, and no mark on the
+/// TLS is its own.
+constexpr unsigned kHasGuests = 1u << 31;
+
+extern "C" __attribute__((visibility("hidden"))) unsigned FdauditVforkDepth() {
+  if (const uint32_t image = CurrentImage(); image != 0) ThreadOf(image);  // knows this thread's id, not the child's
+  if (__builtin_expect(thread_state.guests == 0, 1)) return thread_state.vfork_depth;
+  Atomic(thread_state.guests).fetch_add(1);
+  return kHasGuests;
+}
 
 /// Returns to vfork's caller, so that its own frame leads the walk there. `name`: 0 = vfork, 1 = __vfork.
 extern "C" __attribute__((visibility("hidden"))) pid_t FdauditVforkReturned(long result, unsigned depth_before,
                                                                             unsigned name) {
-  thread_state.vfork_depth = result == 0 ? depth_before + 1 : depth_before;
-  thread_state.vfork_image = 0;
+  if (depth_before != kHasGuests) {
+    thread_state.vfork_depth = result == 0 ? depth_before + 1 : depth_before;
+    thread_state.vfork_image = 0;
+  } else if (result != 0) {
+    Atomic(thread_state.guests).fetch_sub(1);
+  }
   if (result < 0) {
     errno = static_cast<int>(-result);
     return -1;
@@ -191,10 +200,10 @@ extern "C" __attribute__((visibility("hidden"))) pid_t FdauditVforkReturned(long
 // Without a trampoline the child's calls would land in its parent's ledger. fork is what vfork may be by its contract
 // (POSIX.1-2001): slower, and safe.
 INTERPOSE("makes a process with a copy of the table, in its parent's memory", pid_t, vfork) noexcept {
-  return Forked(real::fork);
+  return ForkedBy(real::fork);
 }
 INTERPOSE("makes a process with a copy of the table, in its parent's memory", pid_t, __vfork) {
-  return Forked(real::fork);
+  return ForkedBy(real::fork);
 }
 
 #endif

@@ -11,11 +11,15 @@
 
 #include <cstdarg>
 
+#include "shim/clone.h"
 #include "shim/events.h"
 #include "shim/families/new_descriptors.h"
 #include "shim/process.h"
 
 // Newer than the oldest headers that this builds with. From 424 on, numbers are the same on every architecture.
+#ifndef SYS_clone3
+#define SYS_clone3 435
+#endif
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
@@ -62,6 +66,8 @@ enum class Effect : uint8_t {
   kReceivesMany,
   kCloses,
   kClosesRange,
+  kClones,
+  kUnshares,
   kEndsThread,
   kEndsProcess,
 };
@@ -169,6 +175,9 @@ constexpr Row kRows[] = {
     {SYS_recvmmsg, Effect::kReceivesMany},
     {SYS_close, Effect::kCloses},
     {SYS_close_range, Effect::kClosesRange},
+    {SYS_clone, Effect::kClones},
+    {SYS_clone3, Effect::kClones},
+    {SYS_unshare, Effect::kUnshares},
     {SYS_exit, Effect::kEndsThread},
     {SYS_exit_group, Effect::kEndsProcess},
 #ifdef SYS_open  // What newer architectures leave to the calls above.
@@ -180,6 +189,8 @@ constexpr Row kRows[] = {
     {SYS_signalfd, Effect::kOpens, FDAUDIT_TELLS(NewSignals(a.Memory(1), 0, text)), OpensSignals},
     FDAUDIT_OPENS(inotify_init, NewInotify(0)),
     {SYS_dup2, Effect::kDuplicatesTo},
+    {SYS_fork, Effect::kClones},
+    {SYS_vfork, Effect::kClones},
 #endif
 };
 
@@ -253,6 +264,11 @@ INTERPOSE("makes a system call by number: any of the above", long, syscall, long
       return Closed(a.Int(0), made, number, v0);
     case Effect::kClosesRange:
       return ClosedRange(a.Unsigned(0), a.Unsigned(1), a.Unsigned(2), made, number, v0, v1, v2);
+    case Effect::kClones:
+      return ClonedByNumber(FDAUDIT_CALL_SITE(made), number, a.values,
+                            [&] { return made(number, v0, v1, v2, v3, v4, v5); });
+    case Effect::kUnshares:
+      return Unshared(made, a.Int(0), number, v0);
     case Effect::kEndsThread:
       if (IsOnlyThread()) EndImage(a.Int(0));
       break;

@@ -317,7 +317,7 @@ enum ActFlags : uint16_t {
       1u << 4,  ///< "opened" says how the image got it: by fork or exec; `image` and `stack` are the opener's
   kActSeenAtEnd = 1u << 5,        ///< not recorded when it happened, found at the end
   kActInSignalHandler = 1u << 6,  ///< on a signal stack or inside another recording
-  kActVforkChild = 1u << 7,
+  kActOwnTable = 1u << 7,         ///< by a vfork child, or a thread or child in this memory with a table of its own
 };
 
 enum IncarnationFlags : uint8_t {

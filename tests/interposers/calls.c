@@ -82,6 +82,7 @@ static int closed_file(FILE* file, int (*closer)(FILE*)) {
   return closer(file);
 }
 
+#include "clone_calls.h"
 #include "files_calls.h"
 
 // NAME, what the descriptor is in the report (type, or "-" where the call leaves none open), the call, the failing call.
@@ -163,7 +164,8 @@ static int closed_file(FILE* file, int (*closer)(FILE*)) {
 #define EVERY_CALL(CALL) \
   EACH_CALL(CALL)        \
   FILES_CALLS(CALL)      \
-  SOCKETS_CALLS(CALL)
+  SOCKETS_CALLS(CALL)    \
+  CLONE_CALLS(CALL)
 
 EVERY_CALL(FUNCTIONS)
 
