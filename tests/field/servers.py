@@ -164,7 +164,7 @@ def compare(name, seconds, keep=None):
             finally:
                 if keep:
                     shutil.copytree(folder, pathlib.Path(keep) / f"{name}-{kind}", dirs_exist_ok=True,
-                                    ignore=shutil.ignore_patterns("data"), ignore_dangling_symlinks=True,
+                                    ignore=shutil.ignore_patterns("data", "trace"), ignore_dangling_symlinks=True,
                                     copy_function=copy_plain)
         complaints += [f"{kind}: {c}" for c in (unlike(bare.server.facts, audited.server.facts) if bare else []) +
                        harness.schema_errors(audited.report) + known.unexplained(audited.report)]

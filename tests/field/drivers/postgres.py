@@ -87,4 +87,4 @@ class Driver(Server):
         log = self.folder / "log"
         text = (log if log.exists() else self.folder / "out").read_text()
         initdb = (self.folder / "initdb.log").read_text()
-        return initdb + "\n".join(line for line in text.splitlines() if "checkpoint" not in line)
+        return initdb + "\n".join(line for line in text.splitlines() if "checkpoint" not in line and "administrator command" not in line)
