@@ -41,7 +41,10 @@ class Round:
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(mode=0o777)
         self.folder.chmod(0o777)
+        # Open to everyone, as /tmp is: programs that other users start begin a file of their own there.
         self.trace = self.folder / "trace"
+        self.trace.mkdir()
+        self.trace.chmod(0o1777)
         self.report = None
         self.server = driver(self.folder)
         self.seconds, self.audited = seconds, audited
