@@ -4,6 +4,8 @@
 #include <sched.h>
 #include <sys/stat.h>
 
+#include <cerrno>
+
 #include "shim/process.h"
 #include "shim/raw_io.h"
 
@@ -18,6 +20,7 @@ constinit Guest stranger = {.taken = 1,
                             .own_table = true,
                             .leaves = false,
                             .has_state = false,
+                            .host = nullptr,
                             .states = {.own_table = true, .guest = &stranger}};
 
 /// Threads of this process that have left the ledger's table: the first one (whose tid is the pid), others.
@@ -77,6 +80,15 @@ void Renew(ThreadState& state, uint32_t image) {
   Atomic(thread_count.threads).fetch_add(1, std::memory_order_relaxed);
 }
 
+/// Dismisses those guests on this TLS that have exec'd: they have another memory now, or are gone.
+void DismissGone(ThreadState& state) {
+  for (Guest& guest : guests) {
+    if (guest.host != &state || !Atomic(guest.leaves).load()) continue;
+    const long order = raw::Call(SYS_kcmp, state.thread, guest.thread, KCMP_VM);
+    if (order > 0 || order == -ESRCH) DismissGuest(&guest, guest.flags);
+  }
+}
+
 }  // namespace
 
 ThreadState& FindThread(uint32_t image) {
@@ -88,7 +100,10 @@ ThreadState& FindThread(uint32_t image) {
   if (Atomic(state.guests).load(std::memory_order_relaxed) == 0) return state;
   if (!SystemCallsAllowed()) return stranger.states;
   const auto thread = static_cast<uint32_t>(raw::ThreadId());
-  if (thread == state.thread) return state;
+  if (thread == state.thread) {
+    DismissGone(state);
+    return state;
+  }
   Guest* guest = GuestOf(thread);
   if (guest == nullptr) return stranger.states;
   if (guest->states.image != image) {
@@ -110,6 +125,7 @@ Guest* AdmitGuest(int flags) {
     guest.flags = flags;
     guest.own_table = own_table;
     guest.has_state = false;
+    guest.host = SharesTls(flags) ? &thread_state : nullptr;
     guest.states = {};
     return &guest;
   }
@@ -125,6 +141,7 @@ void DismissGuest(Guest* guest, int flags) {
   if (guest != nullptr) {
     guest->thread = 0;
     guest->leaves = false;
+    guest->host = nullptr;
     Atomic(guest->taken).store(0, std::memory_order_release);
   }
   // Last: from now on who calls on this TLS is taken for its owner.
@@ -149,15 +166,11 @@ bool GoesUnwatched(const ThreadState& self) {
 }  // namespace
 
 void GuestLeaves(ThreadState& self) {
-  if (!GoesUnwatched(self)) return;
-  Atomic(self.guest->leaves).store(true);
-  if (SharesTls(self.guest->flags)) Atomic(thread_state.guests).fetch_sub(1);
+  if (GoesUnwatched(self)) Atomic(self.guest->leaves).store(true);
 }
 
 void GuestStays(ThreadState& self) {
-  if (!GoesUnwatched(self)) return;
-  if (SharesTls(self.guest->flags)) Atomic(thread_state.guests).fetch_add(1);
-  Atomic(self.guest->leaves).store(false);
+  if (GoesUnwatched(self)) Atomic(self.guest->leaves).store(false);
 }
 
 void GuestEnds(ThreadState& self) {

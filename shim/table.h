@@ -31,6 +31,7 @@ struct Guest {
   bool own_table;      ///< its table is not the ledger's
   bool leaves;         ///< it is about to exec, and gone unless that fails
   bool has_state;      ///< it has a TLS of its own, which is fit for use: something was recorded with it
+  ThreadState* host;   ///< on whose TLS it runs; nullptr: on its own
   ThreadState states;  ///< stands for thread_state where its TLS is another's
 };
 
