@@ -61,10 +61,22 @@ void AddToPidIndex(ImageRecord* record, uint32_t image) {
 }
 
 /// Which namespace this process's pids are of. Asking /proc costs an exec 80 µs, so it is done only where it can differ
-/// from the trace's creator: in a namespace's first process, whose children take it over by fork.
+/// from the trace's creator: in a namespace's first process, and in one whose parent lies outside of it (setns, a
+/// second fork after unshare). Their children take it over by fork.
 void NotePidNamespace() {
   if (pid_namespace == 0) pid_namespace = recorder.header().pid_namespace;
-  if (raw::Pid() == 1) pid_namespace = PidNamespace();
+  if (raw::Pid() == 1 || raw::ParentPid() == 0) pid_namespace = PidNamespace();
+}
+
+/// Whether the trace knows this pid from another namespace than its creator's.
+bool IsKnownElsewhere(int pid) {
+  uint32_t image = Atomic(NewestImage(pid)).load(std::memory_order_acquire);
+  for (int steps = 0; image != 0 && steps < 4096; ++steps) {
+    const ImageRecord* record = ImageOf(image);
+    if (record->pid == pid && record->pid_namespace != recorder.header().pid_namespace) return true;
+    image = record->next_with_pid_hash;
+  }
+  return false;
 }
 
 /// Claims a record and fills what does not depend on which process it is for. nullptr: the trace is full.
@@ -253,6 +265,8 @@ void NoteReason(uint32_t reason) {
 
 uint32_t BeginExecedImage(char* const* arguments) {
   NotePidNamespace();
+  // What the image before knew of its namespace is gone.
+  if (IsKnownElsewhere(raw::Pid()) || IsKnownElsewhere(raw::ParentPid())) pid_namespace = PidNamespace();
   const uint32_t before = ImageOfPid(raw::Pid());
   const bool awaited = before != 0 && ImageOf(before)->awaits_exec != 0;
   ImageRecord* record = awaited ? ImageOf(before) : NewImage(StartedBy::kRun);

@@ -96,7 +96,7 @@ static void own_table_then_leak(void) {
 
 static int execs(void* unused) {
   (void)unused;
-  close(fd);
+  if (fd > 0) close(fd);
   execl(program, program, "leaks", (char*)NULL);
   _exit(127);
 }
@@ -289,6 +289,18 @@ static void apart_in_a_namespace(void) {
   MUST(status_of(first) == 0);
 }
 
+// Pid 1's child execs: the program is linked to it, though its pid is counted from 1.
+static void execs_in_a_namespace(void) {
+  if (unshare(CLONE_NEWUSER | CLONE_NEWPID) != 0) MUST(errno == EPERM || errno == ENOSPC || errno == EINVAL);
+  pid_t first = fork();
+  if (first == 0) {
+    pid_t second = fork();
+    if (second == 0) execs(NULL);
+    exit(status_of(second));
+  }
+  MUST(status_of(first) == 0);
+}
+
 static void clones_fail(void) {
   for (int i = 0; i < 1000; ++i) {
     MUST(clone(execs, stack + sizeof stack, CLONE_SIGHAND | SIGCHLD, NULL) == -1);
@@ -401,6 +413,7 @@ static const struct scenario kCases[] = {
     SCENARIO(apart),
     SCENARIO(apart_by_clone3),
     SCENARIO(apart_in_a_namespace),
+    SCENARIO(execs_in_a_namespace),
     SCENARIO(clones_fail),
     SCENARIO(thread_unshares),
     SCENARIO(thread_unshares_range),
