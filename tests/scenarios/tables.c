@@ -225,6 +225,25 @@ static void shared_table(void) {
   leak_it();
 }
 
+// Numbers that the child has told of, and closed since: whose close was one too many, this one's ledger can't tell.
+static int hands_over(void* unused) {
+  (void)unused;
+  await(to_child[0]);
+  MUST(open_it() == fd && dup2(fd, 700) == 700);
+  MUST(close(fd) == 0 && close(700) == 0);
+  tell(to_parent[1]);
+  _exit(0);
+}
+static void shared_table_handed_over(void) {
+  open_turns();
+  pid_t child = start(hands_over, CLONE_FILES);
+  MUST(close(fd) == 0);
+  childs_turn();
+  MUST(close(fd) == -1 && close(700) == -1);
+  MUST(status_of(child) == 0);
+  close_turns();
+}
+
 static void shared_table_by_number(void) {
   fd = open_it();
   pid_t child = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
@@ -409,6 +428,7 @@ static const struct scenario kCases[] = {
     SCENARIO(all_shared_double_close),
     SCENARIO(all_shared_outlived),
     SCENARIO(shared_table),
+    SCENARIO(shared_table_handed_over),
     SCENARIO(shared_table_by_number),
     SCENARIO(apart),
     SCENARIO(apart_by_clone3),
