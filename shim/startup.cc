@@ -133,6 +133,8 @@ void FindRealFunctions() {
   for (const CallRow* row = __start_fdaudit_calls; row != __stop_fdaudit_calls; ++row) {
     if (*row->real == nullptr) *row->real = dlsym(RTLD_NEXT, row->name);
   }
+  // What libc lacks would be told by the program's first dlerror(3). A look-up that succeeds clears that.
+  static_cast<void>(dlsym(RTLD_NEXT, "close"));
 }
 
 /// Exit handlers run last registered first, and this one is registered before main: it sees what the program's own

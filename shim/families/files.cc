@@ -7,6 +7,7 @@
 
 #include "shim/events.h"
 #include "shim/families/new_descriptors.h"
+#include "shim/raw_io.h"
 
 struct open_how;  // <linux/openat2.h>
 
@@ -73,11 +74,6 @@ INTERPOSE("opens a file, relative to a directory", int, __openat64_2, int direct
   return Opened([=](TargetText& text) { return NewFileAt(directory, path, flags, text); }, real::__openat64_2,
                 directory, path, flags);
 }
-INTERPOSE("opens a file, relative to a directory", int, openat2, int directory, const char* path, const open_how* how,
-          size_t size) {
-  const auto what = [=](TargetText& text) { return NewFileAt(directory, path, how, text); };
-  return Opened(what, real::openat2, directory, path, how, size);
-}
 INTERPOSE("opens a file", int, creat, const char* path, mode_t mode) {
   return Opened(NewFile(path, 0), real::creat, path, mode);
 }
@@ -112,4 +108,35 @@ INTERPOSE("makes a file of a new name", int, mkostemps, char* name, int suffix, 
 }
 INTERPOSE("makes a file of a new name", int, mkostemps64, char* name, int suffix, int flags) {
   return Opened(NewFile(name, flags), real::mkostemps64, name, suffix, flags);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// openat2 came to glibc long after its system call. Who looks the name up at run time, or brings a function of that
+// name along, would find this one in any case: so it does what theirs does where libc's is missing.
+
+INTERPOSE_BY_HAND("opens a file, relative to a directory", int, openat2, int directory, const char* path,
+                  const open_how* how, size_t size)
+
+namespace fdaudit::shim {
+namespace {
+
+constexpr struct OpenAt2 {
+  static constexpr long kNumber = 437;  // on every architecture; older headers lack it
+  const CallRow* row = &real::row_of_openat2;
+
+  int operator()(int directory, const char* path, const open_how* how, size_t size) const {
+    if (real::openat2.pointer != nullptr) return real::openat2(directory, path, how, size);
+    const long result = raw::Call(kNumber, directory, raw::Address(path), raw::Address(how), static_cast<long>(size));
+    if (!raw::Failed(result)) return static_cast<int>(result);
+    errno = static_cast<int>(-result);
+    return -1;
+  }
+} open_at_2;
+
+}  // namespace
+}  // namespace fdaudit::shim
+
+FDAUDIT_EXPORT int openat2(int directory, const char* path, const open_how* how, size_t size) {
+  const auto what = [=](TargetText& text) { return NewFileAt(directory, path, how, text); };
+  return Opened(what, open_at_2, directory, path, how, size);
 }
