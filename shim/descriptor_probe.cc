@@ -84,6 +84,19 @@ bool DescribeSocket(int fd, TextBuilder& text) {
   return true;
 }
 
+/// The kernel's names of nameless memory are "/memfd:NAME (deleted)", whatever becomes of it.
+void TidyMemoryName(char* name, FdKind* kind) {
+  constexpr char kPrefix[] = "/memfd:";
+  constexpr char kSuffix[] = " (deleted)";
+  const size_t length = strlen(name);
+  if (length < sizeof kPrefix + sizeof kSuffix - 2 || !StartsWith(name, kPrefix)) return;
+  char* suffix = name + length - (sizeof kSuffix - 1);
+  if (strcmp(suffix, kSuffix) != 0) return;
+  *suffix = '\0';
+  memmove(name, name + 1, strlen(name));
+  *kind = FdKind::kMemFd;
+}
+
 FdKind KindFromMode(mode_t mode, FdKind known) {
   if (known != FdKind::kUnknown && known != FdKind::kFile) return known;
   if (S_ISDIR(mode)) return FdKind::kDirectory;
@@ -117,6 +130,8 @@ bool IsAnother(int fd, const trace::Incarnation& life, const char* recorded_targ
       return !S_ISSOCK(now.st_mode);
     case FdKind::kDirectory:
       return !S_ISDIR(now.st_mode);
+    case FdKind::kPty:
+      return !S_ISCHR(now.st_mode);
     case FdKind::kFile:
       break;
     default:
@@ -142,6 +157,7 @@ void DescribeOpenDescriptor(int fd, trace::Incarnation& life, char (&target)[tra
     name.Add("/proc/self/fd/").Add(static_cast<uint64_t>(fd));
     const long length = raw::ReadLink(link, buffer, sizeof buffer - 1);
     buffer[length > 0 ? length : 0] = '\0';
+    TidyMemoryName(buffer, &life.kind);
   }
   const size_t length = strlen(buffer);
   const size_t kept = length < sizeof target ? length : sizeof target - 1;
