@@ -86,6 +86,8 @@ static int structured(const char* path) {
   return function && dlsym(dlopen("libc.so.6", RTLD_NOW), "openat2") ? function(AT_FDCWD, path, &how, sizeof how) : kNone;
 }
 
+#include "remote_calls.h"
+
 #define FILES_CALLS(CALL)                                                                                       \
   CALL(mkstemp, "file", mkstemp(template), mkstemp(no_template))                                                \
   CALL(mkstemp64, "file", mkstemp64(template), mkstemp64(no_template))                                          \
@@ -124,4 +126,5 @@ static int structured(const char* path) {
   CALL(fts64_read, "directory", linked() ? -1 : FOLLOWED(walk64(), fts64_read, fts64_set),                      \
        good(fts64_read(fts64_open(walked + 1, FTS_PHYSICAL, NULL))))                                            \
   CALL(fts_close, "-", fts_close(walk()), CLOSED_WALK(walk(), fts_close))                                       \
-  CALL(fts64_close, "-", fts64_close(walk64()), CLOSED_WALK(walk64(), fts64_close))
+  CALL(fts64_close, "-", fts64_close(walk64()), CLOSED_WALK(walk64(), fts64_close))        \
+  REMOTE_CALLS(CALL)
