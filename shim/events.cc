@@ -6,6 +6,7 @@
 #include "shim/findings.h"
 #include "shim/guard.h"
 #include "shim/journal.h"
+#include "shim/options.h"
 #include "shim/process.h"
 #include "shim/stack_table.h"
 #include "shim/table.h"
@@ -202,14 +203,17 @@ PendingClose RecordClosing(const CallSite& site, int fd) {
   return pending;
 }
 
-void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int error) {
+void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int error, ClosedBy by) {
   if (!pending.recorded) return;
   const int saved_errno = errno;
   const Guard guard;
   ThreadState& thread = ThreadOf(pending.act.image);
   if (thread.UsesLedger()) {
     if (thread.closing_frame == site.caller.sp) thread.closing_fd = -1;
-    const CloseOutcome outcome = LedgerCloseEnd(fd, pending.ticket, pending.act, error);
+    CloseOutcome outcome = LedgerCloseEnd(fd, pending.ticket, pending.act, error);
+    const bool fine = outcome.verdict == CloseOutcome::Verdict::kFine && error != EBADF;
+    if (fine && pending.ticket.owned && by == ClosedBy::kNumber && fd > 2)
+      LedgerOwnedClose(fd, pending.ticket, &outcome);
     NoteClose(thread, fd, pending.act, outcome, error, guard.nested());
   }
   errno = saved_errno;
@@ -274,6 +278,22 @@ void RecordClosedInside(const CallSite& site, int fd) {
   const Act act = recording.MakeAct(site.began);
   LedgerOverwritten(fd, act);
   recording.Journal(EventKind::kClosed, act, fd, -1);
+}
+
+void RecordBadUse(const CallSite& site, int fd, int other) {
+  if (!options.uses) return;
+  const int saved_errno = errno;
+  Recording recording(site);
+  if (recording && recording.owns_ledger()) {
+    const Act act = recording.MakeAct(Stamp());
+    CloseOutcome outcome;
+    if (LedgerLastClosed(fd, &outcome)) {
+      NoteBadUse(fd, act, outcome);
+    } else if (LedgerLastClosed(other, &outcome)) {
+      NoteBadUse(other, act, outcome);
+    }
+  }
+  errno = saved_errno;
 }
 
 void RecordForked(const CallSite& site, int pid) {

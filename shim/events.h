@@ -50,8 +50,10 @@ enum class Placement { kLowest, kAtLeast, kExactly };
 void RecordDuplicated(const CallSite& site, int from, int to, uint8_t flags, Placement placement);
 /// `flags`: recvmsg's.
 void RecordReceived(const CallSite& site, int socket, const msghdr& message, int flags);
+/// Who asks for the close: whoever knows the number, or the stream that holds it.
+enum class ClosedBy { kNumber, kOwner };
 PendingClose RecordClosing(const CallSite& site, int fd);
-void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int error);
+void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int error, ClosedBy by);
 void RecordClosingRange(const CallSite& site, uint32_t first, uint32_t last, PendingClose* pending);
 void RecordRangeFailed(uint32_t first, uint32_t last, const PendingClose& pending);
 void RecordCloseOnExec(const CallSite& site, int fd, bool on);
@@ -61,6 +63,8 @@ void RecordAdopted(const CallSite& site, int fd, uint8_t owner_flag, const void*
 void RecordReopened(const CallSite& site, int before, int after, const NewDescriptor& what, const void* owner);
 /// A call that serves another purpose has closed `fd`, which only the kernel knows. Nothing where it is open.
 void RecordClosedInside(const CallSite& site, int fd);
+/// A use of `fd` or else of `other` failed with EBADF.
+void RecordBadUse(const CallSite& site, int fd, int other = -1);
 void RecordForked(const CallSite& site, int pid);
 /// Whether the caller, by parting from those with whom it shares its table, would part from the ledger's.
 bool LeavesTable();
@@ -207,13 +211,13 @@ __attribute__((always_inline)) inline auto ReceivedMany(int socket, const mmsghd
   return result;
 }
 
-/// A call that closes `fd` (kNoDescriptor: none) and returns 0, or -1 (EOF) with errno.
-template <typename Function, typename... A>
+/// A call that closes `fd` (kNoDescriptor: none) and returns 0, or -1 with errno.
+template <ClosedBy by = ClosedBy::kNumber, typename Function, typename... A>
 __attribute__((always_inline)) inline int Closed(int fd, Function& function, A... arguments) {
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const PendingClose pending = RecordClosing(site, fd);
   const int result = function(arguments...);
-  RecordClosed(site, fd, pending, result == 0 ? 0 : errno);
+  RecordClosed(site, fd, pending, result == 0 ? 0 : errno, by);
   return result;
 }
 
@@ -224,7 +228,8 @@ __attribute__((always_inline)) inline int ClosedOwner(int fd, Function& function
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const PendingClose pending = RecordClosing(site, fd);
   const int result = function(arguments...);
-  RecordClosed(site, fd, pending, result == 0 || pending.ticket.found == CloseTicket::Found::kOpen ? 0 : errno);
+  RecordClosed(site, fd, pending, result == 0 || pending.ticket.found == CloseTicket::Found::kOpen ? 0 : errno,
+               ClosedBy::kOwner);
   return result;
 }
 
@@ -251,6 +256,30 @@ __attribute__((always_inline)) inline int ClosedRange(unsigned first, unsigned l
     RecordCloseOnExecRange(site, first, last);
   }
   return result;
+}
+
+/// A call that uses `fd` and `other`, and fails with -1 (or MAP_FAILED).
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline auto UsedBoth(int fd, int other, Function& function, A... arguments) {
+  const auto result = function(arguments...);
+  if (__builtin_expect((long)result == -1 && errno == EBADF, 0)) {
+    RecordBadUse(FDAUDIT_CALL_SITE(function), fd, other);
+  }
+  return result;
+}
+
+/// The same for calls that use one.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline auto Used(int fd, Function& function, A... arguments) {
+  return UsedBoth(fd, -1, function, arguments...);
+}
+
+/// A call that uses `fd` and returns an error number.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline int UsedForError(int fd, Function& function, A... arguments) {
+  const int error = function(arguments...);
+  if (__builtin_expect(error == EBADF, 0)) RecordBadUse(FDAUDIT_CALL_SITE(function), fd);
+  return error;
 }
 
 }  // namespace fdaudit::shim

@@ -119,7 +119,7 @@ void FollowRun(CloseRun& run, int fd, uint32_t stack, bool never_open) {
   const bool near = step != 0 && step * direction <= kLargestGap;
   const bool continues = run.length != 0 && run.stack == stack && near && run.direction * direction >= 0;
   if (!continues)
-    run = CloseRun{.stack = stack};
+    run = CloseRun{.stack = stack, .first_fd = fd};
   else
     run.direction = direction;
   run.last_fd = fd;
@@ -128,6 +128,9 @@ void FollowRun(CloseRun& run, int fd, uint32_t stack, bool never_open) {
   if (!run.is_sweep && run.never_open_met && run.length >= kShortestSweep) {
     run.is_sweep = true;
     TakeBackFindings(run);
+    LedgerMarkSwept(run.direction > 0 ? run.first_fd : fd, run.direction > 0 ? fd : run.first_fd, stack);
+  } else if (run.is_sweep && !never_open) {
+    LedgerMarkSwept(fd, fd, stack);
   }
 }
 
@@ -159,11 +162,14 @@ void NoteClose(ThreadState& thread, int fd, const trace::Act& act, const CloseOu
     thread.run.event = 0;
   }
   if (outcome.verdict == Verdict::kHitOther) NoteStaleHit(fd, outcome);
-  if (outcome.verdict != Verdict::kFailedStale && outcome.verdict != Verdict::kFailedNever) return;
+  const bool stale = outcome.verdict == Verdict::kFailedStale || outcome.verdict == Verdict::kFailedNever;
+  const bool owned = outcome.verdict == Verdict::kHitOwned;
+  if (!stale && !owned) return;
   // A list of /proc/self/fd holds the number of the descriptor that it was read through.
   const bool listed = thread.listing_fd >= 0 || (outcome.lives[0].flags & trace::kListsDescriptors) != 0;
   if (listed || (!nested && thread.run.is_sweep)) return;
-  const uint32_t finding = MakeFinding(FindingKind::kFailedClose, fd, act, outcome, error);
+  const uint32_t finding =
+      MakeFinding(owned ? FindingKind::kOwnedClose : FindingKind::kFailedClose, fd, act, outcome, error);
   if (finding != 0 && !nested) {
     FindingAt(finding - 1)->next_in_run = thread.run.findings;
     thread.run.findings = finding;
@@ -172,6 +178,10 @@ void NoteClose(ThreadState& thread, int fd, const trace::Act& act, const CloseOu
 
 void NoteStaleHit(int fd, const CloseOutcome& outcome) {
   MakeFinding(FindingKind::kStaleClose, fd, outcome.lives[0].closed, outcome, 0);
+}
+
+void NoteBadUse(int fd, const trace::Act& act, const CloseOutcome& outcome) {
+  MakeFinding(FindingKind::kFailedUse, fd, act, outcome, EBADF);
 }
 
 uint32_t FindingsOf(uint32_t image) { return made_by_image == image ? made : 0; }

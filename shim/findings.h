@@ -22,6 +22,9 @@ void NoteClose(ThreadState& thread, int fd, const trace::Act& act, const CloseOu
 /// A stale close of what was just being opened: lives[0], which it has closed.
 void NoteStaleHit(int fd, const CloseOutcome& outcome);
 
+/// A use of `fd` failed with EBADF; `outcome` tells the lives of the number, which this image had closed.
+void NoteBadUse(int fd, const trace::Act& act, const CloseOutcome& outcome);
+
 /// Findings made by this image.
 uint32_t FindingsOf(uint32_t image);
 

@@ -48,6 +48,16 @@ uint32_t LedgerOpen(int fd, const Act& act, const NewDescriptor& what, uint64_t 
   }
 }
 
+namespace {
+
+/// Not what a parent's stream holds: a child that is about to exec closes what it doesn't need.
+bool IsOwned(const Incarnation& life, uint32_t image) {
+  return (life.flags & (trace::kOwnedByFile | trace::kOwnedByDir)) != 0 && life.opened.image == image &&
+         (life.opened.flags & trace::kActInherited) == 0;
+}
+
+}  // namespace
+
 CloseTicket LedgerCloseBegin(int fd, const Act& act) {
   CloseTicket ticket;
   const Place place = FindOwn(fd, act.image);
@@ -64,6 +74,7 @@ CloseTicket LedgerCloseBegin(int fd, const Act& act) {
       place.slot->closing = head.count;
       if (!CloseOpen(place, fd, act, head)) continue;
       ticket.found = CloseTicket::Found::kOpen;
+      ticket.owned = IsOwned(place.slot->lives[head.count & 1], act.image);
       return ticket;
     }
     ticket.found = head.state == SlotState::kClosed ? CloseTicket::Found::kClosed : CloseTicket::Found::kNever;
@@ -94,6 +105,14 @@ CloseOutcome LedgerCloseEnd(int fd, const CloseTicket& ticket, const Act& act, i
   }
   Atomic(place.slot->closes_under_way).fetch_sub(1);
   return outcome;
+}
+
+void LedgerOwnedClose(int fd, const CloseTicket& ticket, CloseOutcome* out) {
+  const Place place = Find(fd, false);
+  const Head head = LoadHead(*place.slot);
+  if (head.count != ticket.count || head.state != SlotState::kClosed) return;
+  out->verdict = CloseOutcome::Verdict::kHitOwned;
+  Snapshot(*place.slot, head.count, out);
 }
 
 void LedgerCloseUndo(int fd, uint32_t count) {
@@ -132,6 +151,18 @@ void LedgerUndoRange(uint32_t first, uint32_t last, const Act& act) {
   });
 }
 
+void LedgerMarkSwept(int first, int last, uint32_t stack) {
+  const uint32_t image = CurrentImage();
+  ForEachSlot(static_cast<uint32_t>(first), static_cast<uint32_t>(last), [=](int fd, const Place& place) {
+    const Head head = LoadHead(*place.slot);
+    Incarnation& life = place.slot->lives[head.count & 1];
+    const bool swept = head.state == SlotState::kClosed && life.closed.stack == stack && life.closed.image == image;
+    if (!swept || (life.closed.flags & trace::kActSwept) != 0) return;
+    life.closed.flags |= trace::kActSwept;
+    Mirror(place, fd, image);
+  });
+}
+
 void LedgerOverwritten(int fd, const Act& act) {
   const Place place = Find(fd, false);
   if (place.slot == nullptr) return;
@@ -159,6 +190,16 @@ void LedgerTarget(int fd, char (&target)[trace::kTargetSize]) {
   target[0] = '\0';
   const Place place = Find(fd, false);
   if (place.slot != nullptr && LoadHead(*place.slot).count != 0) CopyTarget(*place.block, fd, CurrentImage(), target);
+}
+
+bool LedgerLastClosed(int fd, CloseOutcome* out) {
+  const Place place = FindOwn(fd, CurrentImage());
+  if (place.slot == nullptr) return false;
+  const Head head = LoadHead(*place.slot);
+  // A stale close that is under way, or has hit what nobody recorded: whose number it was can't be told.
+  if (head.state != SlotState::kClosed || head.flags != 0) return false;
+  Snapshot(*place.slot, head.count, out);
+  return true;
 }
 
 void LedgerAdopt(int fd, uint8_t owner_flag, const void* owner) {

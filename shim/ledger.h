@@ -44,6 +44,7 @@ struct CloseTicket {
   Found found = Found::kNoRoom;
   bool counted = false;  ///< among the slot's closes under way
   bool marked = false;   ///< a stale close: it could leave its mark in the slot
+  bool owned = false;    ///< a FILE* or DIR* of this image's own held it
   uint32_t count = 0;    ///< the incarnation (its parity picks the life)
 };
 
@@ -54,6 +55,7 @@ struct CloseOutcome {
     kFailedStale,  ///< EBADF on a number that this image had closed
     kFailedNever,  ///< EBADF on a number never open here
     kHitOther,     ///< it succeeded, and closed what another thread had just opened
+    kHitOwned,     ///< it succeeded, and closed what a FILE* or DIR* of this image held
   };
   Verdict verdict = Verdict::kFine;
   trace::Incarnation lives[2] = {};  ///< [0] the incarnation in question, [1] the one before it
@@ -67,12 +69,17 @@ uint32_t LedgerOpen(int fd, const trace::Act& act, const NewDescriptor& what, ui
 CloseTicket LedgerCloseBegin(int fd, const trace::Act& act);
 /// After it. `error`: 0, or errno; any other than EBADF means that the number is closed (Linux, close(2)).
 CloseOutcome LedgerCloseEnd(int fd, const CloseTicket& ticket, const trace::Act& act, int error);
+/// A close of what a stream held has returned: tells so, unless the number belongs to somebody else by now.
+void LedgerOwnedClose(int fd, const CloseTicket& ticket, CloseOutcome* out);
 /// A recorded close never happened (a cancelled thread, close_range that failed): puts the descriptor back.
 void LedgerCloseUndo(int fd, uint32_t count);
 
 /// close_range: closes every number of the ledger in [first, last]. Returns how many.
 uint32_t LedgerCloseRange(uint32_t first, uint32_t last, const trace::Act& act);
 void LedgerUndoRange(uint32_t first, uint32_t last, const trace::Act& act);
+
+/// The closes of [first, last] by call path `stack` are found to be those of a loop over all numbers.
+void LedgerMarkSwept(int first, int last, uint32_t stack);
 
 /// dup2's silent close of `fd`, found out afterwards.
 void LedgerOverwritten(int fd, const trace::Act& act);
@@ -82,6 +89,9 @@ bool LedgerDescribe(int fd, NewDescriptor* out, char (&target)[trace::kTargetSiz
 
 /// The text of what `fd` refers to, or last referred to; empty where unknown.
 void LedgerTarget(int fd, char (&target)[trace::kTargetSize]);
+
+/// True where this image has closed `fd` and nobody opened it since; tells its last two lives.
+bool LedgerLastClosed(int fd, CloseOutcome* out);
 
 /// A FILE* or DIR* takes `fd` over.
 void LedgerAdopt(int fd, uint8_t owner_flag, const void* owner);

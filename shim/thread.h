@@ -13,6 +13,7 @@ namespace fdaudit::shim {
 /// Closes from one call path over neighbouring numbers, as they happen (see findings.h).
 struct CloseRun {
   uint32_t stack = 0;
+  int32_t first_fd = 0;
   int32_t last_fd = 0;
   int32_t direction = 0;  ///< of the numbers: 1, -1, or 0 while there is but one
   uint32_t length = 0;

@@ -16,21 +16,19 @@ bool IsHarmless(const std::vector<int>& fds, uint64_t nr_open) {
 
 }  // namespace
 
-void FindBadCloses(Model& model, const std::vector<CloseRecord>& closes, std::vector<bool>* told, Grouping* out) {
-  for (size_t i = 0; i < closes.size(); ++i) {
-    const trace::FindingRecord& record = closes[i].record;
-    if ((*told)[i] || record.kind != trace::FindingKind::kFailedClose || record.lives[0].opened.stamp != 0 ||
-        record.lives[0].closed.stamp != 0) {
-      continue;  // it was open, whoever opened it
-    }
-    (*told)[i] = true;
-    const uint32_t file = model.processes()[closes[i].process].file;
+void FindBadCloses(Model& model, Evidence* evidence, Grouping* out) {
+  for (size_t i = 0; i < evidence->size(); ++i) {
+    const Proof& proof = (*evidence)[i];
+    const bool was_open = proof.last().opened.stamp != 0 || proof.last().closed.stamp != 0;  // whoever opened it
+    if (evidence->IsTold(i) || !proof.is_close() || was_open) continue;
     Finding finding{Kind::kBadClose, Severity::kWarning};
-    finding.processes = {closes[i].process};
-    TakeNumbers(model, closes[i], 0, &finding);
+    finding.processes = {proof.process};
+    TakeNumbers(model, proof, 0, &finding);
     finding.descriptors.clear();  // there never was one
+    const uint32_t file = evidence->FileOf(i);
     if (IsHarmless(finding.fds, model.files()[file].header().nr_open)) finding.severity = Severity::kNote;
-    finding.events.push_back(EventOf(model, file, Role::kClosed, record.act, record.fd));
+    finding.events.push_back(EventOf(model, file, Role::kClosed, proof.record.act, proof.record.fd));
+    evidence->Tell(i, Role::kClosed, &finding);
     out->Add(std::move(finding));
   }
 }

@@ -8,13 +8,13 @@
 namespace fdaudit::analyzer {
 
 std::vector<Finding> Detect(Model& model, const DetectOptions& options) {
-  const std::vector<CloseRecord> closes = ReadCloseRecords(model);
-  std::vector<bool> told(closes.size());
+  Evidence evidence(model);
   Grouping groups;
-  // In the contract's order of precedence.
-  FindWrongCloses(model, closes, &told, &groups);
-  FindDoubleCloses(model, closes, &told, &groups);
-  FindBadCloses(model, closes, &told, &groups);
+  FindWrongCloses(model, &evidence, &groups);
+  FindCollateralCloses(model, options, &evidence, &groups);
+  FindDoubleCloses(model, &evidence, &groups);
+  FindUsesAfterClose(model, &evidence, &groups);
+  FindBadCloses(model, &evidence, &groups);
   FindLeaks(model, &groups);
   std::vector<Finding> findings = groups.Take();
   Finish(model, options, &findings);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "analyzer/detect/evidence.h"
 #include "analyzer/detect/finding.h"
 #include "analyzer/detect/grouping.h"
 #include "analyzer/detect/story.h"
@@ -19,11 +20,12 @@ struct DetectOptions {
 /// Runs all detectors: the worst finding first, each complete.
 std::vector<Finding> Detect(Model& model, const DetectOptions& options);
 
-/// The steps of Detect(). Close records that a detector has told are marked in `told`, so that the next one leaves them
-/// out: one number, one story, one finding.
-void FindWrongCloses(Model& model, const std::vector<CloseRecord>& closes, std::vector<bool>* told, Grouping* out);
-void FindDoubleCloses(Model& model, const std::vector<CloseRecord>& closes, std::vector<bool>* told, Grouping* out);
-void FindBadCloses(Model& model, const std::vector<CloseRecord>& closes, std::vector<bool>* told, Grouping* out);
+/// The steps of Detect(), in the contract's order of precedence: one number, one story, one finding.
+void FindWrongCloses(Model& model, Evidence* evidence, Grouping* out);
+void FindCollateralCloses(Model& model, const DetectOptions& options, Evidence* evidence, Grouping* out);
+void FindDoubleCloses(Model& model, Evidence* evidence, Grouping* out);
+void FindUsesAfterClose(Model& model, Evidence* evidence, Grouping* out);
+void FindBadCloses(Model& model, Evidence* evidence, Grouping* out);
 void FindLeaks(Model& model, Grouping* out);
 
 }  // namespace fdaudit::analyzer

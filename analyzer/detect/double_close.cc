@@ -5,7 +5,9 @@
 // and it was luck that nothing was hit. That is told where it shows:
 //   - one close_range took several numbers away, and the same call path stumbles over this number and others of them;
 //   or
-//   - the failing close is in the function that opened or closed the earlier life, and the later life is another's.
+//   - the failing close is in the function that opened the earlier life, or is the very call path that closed it, and
+//   the
+//     later life is another's.
 
 #include <algorithm>
 #include <array>
@@ -32,9 +34,7 @@ bool IsWhole(const Incarnation& life) {
   return life.closed.stamp != 0 && (life.closed.flags & trace::kActSeenAtEnd) == 0;
 }
 
-bool IsDoubleClose(const FindingRecord& record) {
-  return record.kind == trace::FindingKind::kFailedClose && IsWhole(record.lives[0]);
-}
+bool IsDoubleClose(const Proof& proof) { return proof.is_close() && IsWhole(proof.last()); }
 
 bool WasSwept(const Incarnation& life) { return (life.closed.flags & trace::kActRange) != 0; }
 
@@ -48,65 +48,65 @@ bool WasAlone(const FindingRecord& record, const Incarnation& life) {
 
 class DoubleCloses {
  public:
-  DoubleCloses(Model& model, const std::vector<CloseRecord>& closes) : model_(model), closes_(closes) {}
+  DoubleCloses(Model& model, Evidence* evidence) : model_(model), evidence_(*evidence) {}
 
-  void Find(std::vector<bool>* told, Grouping* out);
+  void Find(Grouping* out);
 
  private:
-  void NoteSweeps(const std::vector<bool>& told);
-  size_t MeantLife(const CloseRecord& close) const;
-  bool StumblesLikeOthers(const CloseRecord& close) const;
-  bool IsEarlierOwners(const CloseRecord& close) const;
-  Finding Tell(const CloseRecord& close, size_t life) const;
+  void NoteSweeps();
+  size_t MeantLife(const Proof& proof) const;
+  bool StumblesLikeOthers(const Proof& proof) const;
+  bool IsEarlierOwners(const Proof& proof) const;
+  Finding Tell(const Proof& proof, size_t life) const;
 
   Model& model_;
-  const std::vector<CloseRecord>& closes_;
+  Evidence& evidence_;
   std::map<RangeKey, std::vector<Stumble>> sweeps_;
 };
 
-void DoubleCloses::NoteSweeps(const std::vector<bool>& told) {
-  for (size_t i = 0; i < closes_.size(); ++i) {
-    const FindingRecord& record = closes_[i].record;
-    if (told[i] || !IsDoubleClose(record) || !WasSwept(record.lives[0])) continue;
-    sweeps_[{closes_[i].process, record.lives[0].closed.stamp}].push_back(
-        {record.lives[0].opened.stack, record.act.stack});
+void DoubleCloses::NoteSweeps() {
+  for (size_t i = 0; i < evidence_.size(); ++i) {
+    const Proof& proof = evidence_[i];
+    if (evidence_.IsTold(i) || !IsDoubleClose(proof) || !WasSwept(proof.last())) continue;
+    sweeps_[{proof.process, proof.last().closed.stamp}].push_back({proof.last().opened.stack, proof.record.act.stack});
   }
 }
 
-bool DoubleCloses::StumblesLikeOthers(const CloseRecord& close) const {
-  const Incarnation& earlier = close.record.lives[1];
-  const auto others = sweeps_.find({close.process, earlier.closed.stamp});
+bool DoubleCloses::StumblesLikeOthers(const Proof& proof) const {
+  const Incarnation& earlier = proof.before();
+  const auto others = sweeps_.find({proof.process, earlier.closed.stamp});
   if (!WasSwept(earlier) || others == sweeps_.end()) return false;
   return std::any_of(others->second.begin(), others->second.end(), [&](const Stumble& other) {
-    return other.opened == earlier.opened.stack && other.closed_again == close.record.act.stack;
+    return other.opened == earlier.opened.stack && other.closed_again == proof.record.act.stack;
   });
 }
 
-bool DoubleCloses::IsEarlierOwners(const CloseRecord& close) const {
-  const uint32_t file = model_.processes()[close.process].file;
-  const PathId act = model_.PathOf(file, close.record.act);
+bool DoubleCloses::IsEarlierOwners(const Proof& proof) const {
+  const uint32_t file = model_.processes()[proof.process].file;
+  const PathId act = model_.PathOf(file, proof.record.act);
   const auto is_of = [&](const trace::Act& other) {
     return model_.paths().InSameFunction(act, model_.PathOf(file, other));
   };
-  const auto& [later, earlier] = close.record.lives;
-  return (is_of(earlier.opened) || is_of(earlier.closed)) && !is_of(later.opened) && !is_of(later.closed) &&
-         earlier.opened.stack != later.opened.stack;
+  const auto& [later, earlier] = proof.record.lives;
+  // A function that closes for everybody (an interpreter's) says nothing; its whole call path does.
+  const bool is_earliers = is_of(earlier.opened) || earlier.closed.stack == proof.record.act.stack;
+  return is_earliers && !is_of(later.opened) && !is_of(later.closed) && earlier.opened.stack != later.opened.stack;
 }
 
-size_t DoubleCloses::MeantLife(const CloseRecord& close) const {
-  if (!IsWhole(close.record.lives[1])) return 0;
-  return StumblesLikeOthers(close) || IsEarlierOwners(close) ? 1 : 0;
+size_t DoubleCloses::MeantLife(const Proof& proof) const {
+  if (!IsWhole(proof.before())) return 0;
+  return StumblesLikeOthers(proof) || IsEarlierOwners(proof) ? 1 : 0;
 }
 
-Finding DoubleCloses::Tell(const CloseRecord& close, size_t meant) const {
-  const FindingRecord& record = close.record;
+Finding DoubleCloses::Tell(const Proof& proof, size_t meant) const {
+  const FindingRecord& record = proof.record;
   const Incarnation& life = record.lives[meant];
-  const uint32_t file = model_.processes()[close.process].file;
+  const uint32_t file = model_.processes()[proof.process].file;
   Finding finding(Kind::kDoubleClose, WasAlone(record, life) ? Severity::kWarning : Severity::kError);
-  finding.processes = {close.process};
-  TakeNumbers(model_, close, meant, &finding);
-  TellOpening(model_, close.process, life, record.fd, &finding.events);
-  TellClosing(model_, close.process, life, record.fd, &finding.events);
+  finding.processes = {proof.process};
+  TakeNumbers(model_, proof, meant, &finding);
+  TellOpening(model_, proof.process, life, record.fd, &finding.events);
+  TellClosing(model_, proof.process, life, record.fd, &finding.events);
   if (meant == 1) {
     finding.events.push_back(EventOf(model_, file, Role::kReopened, record.lives[0].opened, record.fd));
     finding.events.push_back(EventOf(model_, file, Role::kClosed, record.lives[0].closed, record.fd));
@@ -116,19 +116,19 @@ Finding DoubleCloses::Tell(const CloseRecord& close, size_t meant) const {
   return finding;
 }
 
-void DoubleCloses::Find(std::vector<bool>* told, Grouping* out) {
-  NoteSweeps(*told);
+void DoubleCloses::Find(Grouping* out) {
+  NoteSweeps();
   // One close_range that took many away is one cause, wherever their owners then stumble.
   std::map<RangeKey, size_t> ranges;
   std::vector<Finding> findings;
-  for (size_t i = 0; i < closes_.size(); ++i) {
-    const FindingRecord& record = closes_[i].record;
-    if ((*told)[i] || !IsDoubleClose(record)) continue;
-    (*told)[i] = true;
-    const size_t meant = MeantLife(closes_[i]);
-    Finding finding = Tell(closes_[i], meant);
-    if (WasSwept(record.lives[meant])) {
-      const RangeKey range{closes_[i].process, record.lives[meant].closed.stamp};
+  for (size_t i = 0; i < evidence_.size(); ++i) {
+    const Proof& proof = evidence_[i];
+    if (evidence_.IsTold(i) || !IsDoubleClose(proof)) continue;
+    const size_t meant = MeantLife(proof);
+    Finding finding = Tell(proof, meant);
+    evidence_.Tell(i, Role::kClosedAgain, &finding);
+    if (WasSwept(proof.record.lives[meant])) {
+      const RangeKey range{proof.process, proof.record.lives[meant].closed.stamp};
       const auto [known, is_new] = ranges.try_emplace(range, findings.size());
       if (!is_new) {
         Merge(&findings[known->second], std::move(finding));
@@ -142,8 +142,6 @@ void DoubleCloses::Find(std::vector<bool>* told, Grouping* out) {
 
 }  // namespace
 
-void FindDoubleCloses(Model& model, const std::vector<CloseRecord>& closes, std::vector<bool>* told, Grouping* out) {
-  DoubleCloses(model, closes).Find(told, out);
-}
+void FindDoubleCloses(Model& model, Evidence* evidence, Grouping* out) { DoubleCloses(model, evidence).Find(out); }
 
 }  // namespace fdaudit::analyzer

@@ -82,14 +82,37 @@ std::string DoubleCloseMessage(Model& model, const Finding& finding) {
                      Where(model, finding, Role::kClosed), Where(model, finding, Role::kClosedAgain));
 }
 
+bool Tells(const Finding& finding, Role role) {
+  return std::any_of(finding.events.begin(), finding.events.end(),
+                     [role](const StoryEvent& event) { return event.role == role; });
+}
+
 std::string WrongCloseMessage(Model& model, const Finding& finding) {
-  std::string message =
-      fmt::format("{}, closed already, closed {} that {} had opened since", Where(model, finding, Role::kClosedAgain),
-                  Subject(finding), Where(model, finding, Role::kReopened));
+  if (finding.events[finding.deciding].role == Role::kClosed) {
+    return fmt::format("{} closed {}, {}, which a stream still held", Where(model, finding, Role::kClosed),
+                       Subject(finding), WhereOpened(model, finding));
+  }
+  std::string message = fmt::format("{}{} closed {} that {} had opened{}", Where(model, finding, Role::kClosedAgain),
+                                    Tells(finding, Role::kClosed) ? ", closed already," : "", Subject(finding),
+                                    Where(model, finding, Role::kReopened),
+                                    Tells(finding, Role::kClosed) ? " since" : " and closes elsewhere itself");
   if (finding.certainty == Certainty::kOneOf) {
     message += "; or it was handed the descriptor, and the owner's own close is the one too many";
   }
   return message;
+}
+
+std::string UseAfterCloseMessage(Model& model, const Finding& finding) {
+  return fmt::format("{}, {}, {} closed at {} and used at {}", Subject(finding), WhereOpened(model, finding),
+                     finding.count == 1 ? "was" : "were", Where(model, finding, Role::kClosed),
+                     Where(model, finding, Role::kUsed));
+}
+
+std::string CollateralCloseMessage(Model& model, const Finding& finding) {
+  const bool used = Tells(finding, Role::kUsed);
+  return fmt::format("the sweep at {} closed {}, {}, and {} at {}", Where(model, finding, Role::kClosed),
+                     Subject(finding), WhereOpened(model, finding), used ? "it was used" : "its owner closed it",
+                     Where(model, finding, used ? Role::kUsed : Role::kOwnerCloseFailed));
 }
 
 std::string BadCloseMessage(Model& model, const Finding& finding) {
@@ -111,6 +134,10 @@ std::string MessageOf(Model& model, const Finding& finding) {
       return DoubleCloseMessage(model, finding);
     case Kind::kWrongClose:
       return WrongCloseMessage(model, finding);
+    case Kind::kUseAfterClose:
+      return UseAfterCloseMessage(model, finding);
+    case Kind::kCollateralClose:
+      return CollateralCloseMessage(model, finding);
     default:
       return BadCloseMessage(model, finding);
   }

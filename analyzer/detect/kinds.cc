@@ -48,7 +48,7 @@ constexpr KindInfo kTable[kKinds] = {
      "handing "
      "the descriptor over would explain it as well, certainty is one-of and the severity a warning.",
      "mend the culprit named here, not the victim: close once, then forget the number (fd = -1)"},
-    {Kind::kUseAfterClose, "use-after-close", Severity::kError, false, "a closed number was used",
+    {Kind::kUseAfterClose, "use-after-close", Severity::kError, true, "a closed number was used",
      "read, write, send, mmap or the like was called with a number that the program had closed earlier, and failed "
      "with "
      "EBADF. Had the number been reused, it would have read or written somebody else's data.",
@@ -56,7 +56,7 @@ constexpr KindInfo kTable[kKinds] = {
      "(fstat, "
      "fcntl F_GETFD, dup, isatty …) are no findings.",
      "let the last user close it; don't keep copies of the number beyond its owner's life"},
-    {Kind::kCollateralClose, "collateral-close", Severity::kWarning, false,
+    {Kind::kCollateralClose, "collateral-close", Severity::kWarning, true,
      "a sweep closed a descriptor that was in use",
      "close_range, closefrom or a closing loop closed a descriptor that other code had opened, and that code went on "
      "using "

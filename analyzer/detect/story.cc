@@ -38,25 +38,6 @@ StoryEvent StartOf(const Model& model, Role role, ProcessIndex process, int fd) 
 
 }  // namespace
 
-std::vector<CloseRecord> ReadCloseRecords(const Model& model) {
-  std::vector<CloseRecord> records;
-  for (uint32_t file = 0; file < model.files().size(); ++file) {
-    model.files()[file].ForEach<trace::FindingRecord>(
-        trace::RegionKind::kFindings, [&](uint64_t, const trace::FindingRecord& record) {
-          const bool known =
-              record.kind == trace::FindingKind::kFailedClose || record.kind == trace::FindingKind::kStaleClose;
-          const ProcessIndex process = model.Find(file, record.image);
-          if (known && process != kNoProcess) records.push_back({process, record});
-        });
-  }
-  const auto when = [&model](const CloseRecord& close) {
-    return model.Seconds(model.processes()[close.process].file, close.record.act.stamp);
-  };
-  std::stable_sort(records.begin(), records.end(),
-                   [&when](const CloseRecord& a, const CloseRecord& b) { return when(a) < when(b); });
-  return records;
-}
-
 StoryEvent EventOf(Model& model, uint32_t file, Role role, const trace::Act& act, int fd) {
   StoryEvent event{role, "", model.Find(file, act.image), act.thread, model.Seconds(file, act.stamp), fd, kNoPath};
   event.call = model.CallOf(file, act);
@@ -100,23 +81,23 @@ std::string NameOf(const Model& model, const Sender& sender) {
   return "process " + pid + " (" + std::string(BaseName(model.processes()[sender.process].exe)) + ")";
 }
 
-void TakeNumbers(const Model& model, const CloseRecord& close, size_t life, Finding* finding) {
-  const trace::FindingRecord& record = close.record;
+void TakeNumbers(const Model& model, const Proof& proof, size_t life, Finding* finding) {
+  const trace::FindingRecord& record = proof.record;
   const trace::Incarnation& first = record.lives[life];
   finding->fds.assign(record.fds, record.fds + std::min(record.fd_count, trace::kMaxFindingFds));
   finding->count = std::max<uint64_t>({record.count, finding->fds.size(), 1});
   finding->descriptors.push_back(
-      NoteOf(model, close.process, record.fd, first, life == 0 ? FieldText(record.target) : ""));
+      NoteOf(model, proof.process, record.fd, first, life == 0 ? FieldText(record.target) : ""));
   for (const int fd : finding->fds) {
     if (fd == record.fd || finding->descriptors.size() == kMaxDescriptors) continue;
     // The record keeps the first one's target only. The ledger may still know this one's, unless it was given to others
     // or the number was reused; its kind is the first one's, since the same call path opened it.
     trace::Slot slot;
-    const bool known = model.FindSlot(close.process, fd, &slot) &&
+    const bool known = model.FindSlot(proof.process, fd, &slot) &&
                        CurrentLife(slot).opened.stack == first.opened.stack &&
                        CurrentLife(slot).closed.stack == first.closed.stack;
-    finding->descriptors.push_back(known ? NoteOf(model, close.process, fd, CurrentLife(slot), FieldText(slot.target))
-                                         : NoteOf(model, close.process, fd, first, ""));
+    finding->descriptors.push_back(known ? NoteOf(model, proof.process, fd, CurrentLife(slot), FieldText(slot.target))
+                                         : NoteOf(model, proof.process, fd, first, ""));
   }
   if (finding->fds.empty()) finding->fds.push_back(record.fd);
   TidyFds(&finding->fds);

@@ -7,19 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "analyzer/detect/evidence.h"
 #include "analyzer/detect/finding.h"
 #include "analyzer/model/model.h"
 
 namespace fdaudit::analyzer {
-
-/// A failed or stale close that the shim recorded, with the process it happened in.
-struct CloseRecord {
-  ProcessIndex process;
-  trace::FindingRecord record;
-};
-
-/// All such records, in the order of their deciding calls.
-std::vector<CloseRecord> ReadCloseRecords(const Model& model);
 
 StoryEvent EventOf(Model& model, uint32_t file, Role role, const trace::Act& act, int fd);
 
@@ -37,8 +29,8 @@ DescriptorNote NoteOf(const Model& model, ProcessIndex process, int fd, const tr
 /// "process 4711 (worker)", "an unknown process".
 std::string NameOf(const Model& model, const Sender& sender);
 
-/// Count, numbers and descriptors of a close record. `life`: which of its two incarnations the descriptors are.
-void TakeNumbers(const Model& model, const CloseRecord& close, size_t life, Finding* finding);
+/// Count, numbers and descriptors of a piece of evidence. `life`: which of its two incarnations the descriptors are.
+void TakeNumbers(const Model& model, const Proof& proof, size_t life, Finding* finding);
 
 /// Distinct, ascending, at most kMaxFds.
 void TidyFds(std::vector<int>* fds);

@@ -318,6 +318,7 @@ enum ActFlags : uint16_t {
   kActSeenAtEnd = 1u << 5,        ///< not recorded when it happened, found at the end
   kActInSignalHandler = 1u << 6,  ///< on a signal stack or inside another recording
   kActOwnTable = 1u << 7,         ///< by a vfork child, or a thread or child in this memory with a table of its own
+  kActSwept = 1u << 8,            ///< a close in a loop over all numbers
 };
 
 enum IncarnationFlags : uint8_t {
@@ -395,6 +396,8 @@ enum class FindingKind : uint32_t {
                      ///< before (opened.stamp 0 = there was none: a number never open here)
   kStaleClose = 2,   ///< a close succeeded on a number that this process had closed, just while another thread opened
                      ///< it: lives[0] is the incarnation it hit, lives[1] the closer's own
+  kOwnedClose = 4,   ///< close() of what a FILE* or DIR* held: lives[0]; act = the close
+  kFailedUse = 3,    ///< read & co. failed with EBADF on a number closed before; lives as for kFailedClose
 };
 
 inline constexpr uint32_t kMaxFindingFds = 100;

@@ -154,6 +154,7 @@ static int closed_file(FILE* file, int (*closer)(FILE*)) {
   CALL(dlclose, "-", dlclose(dlopen("libutil.so.1", RTLD_NOW)), kNone)
 
 #include "sockets_calls.h"
+#include "uses_calls.h"
 
 #define FUNCTIONS(name, type, success, failure)      \
   static int name##_succeeds(void) { return success; } \
@@ -165,7 +166,8 @@ static int closed_file(FILE* file, int (*closer)(FILE*)) {
   EACH_CALL(CALL)        \
   FILES_CALLS(CALL)      \
   SOCKETS_CALLS(CALL)    \
-  CLONE_CALLS(CALL)
+  CLONE_CALLS(CALL)     \
+  USES_CALLS(CALL)
 
 EVERY_CALL(FUNCTIONS)
 

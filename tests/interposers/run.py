@@ -102,6 +102,17 @@ def described(program, name, kind):
         return [] if types == {kind} else [f"type {types}, not {kind}"]
 
 
+def used(program, name):
+    """The failing call, of a number closed before, is told as its use."""
+    with harness.Folder(name) as folder:
+        ran = harness.audit([program, name, "fails"], folder)
+        if ran.report is None:
+            return [ran.report_problem, ran.err]
+        told = [(e["role"], e["call"]) for f in ran.report["findings"] if f["kind"] == "use-after-close"
+                for e in f["events"]]
+        return [] if ("used", name) in told else [f"no use-after-close by {name}: {told}"]
+
+
 def load():
     suite = harness.Suite("interposers")
     program = harness.build(HERE / "calls.c")
@@ -112,7 +123,10 @@ def load():
     for name, kind in listed.items():
         suite.add(f"{name}.ok", behaves, program, name, "ok")
         suite.add(f"{name}.fails", behaves, program, name, "fails")
-        if kind != "-":
+        if kind == "used":
+            UNRECORDED.add(name)
+            suite.add(f"{name}.used", used, program, name)
+        elif kind != "-":
             suite.add(f"{name}.type", described, program, name, kind)
     return suite
 

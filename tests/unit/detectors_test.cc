@@ -218,7 +218,7 @@ TEST_F(Detectors, ACloseThatNobodyRecordedAccusesNobody) {
 }
 
 TEST_F(Detectors, OneCloseRangeIsOneCauseWhereverItsVictimsStumble) {
-  trace::Act swept = Act("close_range", "sweep", 12);
+  trace::Act swept = Act("close_range", "f", 12);
   swept.flags = trace::kActRange;
   DoubleClose(trace(), image_, 3, Act("open", "f", 4), swept, Act("close", "explicit", 20));
   trace::FindingRecord& others =
@@ -232,11 +232,11 @@ TEST_F(Detectors, OneCloseRangeIsOneCauseWhereverItsVictimsStumble) {
   EXPECT_EQ(findings[0].location->function, "explicit");
   EXPECT_EQ(
       findings[0].message,
-      "6 descriptors opened at f (app.c:4) were closed at sweep (app.c:12) and closed again at explicit (app.c:20)");
+      "6 descriptors opened at f (app.c:4) were closed at f (app.c:12) and closed again at explicit (app.c:20)");
 }
 
 TEST_F(Detectors, ANumberThatOthersUsedMeanwhileStillBelongsToTheSweep) {
-  trace::Act swept = Act("close_range", "sweep", 12);
+  trace::Act swept = Act("close_range", "f", 12);
   swept.flags = trace::kActRange;
   const trace::Act open3 = Act("open", "f", 4);
   DoubleClose(trace(), image_, 3, open3, swept, Act("close", "at_exit", 99));

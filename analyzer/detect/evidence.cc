@@ -1,0 +1,59 @@
+#include "analyzer/detect/evidence.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "analyzer/detect/story.h"
+
+namespace fdaudit::analyzer {
+namespace {
+
+using trace::FindingKind;
+using trace::FindingRecord;
+
+constexpr size_t kMostEvents = 12;  ///< of one story
+
+}  // namespace
+
+Evidence::Evidence(Model& model) : model_(model) {
+  for (uint32_t file = 0; file < model.files().size(); ++file) {
+    model.files()[file].ForEach<FindingRecord>(trace::RegionKind::kFindings,
+                                               [&](uint64_t, const FindingRecord& record) {
+                                                 const ProcessIndex process = model.Find(file, record.image);
+                                                 if (record.kind != FindingKind::kNone && process != kNoProcess)
+                                                   proofs_.push_back({process, record});
+                                               });
+  }
+  const auto when = [&model](const Proof& proof) {
+    return model.Seconds(model.processes()[proof.process].file, proof.record.act.stamp);
+  };
+  std::stable_sort(proofs_.begin(), proofs_.end(),
+                   [&when](const Proof& a, const Proof& b) { return when(a) < when(b); });
+  told_.resize(proofs_.size());
+  for (size_t i = 0; i < proofs_.size(); ++i) of_life_[KeyOf(proofs_[i])].push_back(i);
+}
+
+Evidence::LifeKey Evidence::KeyOf(const Proof& proof) {
+  return {proof.process, proof.record.fd, proof.last().opened.stamp, proof.last().closed.stamp};
+}
+
+void Evidence::Tell(size_t index, Role close_role, Finding* finding) {
+  told_[index] = true;
+  const FindingRecord& deciding = proofs_[index].record;
+  for (const size_t other : of_life_[KeyOf(proofs_[index])]) {
+    const FindingRecord& record = proofs_[other].record;
+    // A record that speaks of more descriptors has a cause of its own.
+    const bool belongs = (proofs_[other].is_close() || proofs_[other].is_use()) && record.count <= deciding.count;
+    if (told_[other] || !belongs) continue;
+    told_[other] = true;
+    if (finding->events.size() == kMostEvents) continue;
+    const Role role = proofs_[other].is_use() ? Role::kUsed : close_role;
+    StoryEvent event = EventOf(model_, FileOf(other), role, record.act, record.fd);
+    const auto later = std::find_if(finding->events.begin(), finding->events.end(),
+                                    [&event](const StoryEvent& told) { return told.time_s > event.time_s; });
+    if (later - finding->events.begin() <= static_cast<std::ptrdiff_t>(finding->deciding)) ++finding->deciding;
+    finding->events.insert(later, std::move(event));
+  }
+}
+
+}  // namespace fdaudit::analyzer

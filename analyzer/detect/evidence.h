@@ -1,0 +1,53 @@
+#pragma once
+
+// What the shim proved at the moment: closes and uses that failed with EBADF, and stale closes caught in the act. Each
+// piece belongs to one story: once a detector has told it, later ones leave it out.
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <tuple>
+#include <vector>
+
+#include "analyzer/detect/finding.h"
+#include "analyzer/model/model.h"
+
+namespace fdaudit::analyzer {
+
+struct Proof {
+  ProcessIndex process;
+  trace::FindingRecord record;
+
+  /// The number's last life, and the one before it.
+  const trace::Incarnation& last() const { return record.lives[0]; }
+  const trace::Incarnation& before() const { return record.lives[1]; }
+  bool is_close() const { return record.kind == trace::FindingKind::kFailedClose; }
+  bool is_use() const { return record.kind == trace::FindingKind::kFailedUse; }
+};
+
+class Evidence {
+ public:
+  /// All of it, in the order of the deciding calls.
+  explicit Evidence(Model& model);
+
+  size_t size() const { return proofs_.size(); }
+  const Proof& operator[](size_t index) const { return proofs_[index]; }
+  bool IsTold(size_t index) const { return told_[index]; }
+  uint32_t FileOf(size_t index) const { return model_.processes()[proofs_[index].process].file; }
+
+  /// `finding` tells this piece. What else happened to the same life of the number, and is not told yet, belongs to the
+  /// same story: it follows as further events, failed closes in the role `close_role`.
+  void Tell(size_t index, Role close_role, Finding* finding);
+
+ private:
+  using LifeKey = std::tuple<ProcessIndex, int, uint64_t, uint64_t>;  // number, stamps of its opening and its close
+
+  static LifeKey KeyOf(const Proof& proof);
+
+  Model& model_;
+  std::vector<Proof> proofs_;
+  std::vector<bool> told_;
+  std::map<LifeKey, std::vector<size_t>> of_life_;
+};
+
+}  // namespace fdaudit::analyzer

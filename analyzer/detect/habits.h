@@ -1,0 +1,45 @@
+#pragma once
+
+// Which function's descriptors are closed by which function, as far as the ledger remembers: the habit that tells a
+// rightful close from one that hit somebody else's descriptor.
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "analyzer/detect/evidence.h"
+#include "analyzer/model/model.h"
+
+namespace fdaudit::analyzer {
+
+/// A function by name, module and file; 0 = unknown.
+using FunctionId = uint32_t;
+
+class Habits {
+ public:
+  Habits(Model& model, const Evidence& evidence);
+
+  FunctionId FunctionOf(uint32_t file, const trace::Act& act);
+  /// The functions of its call path that are not runtime code, from the innermost outwards.
+  std::vector<FunctionId> FunctionsOf(uint32_t file, const trace::Act& act);
+
+  /// How many descriptors that `opener` opened `closer` has closed.
+  uint64_t Closed(FunctionId opener, FunctionId closer) const;
+  /// How many of `opener` were closed by others than `closer`.
+  uint64_t ClosedByOthers(FunctionId opener, FunctionId closer) const;
+  /// `closer` is the end of what one function opens, time and again, but for a single slip.
+  bool ClosesForOne(FunctionId closer) const;
+
+ private:
+  FunctionId IdOf(const Frame& frame);
+  void Note(uint32_t file, const trace::Incarnation& life);
+
+  Model& model_;
+  std::map<std::string, FunctionId> ids_;
+  std::map<PathId, FunctionId> of_path_;
+  std::map<std::pair<FunctionId, FunctionId>, uint64_t> pairs_;  // opener, closer
+};
+
+}  // namespace fdaudit::analyzer
