@@ -230,9 +230,8 @@ TEST_F(Detectors, OneCloseRangeIsOneCauseWhereverItsVictimsStumble) {
   EXPECT_EQ(findings[0].count, 6u);
   EXPECT_EQ(findings[0].fds, (std::vector<int>{3, 4, 5, 6, 7, 8}));
   EXPECT_EQ(findings[0].location->function, "explicit");
-  EXPECT_EQ(
-      findings[0].message,
-      "6 descriptors opened at f (app.c:4) were closed at f (app.c:12) and closed again at explicit (app.c:20)");
+  EXPECT_EQ(findings[0].message,
+            "6 descriptors opened at f (app.c:4) were closed at f (app.c:12) and closed again at explicit (app.c:20)");
 }
 
 TEST_F(Detectors, ANumberThatOthersUsedMeanwhileStillBelongsToTheSweep) {
