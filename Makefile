@@ -20,9 +20,11 @@ CXX := g++
 endif
 
 # Debian package names. `make` installs the first list, `make test` the first two, and so on; see .ci/install-packages.
+# What has a ? behind it is done without where there is no such package: its tests are skipped.
 BUILD_PACKAGES := gcc g++ binutils libc6-dev libdw-dev libelf-dev libunwind-dev libfmt-dev libcli11-dev \
                   nlohmann-json3-dev
-TEST_PACKAGES := libgtest-dev python3 python3-jsonschema git perl sqlite3 nodejs tar findutils
+TEST_PACKAGES := libgtest-dev python3 python3-jsonschema git perl sqlite3 nodejs tar findutils \
+                 clang? libclang-rt-dev? libjemalloc2? libtcmalloc-minimal4? libmimalloc2.0?
 LINT_PACKAGES := clang-format clang-tidy python3
 BENCH_PACKAGES := valgrind strace
 
@@ -143,7 +145,7 @@ SUITE_unit = $(BUILD)/tests/unit --gtest_brief=1
 SUITE_unit_NEEDS = $(BUILD)/tests/unit
 
 # tests/NAME/run.py: a suite without more ado.
-PYTHON_SUITES := cli interposers scenarios resilience transparency field
+PYTHON_SUITES := cli interposers scenarios resilience transparency companions field
 SUITES += $(foreach s,$(PYTHON_SUITES),$(if $(wildcard tests/$(s)/run.py),$(s)))
 $(foreach s,$(PYTHON_SUITES),$(eval SUITE_$(s) = $(PYTHON) tests/$(s)/run.py $$(ARGS)))
 

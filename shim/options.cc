@@ -74,6 +74,7 @@ struct OptionRow {
 constexpr OptionRow kOptionRows[] = {
     {"trace", [](Value v) { return ReadText(v, options.trace); }},
     {"session", [](Value v) { return ReadText(v, options.session); }},
+    {"ahead", [](Value v) { return ReadSize(v, 0, 4096, &options.ahead); }},
     {"skip", [](Value v) { return ReadText(v, options.skip); }},
     {"depth", ReadDepth},
     {"journal", [](Value v) { return ReadSize(v, 0, uint64_t{4} << 30, &options.journal); }},

@@ -54,6 +54,21 @@ constinit NumberCache cached_stacks;        ///< hash of the addresses → stack
 constinit NumberCache cached_modules;       ///< start of the mapping → module number
 constinit uint64_t address_generation = 0;  ///< of cached_modules
 
+constinit char preloaded[1024] = "";
+
+/// True where LD_PRELOAD names the module: as it was mapped, or by the name without a folder.
+bool IsPreloaded(const char* path) {
+  const char* name = BaseName(path);
+  for (const char* entry = preloaded; *entry != '\0';) {
+    const size_t length = strcspn(entry, " :");
+    for (const char* wanted : {path, name}) {
+      if (length != 0 && strlen(wanted) == length && memcmp(entry, wanted, length) == 0) return true;
+    }
+    entry += length + (entry[length] != '\0' ? 1 : 0);
+  }
+  return false;
+}
+
 void FillModule(ModuleRecord* record, const Module& module, const char* path, std::span<const uint8_t> build_id) {
   if (Atomic(record->ready).load(std::memory_order_acquire) != 0) return;
   // Several may fill it at once, or again after one was killed half-way: all store the same bytes.
@@ -62,6 +77,7 @@ void FillModule(ModuleRecord* record, const Module& module, const char* path, st
   memcpy(record->build_id, build_id.data(), record->build_id_size);
   record->size = module.map_end - module.map_start;
   if (module.name[0] == '\0') record->flags = trace::kModuleIsMain;
+  if (IsPreloaded(module.name)) record->flags |= trace::kModulePreloaded;
   const size_t length = strlen(path);
   const size_t kept = length < sizeof record->path ? length : sizeof record->path - 1;
   memcpy(record->path, path + length - kept, kept);
@@ -180,6 +196,11 @@ uint32_t StackNumber(const CallerRegisters& caller, bool nested) {
     if (number != 0) cached_stacks.Remember(hash, number);
   }
   return static_cast<uint32_t>(number);
+}
+
+void RememberPreloaded(const char* list) {
+  // One entry is the shim alone.
+  if (list != nullptr && strpbrk(list, " :") != nullptr) TextBuilder(preloaded, sizeof preloaded).Add(list);
 }
 
 void ForgetAddresses() {

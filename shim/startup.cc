@@ -18,6 +18,7 @@
 #include "shim/probe.h"
 #include "shim/process.h"
 #include "shim/recorder.h"
+#include "shim/stack_table.h"
 #include "shim/text.h"
 
 // glibc's alone. Strong references would end programs of another libc (musl) that an audited one starts, before main:
@@ -100,7 +101,9 @@ void ComposeOptions(const char* given) {
   text.Add(kOptionsPrefix).Add("trace=").Add(options.trace).Add(":session=").Add(recorder.session());
   while (given != nullptr && *given != '\0') {
     const size_t length = strcspn(given, ":");
-    if (length != 0 && !StartsWith(given, "trace=") && !StartsWith(given, "session=")) text.Add(":").Add(given, length);
+    if (length != 0 && !StartsWith(given, "trace=") && !StartsWith(given, "session=") && !StartsWith(given, "ahead=")) {
+      text.Add(":").Add(given, length);
+    }
     given += length;
     if (*given == ':') ++given;
   }
@@ -118,6 +121,14 @@ void AmendEnvironment(char** environment) {
   memcpy(environment_copy, environment, count * sizeof(char*));
   environment_copy[count] = options_entry;
   environ = environment_copy;
+}
+
+/// What `fdaudit run` put ahead of the shim is not for the programs that this one starts: a sanitizer's library would
+/// sanitize them.
+void TakeFromPreload(char** entry, size_t ahead) {
+  char* value = *entry + strlen("LD_PRELOAD=");
+  const size_t length = strlen(value);
+  if (ahead < length) memmove(value, value + ahead, length - ahead + 1);
 }
 
 void NameCalls() {
@@ -162,7 +173,9 @@ void Start(char** environment, char* const* arguments) {
     Complain("unwinder=libunwind: libunwind can't be loaded, fdaudit's own rules are used", "");
   }
   const char* preloaded = Variable(environment, "LD_PRELOAD=");
+  RememberPreloaded(preloaded);
   if (preloaded != nullptr && strstr(preloaded, "vgpreload_") != nullptr) ForgoProbes();
+  if (first_image && preloaded != nullptr) TakeFromPreload(FindEntry(environment, "LD_PRELOAD="), options.ahead);
   ChooseTraceDirectory(environment);
   const char* problem = "";
   if (!MakeProcessMark() || !recorder.Open(options.trace, options.session, &problem)) {

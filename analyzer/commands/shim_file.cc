@@ -46,6 +46,8 @@ bool MustComeFirst(std::string_view library) {
   return false;
 }
 
+std::string FileOf(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
 std::string_view NameOf(std::string_view entry) { return entry.substr(0, entry.find('=')); }
 
 std::string FromEnvironment(const char* name) {
@@ -75,25 +77,30 @@ std::optional<std::string> FindShim(const std::string& wanted, std::string* prob
   return std::nullopt;
 }
 
-std::string MakePreload(const std::string& before, const std::string& shim, const std::vector<std::string>& needed) {
+Preload MakePreload(const std::string& before, const std::string& shim, const std::vector<std::string>& needed) {
   std::vector<std::string> first;
   std::vector<std::string> rest;
-  for (const std::string& library : needed) {
-    if (MustComeFirst(library)) first.push_back(library);
-  }
+  const auto has = [&first](const std::string& library) {
+    return std::any_of(first.begin(), first.end(), [&](const std::string& entry) { return FileOf(entry) == library; });
+  };
   for (const std::string& entry : Split(before, ": ")) {
-    const std::string name = entry.substr(entry.rfind('/') + 1);
+    const std::string name = FileOf(entry);
     if (name == kShimName || entry == shim) continue;  // an outer audit's
-    const bool known = std::find(first.begin(), first.end(), name) != first.end();
-    if (known) continue;
     (MustComeFirst(name) ? first : rest).push_back(entry);
   }
-  std::string preload;
-  first.push_back(shim);
-  for (const std::vector<std::string>* list : {&first, &rest}) {
-    for (const std::string& entry : *list) preload += (preload.empty() ? "" : ":") + entry;
+  Preload preload;
+  for (const std::string& library : needed) {
+    if (MustComeFirst(library) && !has(library)) preload.list += library + ":";
   }
+  preload.ahead = preload.list.size();
+  for (const std::string& entry : first) preload.list += entry + ":";
+  preload.list += shim;
+  for (const std::string& entry : rest) preload.list += ":" + entry;
   return preload;
+}
+
+std::string MakeSanitizerOptions(const std::string& before) {
+  return std::string("verify_asan_link_order=0") + (before.empty() ? "" : ":") + before;
 }
 
 std::string MakeShimOptions(const std::string& before, const std::vector<ShimOption>& options) {
@@ -101,7 +108,7 @@ std::string MakeShimOptions(const std::string& before, const std::vector<ShimOpt
   for (const std::string& entry : Split(before, ":")) {
     const std::string_view name = NameOf(entry);
     const auto replaces = [name](const ShimOption& option) { return option.first == name; };
-    if (name == "session" || std::any_of(options.begin(), options.end(), replaces)) continue;
+    if (name == "session" || name == "ahead" || std::any_of(options.begin(), options.end(), replaces)) continue;
     text += (text.empty() ? "" : ":") + entry;
   }
   for (const ShimOption& option : options) {
@@ -119,15 +126,22 @@ std::string InheritedOption(const std::string& name) {
 }
 
 std::vector<std::string> MakeEnvironment(const AuditEnvironment& audit, std::string* problem) {
+  const Preload preload = MakePreload(FromEnvironment("LD_PRELOAD"), audit.shim, audit.needed);
+  std::vector<ShimOption> options = audit.options;
+  if (preload.ahead != 0) options.emplace_back("ahead", std::to_string(preload.ahead));
   std::vector<std::string> environment;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view name = NameOf(*entry);
-    if (name != "LD_PRELOAD" && name != "FDAUDIT_OPTIONS") environment.emplace_back(*entry);
+    const bool replaced =
+        name == "LD_PRELOAD" || name == "FDAUDIT_OPTIONS" || (preload.ahead != 0 && name == "ASAN_OPTIONS");
+    if (!replaced) environment.emplace_back(*entry);
   }
-  const std::string options = MakeShimOptions(FromEnvironment("FDAUDIT_OPTIONS"), audit.options);
-  if (options.size() > kMostOptionText) *problem = "the options for the shim are too long (FDAUDIT_OPTIONS)";
-  environment.push_back("LD_PRELOAD=" + MakePreload(FromEnvironment("LD_PRELOAD"), audit.shim, audit.needed));
-  environment.push_back("FDAUDIT_OPTIONS=" + options);
+  const std::string text = MakeShimOptions(FromEnvironment("FDAUDIT_OPTIONS"), options);
+  if (text.size() > kMostOptionText) *problem = "the options for the shim are too long (FDAUDIT_OPTIONS)";
+  environment.push_back("LD_PRELOAD=" + preload.list);
+  environment.push_back("FDAUDIT_OPTIONS=" + text);
+  if (preload.ahead != 0)
+    environment.push_back("ASAN_OPTIONS=" + MakeSanitizerOptions(FromEnvironment("ASAN_OPTIONS")));
   return environment;
 }
 

@@ -17,6 +17,9 @@ std::vector<Finding> Detect(Model& model, const DetectOptions& options) {
   FindBadCloses(model, &evidence, &groups);
   FindLeaks(model, &groups);
   std::vector<Finding> findings = groups.Take();
+  std::erase_if(findings, [&model](const Finding& finding) {
+    return model.paths().IsSanitizersOwn(finding.events[finding.deciding].path);
+  });
   Finish(model, options, &findings);
   std::stable_sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) {
     return std::tuple(a.severity, a.kind, ~a.count, a.events.front().time_s, a.id) <

@@ -7,6 +7,12 @@
 
 namespace fdaudit::analyzer {
 
+CallPaths::CallPaths(const std::vector<TraceFile>& files, SymbolLookup lookup, CodeLookup code_lookup)
+    : files_(files), lookup_(std::move(lookup)), code_lookup_(std::move(code_lookup)) {
+  for (const TraceFile& file : files) intercepted_.insert(file.CallNames().begin(), file.CallNames().end());
+  intercepted_.erase("");
+}
+
 PathId CallPaths::Intern(uint32_t file, uint32_t stack, int pid) {
   if (stack == trace::kNoIndex) return kNoPath;
   const auto [known, is_new] = path_of_.try_emplace(uint64_t{file} << 32 | stack, kNoPath);
@@ -81,7 +87,7 @@ uint32_t CallPaths::InternModule(uint32_t file, uint32_t module) {
     Fnv hash;
     hash.Add(BaseName(ref.path));
     hash.Add(std::string_view(reinterpret_cast<const char*>(ref.build_id.data()), ref.build_id.size()));
-    modules_.push_back({std::move(ref), hash.value(), false, 0});
+    modules_.push_back({std::move(ref), hash.value(), false, 0, (record.flags & trace::kModulePreloaded) != 0});
   }
   return known->second = id->second;
 }
@@ -107,7 +113,7 @@ const std::vector<Frame>& CallPaths::NameFrame(const RawFrame& raw) {
                 false,
                 symbol.is_inlined,
                 false};
-    frame.is_runtime = IsRuntime(frame);
+    frame.is_runtime = module.preloaded || IsRuntime(frame);
     known->second.push_back(std::move(frame));
   }
   return known->second;
@@ -120,6 +126,12 @@ const std::vector<Frame>& CallPaths::Frames(PathId id) {
     for (const RawFrame& raw : path.raw) {
       const std::vector<Frame>& frames = NameFrame(raw);
       path.frames.insert(path.frames.end(), frames.begin(), frames.end());
+    }
+    // Innermost functions that bear an intercepted function's name stand between the program and libc: a sanitizer that
+    // is linked statically, a wrapper of the program's own.
+    for (Frame& frame : path.frames) {
+      if (!frame.is_runtime && (frame.is_python || intercepted_.count(frame.function) == 0)) break;
+      frame.is_runtime = true;
     }
   }
   return path.frames;
@@ -149,6 +161,14 @@ const Frame* CallPaths::Location(PathId id) {
   const auto own = std::find_if(frames.begin(), frames.end(), [](const Frame& frame) { return !frame.is_runtime; });
   if (own != frames.end()) return &*own;
   return frames.empty() ? nullptr : &frames.front();
+}
+
+bool CallPaths::IsSanitizersOwn(PathId id) {
+  const std::vector<Frame>& frames = Frames(id);
+  if (frames.size() < 2 || frames[0].is_python) return false;
+  // The innermost may be the wrapper that the program's calls go through, too.
+  const bool inside = IsSanitizer(frames[0]) || intercepted_.count(frames[0].function) != 0;
+  return inside && IsSanitizer(frames[1]);
 }
 
 bool CallPaths::InSameFunction(PathId a, PathId b) {

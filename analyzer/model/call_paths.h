@@ -7,6 +7,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -28,8 +29,7 @@ using CodeLookup = std::function<std::string(int pid, uint64_t address)>;
 
 class CallPaths {
  public:
-  CallPaths(const std::vector<TraceFile>& files, SymbolLookup lookup, CodeLookup code_lookup)
-      : files_(files), lookup_(std::move(lookup)), code_lookup_(std::move(code_lookup)) {}
+  CallPaths(const std::vector<TraceFile>& files, SymbolLookup lookup, CodeLookup code_lookup);
 
   /// Modules whose frames were looked up so far.
   std::vector<ModuleRef> NamedModules() const;
@@ -49,6 +49,10 @@ class CallPaths {
   /// The innermost frame that is not runtime code, else the innermost of all; null for an empty path.
   const Frame* Location(PathId path);
 
+  /// True where a sanitizer's runtime made the call for itself (to a program that names addresses, say), rather than
+  /// passed on one of the program's.
+  bool IsSanitizersOwn(PathId path);
+
   /// True where both paths are of one function, by their locations. False where that can't be known.
   bool InSameFunction(PathId a, PathId b);
 
@@ -58,6 +62,7 @@ class CallPaths {
     uint64_t hash = 0;
     bool was_named = false;
     int code_of = 0;  ///< not a file but the code that the process of this pid made
+    bool preloaded = false;
   };
   struct RawFrame {
     uint32_t module;  // index in modules_; 0 = none
@@ -84,6 +89,7 @@ class CallPaths {
   const std::vector<TraceFile>& files_;
   SymbolLookup lookup_;
   CodeLookup code_lookup_;
+  std::set<std::string, std::less<>> intercepted_;
   std::vector<Module> modules_ = std::vector<Module>(1);
   std::map<std::pair<std::string, std::vector<uint8_t>>, uint32_t> module_ids_;
   std::unordered_map<uint64_t, uint32_t> module_of_;  // file << 32 | index in the file

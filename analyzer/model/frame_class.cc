@@ -59,15 +59,23 @@ bool IsRuntimeSource(std::string_view file) {
          Contains(file, "/go/src/syscall/") || Contains(file, "/go/src/os/") || Contains(file, "/go/src/internal/");
 }
 
+constexpr std::string_view kSanitizerLibraries[] = {"libasan.so", "libtsan.so",   "libubsan.so", "liblsan.so",
+                                                    "libmsan.so", "libhwasan.so", "libclang_rt."};
+constexpr std::string_view kSanitizerNamespaces[] = {
+    "__sanitizer::", "__asan::", "__tsan::", "__ubsan::", "__lsan::", "__msan::", "__hwasan::"};
+
+template <size_t N>
+bool StartsWithAny(std::string_view text, const std::string_view (&starts)[N]) {
+  return std::any_of(std::begin(starts), std::end(starts),
+                     [text](std::string_view start) { return StartsWith(text, start); });
+}
+
 constexpr std::string_view kRuntimeFunctions[] = {
     "std::",    "__gnu_cxx::", "core::",    "alloc::",        "<std::",          "<core::",     "<alloc::",
     "runtime.", "syscall.",    "internal/", "__interceptor_", "___interceptor_", "__sanitizer", "__asan",
     "__tsan",   "__msan",      "__ubsan",   "__lsan",         "__rust_",         "rust_begin_", "_start"};
 
-bool IsRuntimeFunction(std::string_view function) {
-  return std::any_of(std::begin(kRuntimeFunctions), std::end(kRuntimeFunctions),
-                     [function](std::string_view start) { return StartsWith(function, start); });
-}
+bool IsRuntimeFunction(std::string_view function) { return StartsWithAny(function, kRuntimeFunctions); }
 
 }  // namespace
 
@@ -79,6 +87,11 @@ std::string_view BaseName(std::string_view path) {
 bool IsRuntime(const Frame& frame) {
   if (frame.is_python) return IsPythonStandardLibrary(frame.file);
   return IsRuntimeLibrary(BaseName(frame.module)) || IsRuntimeSource(frame.file) || IsRuntimeFunction(frame.function);
+}
+
+bool IsSanitizer(const Frame& frame) {
+  return StartsWithAny(frame.function, kSanitizerNamespaces) ||
+         StartsWithAny(BaseName(frame.module), kSanitizerLibraries);
 }
 
 bool IsOwnPath(std::string_view path) {

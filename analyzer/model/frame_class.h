@@ -27,6 +27,9 @@ std::string_view BaseName(std::string_view path);
 /// libraries, sanitizers, other preloaded libraries. `location` skips such frames where any other is left.
 bool IsRuntime(const Frame& frame);
 
+/// True for the inside of a sanitizer's runtime, and for its wrappers where it is a library of its own.
+bool IsSanitizer(const Frame& frame);
+
 /// True where the frame's file is not the system's: outside /usr (but /usr/local), /lib, /bin, /sbin, /opt, /snap,
 /// /nix, or its source lies below `source_root` (empty = none).
 bool IsOwn(const Frame& frame, const std::string& source_root);

@@ -59,6 +59,8 @@ class TraceFile {
 
   /// Name of the intercepted function; "?" where unknown.
   const std::string& CallName(uint16_t call) const;
+  /// All of them; some may be empty.
+  const std::vector<std::string>& CallNames() const { return call_names_; }
 
  private:
   static constexpr uint64_t kChunk = 16384;

@@ -243,6 +243,7 @@ static_assert(sizeof(ModuleRecord) == 512);
 enum ModuleFlags : uint32_t {
   kModuleIsMain = 1u << 0,
   kModuleIsVdso = 1u << 1,
+  kModulePreloaded = 1u << 2,  ///< by LD_PRELOAD, in the image that first met it
 };
 
 /// A distinct call path. `key` (hash of its frames, never 0) claims the element; visible once `words` is not 0.

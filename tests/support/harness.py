@@ -31,11 +31,11 @@ class BuildError(Exception):
     pass
 
 
-def build(source, name=None, flags=()):
+def build(source, name=None, flags=(), compiler=None):
     """Compiles one C or C++ file with debug information, unless that was done already, and returns the program."""
     source = pathlib.Path(source)
     program = BUILD / "tests" / "programs" / (name or f"{source.parent.name}-{source.stem}")
-    compiler = CC if source.suffix == ".c" else CXX
+    compiler = compiler or (CC if source.suffix == ".c" else CXX)
     command = [compiler, "-g", "-Wall", "-o", str(program), str(source), *flags]
     stamp = program.with_name(program.name + ".command")
     headers = [p.stat().st_mtime for p in source.parent.glob("*.h")]

@@ -57,8 +57,9 @@ trace::Text TraceBuilder::AddText(std::string_view text) {
   return reference;
 }
 
-uint32_t TraceBuilder::AddModule(const std::string& path, const std::string& build_id) {
+uint32_t TraceBuilder::AddModule(const std::string& path, const std::string& build_id, uint32_t flags) {
   trace::ModuleRecord module{};
+  module.flags = flags;
   module.key = modules_.size() + 1;
   module.ready = 1;
   module.build_id_size = static_cast<uint32_t>(build_id.size());

@@ -28,7 +28,7 @@ class TraceBuilder {
 
   /// All return what records refer to them by. A module's number is its index + 1.
   trace::Text AddText(std::string_view text);
-  uint32_t AddModule(const std::string& path, const std::string& build_id = "id");
+  uint32_t AddModule(const std::string& path, const std::string& build_id = "id", uint32_t flags = 0);
   uint32_t AddStack(const std::vector<TestFrame>& frames, uint16_t flags = 0);
   uint16_t AddCall(const std::string& name);
 

@@ -179,6 +179,51 @@ TEST(CallPaths, EqualPathsOfTwoFilesAreOne) {
   EXPECT_EQ(paths.Intern(1, 999), analyzer::kNoPath);
 }
 
+std::string LocationOf(Scene& scene, uint32_t stack) {
+  analyzer::CallPaths& paths = scene.Load().paths();
+  const analyzer::Frame* frame = paths.Location(paths.Intern(0, stack));
+  return frame == nullptr ? "" : frame->function;
+}
+
+TEST(CallPaths, LocationSkipsPreloadedLibraries) {
+  Scene scene;
+  const uint32_t wrapper = scene.trace.AddModule("/home/me/libwrap.so", "w", trace::kModulePreloaded);
+  const uint32_t other = scene.trace.AddModule("/home/me/libother.so", "o");
+  const uint32_t through = scene.trace.AddStack({{wrapper, 5}, {scene.app, scene.functions.In("serve", 3)}});
+  EXPECT_EQ(LocationOf(scene, through), "serve");
+  EXPECT_EQ(LocationOf(scene, scene.trace.AddStack({{other, 5}, {scene.app, scene.functions.In("serve", 3)}})), "");
+}
+
+TEST(CallPaths, LocationSkipsInnermostFunctionsOfInterceptedNames) {
+  Scene scene;
+  scene.trace.AddCall("open");
+  EXPECT_EQ(LocationOf(scene, scene.Stack("open", 3)), "main");
+  EXPECT_EQ(LocationOf(scene, scene.Stack("open_it", 3)), "open_it");
+  // Further out it is a function like any other.
+  const uint32_t inside =
+      scene.trace.AddStack({{scene.app, scene.functions.In("helper", 3)}, {scene.app, scene.functions.In("open", 4)}});
+  EXPECT_EQ(LocationOf(scene, inside), "helper");
+}
+
+TEST(CallPaths, ASanitizersOwnCallsAreToldFromThoseItPassesOn) {
+  Scene scene;
+  scene.trace.AddCall("pipe");
+  const uint32_t asan = scene.trace.AddModule("/usr/lib/libasan.so.8");
+  const uint64_t main = scene.functions.In("main", 9);
+  const auto is_own = [&scene](const std::vector<TestFrame>& frames) {
+    const uint32_t stack = scene.trace.AddStack(frames);
+    analyzer::CallPaths& paths = scene.Load().paths();
+    return paths.IsSanitizersOwn(paths.Intern(0, stack));
+  };
+  EXPECT_FALSE(is_own({{asan, 5}, {scene.app, main}}));
+  EXPECT_TRUE(is_own({{asan, 5}, {asan, 9}, {scene.app, main}}));
+  EXPECT_TRUE(is_own({{scene.app, scene.functions.In("pipe", 1)},
+                      {scene.app, scene.functions.In("__sanitizer::StartSymbolizer()", 1)},
+                      {scene.app, main}}));
+  EXPECT_FALSE(is_own({{scene.app, scene.functions.In("pipe", 1)}, {scene.app, main}}));
+  EXPECT_FALSE(is_own({{scene.app, main}, {asan, 9}}));  // a thread, which the runtime has started
+}
+
 TEST(CallPaths, ReturnAddressesAreLookedUpInTheCall) {
   Scene scene;
   scene.trace.AddImage();

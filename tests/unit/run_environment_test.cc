@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <string>
+#include <vector>
 
 #include "analyzer/commands/command.h"
 #include "analyzer/commands/shim_file.h"
@@ -17,21 +19,51 @@ using analyzer::MakeShimOptions;
 
 constexpr char kShim[] = "/usr/lib/fdaudit/libfdaudit.so";
 
+std::string ListOf(const std::string& before, const std::vector<std::string>& needed = {}) {
+  return MakePreload(before, kShim, needed).list;
+}
+
 TEST(Preload, TheShimComesFirst) {
-  EXPECT_EQ(MakePreload("", kShim, {"libc.so.6"}), kShim);
-  EXPECT_EQ(MakePreload("/a.so:/b.so", kShim, {}), std::string(kShim) + ":/a.so:/b.so");
-  EXPECT_EQ(MakePreload("/a.so /b.so", kShim, {}), std::string(kShim) + ":/a.so:/b.so");
+  EXPECT_EQ(ListOf("", {"libc.so.6"}), kShim);
+  EXPECT_EQ(ListOf("/a.so:/b.so"), std::string(kShim) + ":/a.so:/b.so");
+  EXPECT_EQ(ListOf("/a.so /b.so"), std::string(kShim) + ":/a.so:/b.so");
 }
 
 TEST(Preload, SanitizersComeBeforeIt) {
-  EXPECT_EQ(MakePreload("/a.so", kShim, {"libasan.so.8", "libc.so.6"}),
-            std::string("libasan.so.8:") + kShim + ":/a.so");
-  EXPECT_EQ(MakePreload("/lib/libtsan.so.2:/a.so", kShim, {}), std::string("/lib/libtsan.so.2:") + kShim + ":/a.so");
-  EXPECT_EQ(MakePreload("/lib/libasan.so.8", kShim, {"libasan.so.8"}), std::string("libasan.so.8:") + kShim);
+  EXPECT_EQ(ListOf("/a.so", {"libasan.so.8", "libc.so.6"}), std::string("libasan.so.8:") + kShim + ":/a.so");
+  EXPECT_EQ(ListOf("/lib/libtsan.so.2:/a.so"), std::string("/lib/libtsan.so.2:") + kShim + ":/a.so");
+  EXPECT_EQ(ListOf("/lib/libasan.so.8", {"libasan.so.8"}), std::string("/lib/libasan.so.8:") + kShim);
+}
+
+TEST(Preload, WhatTheProgramAloneNeedsIsMarked) {
+  EXPECT_EQ(MakePreload("/a.so", kShim, {"libasan.so.8"}).ahead, strlen("libasan.so.8:"));
+  EXPECT_EQ(MakePreload("/lib/libasan.so.8", kShim, {"libasan.so.8"}).ahead, 0U);
+  EXPECT_EQ(MakePreload("/lib/libtsan.so.2", kShim, {}).ahead, 0U);
 }
 
 TEST(Preload, AnOuterAuditsShimIsReplaced) {
-  EXPECT_EQ(MakePreload("/elsewhere/libfdaudit.so:/a.so", kShim, {}), std::string(kShim) + ":/a.so");
+  EXPECT_EQ(ListOf("/elsewhere/libfdaudit.so:/a.so"), std::string(kShim) + ":/a.so");
+}
+
+std::vector<std::string> SanitizerEntries(const std::vector<std::string>& needed) {
+  std::string problem;
+  std::vector<std::string> found;
+  for (const std::string& entry : analyzer::MakeEnvironment({kShim, needed, {}}, &problem)) {
+    if (entry.rfind("ASAN_OPTIONS=", 0) == 0) found.push_back(entry);
+  }
+  return found;
+}
+
+TEST(SanitizerOptions, AreTouchedForSanitizersAloneAndTheUsersCount) {
+  using Entries = std::vector<std::string>;
+  unsetenv("ASAN_OPTIONS");
+  EXPECT_EQ(SanitizerEntries({"libc.so.6"}), Entries());
+  EXPECT_EQ(SanitizerEntries({"libasan.so.8"}), Entries{"ASAN_OPTIONS=verify_asan_link_order=0"});
+  setenv("ASAN_OPTIONS", "exitcode=3", 1);
+  EXPECT_EQ(SanitizerEntries({"libc.so.6"}), Entries{"ASAN_OPTIONS=exitcode=3"});
+  EXPECT_EQ(SanitizerEntries({"libclang_rt.asan-x86_64.so"}),
+            Entries{"ASAN_OPTIONS=verify_asan_link_order=0:exitcode=3"});
+  unsetenv("ASAN_OPTIONS");
 }
 
 TEST(ShimOptions, NewOnesReplaceOldOnesAndSessionsAreNotInherited) {
