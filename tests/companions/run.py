@@ -11,12 +11,14 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "support"))
 import harness  # noqa: E402
+import limits  # noqa: E402
+import neighbours  # noqa: E402
 import sanitizers  # noqa: E402
 
 
 def load():
     suite = harness.Suite("companions")
-    for part in (sanitizers,):
+    for part in (sanitizers, neighbours, limits):
         part.add_to(suite)
     return suite
 
