@@ -8,6 +8,7 @@
 #include "shim/journal.h"
 #include "shim/options.h"
 #include "shim/process.h"
+#include "shim/process_spawn.h"
 #include "shim/stack_table.h"
 #include "shim/table.h"
 #include "shim/text.h"
@@ -31,6 +32,8 @@ class Recording {
   explicit operator bool() const { return image_ != 0; }
   /// The caller's descriptor table may not be the one whose ledger lies in this memory.
   bool owns_ledger() const { return thread_.UsesLedger(); }
+  /// It is the table of a program to come (vfork and the like).
+  bool arranges_exec() const { return !owns_ledger() && IsGuestProcess(thread_); }
   bool nested() const { return guard_.nested(); }
   ThreadState& thread() { return thread_; }
 
@@ -89,6 +92,9 @@ void Open(Recording& recording, const CallSite& site, const Act& act, int fd, co
     count = LedgerOpen(fd, act, what, site.began, &hit);
     if (hit.verdict == CloseOutcome::Verdict::kHitOther) NoteStaleHit(fd, hit);
     if ((what.flags & trace::kListsDescriptors) != 0) recording.thread().listing_fd = fd;
+  } else if (recording.arranges_exec()) {
+    NoteGuestPlacement(recording.thread(), act, fd,
+                       kind == EventKind::kDuplicated ? what.related : trace::kPlacedOpened);
   }
   recording.Journal(kind, act, fd, what.related, count);
 }
@@ -236,8 +242,10 @@ void RecordRangeFailed(uint32_t first, uint32_t last, const PendingClose& pendin
 void RecordCloseOnExec(const CallSite& site, int fd, bool on) {
   Recording recording(site);
   if (!recording) return;
+  const Act act = recording.MakeAct(Stamp());
   if (recording.owns_ledger()) LedgerSetCloseOnExec(fd, on);
-  recording.Journal(EventKind::kFlagChanged, recording.MakeAct(Stamp()), fd, on ? 1 : 0);
+  if (recording.arranges_exec() && !on) NoteGuestPlacement(recording.thread(), act, fd, fd);
+  recording.Journal(EventKind::kFlagChanged, act, fd, on ? 1 : 0);
 }
 
 void RecordCloseOnExecRange(const CallSite& site, uint32_t first, uint32_t last) {
@@ -312,6 +320,42 @@ void RecordUnshared(const CallSite& site) {
   LedgerCopied();
   NoteTableLeft(recording.thread());
   recording.Journal(EventKind::kUnshared, recording.MakeAct(Stamp()), -1, -1);
+}
+
+uint32_t RecordSpawning(const CallSite& site) {
+  Recording recording(site);
+  if (!recording || !recording.owns_ledger() || !SystemCallsAllowed()) return 0;
+  return PrepareSpawn(recording.MakeAct(site.began));
+}
+
+void RecordChildAction(const CallSite& site, uint32_t image, const ChildAction& action) {
+  Recording recording(site);
+  if (!recording || image == 0) return;
+  const Act act = recording.MakeAct(site.began, trace::kActOwnTable);
+  switch (action.what) {
+    case ChildAction::What::kCopies:
+      NotePlacement(image, action.fd, action.from);
+      recording.Journal(EventKind::kDuplicated, act, action.fd, action.from);
+      break;
+    case ChildAction::What::kOpens:
+      NotePlacement(image, action.fd, trace::kPlacedOpened);
+      recording.Journal(EventKind::kOpened, act, action.fd, -1);
+      break;
+    case ChildAction::What::kCloses:
+      recording.Journal(EventKind::kClosed, act, action.fd, -1);
+      break;
+    case ChildAction::What::kClosesFrom:
+      recording.Journal(EventKind::kRangeClosed, act, action.fd, -1);
+      break;
+  }
+}
+
+void RecordSpawned(const CallSite& site, uint32_t image, int pid, int error) {
+  Recording recording(site);
+  if (!recording) return;
+  if (image != 0) NoteSpawned(image, pid);
+  const EventKind kind = pid < 0 ? EventKind::kExecFailed : EventKind::kSpawned;
+  recording.Journal(kind, recording.MakeAct(Stamp()), -1, pid <= 0 ? -1 : pid, 0, error);
 }
 
 void RecordExec(const CallSite& site, const char* target, trace::ExecProblem problem) {

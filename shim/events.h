@@ -70,6 +70,18 @@ void RecordForked(const CallSite& site, int pid);
 bool LeavesTable();
 /// unshare(CLONE_FILES), or close_range's CLOSE_RANGE_UNSHARE, has succeeded.
 void RecordUnshared(const CallSite& site);
+/// Before libc starts a program. Returns the number of the record that awaits it (process_spawn.h), 0 = none.
+uint32_t RecordSpawning(const CallSite& site);
+/// What libc does to the table of the program to come.
+struct ChildAction {
+  enum class What : uint8_t { kCopies, kOpens, kCloses, kClosesFrom };
+  What what;
+  int fd;         ///< the number in the program; kClosesFrom: it and all above
+  int from = -1;  ///< kCopies: the number that it was
+};
+void RecordChildAction(const CallSite& site, uint32_t image, const ChildAction& action);
+/// `pid`: 0 = unknown, negative = it was not started, for `error`.
+void RecordSpawned(const CallSite& site, uint32_t image, int pid, int error);
 /// `problem`: why the program will not be audited.
 void RecordExec(const CallSite& site, const char* target, trace::ExecProblem problem);
 void RecordExecFailed(const CallSite& site);
@@ -211,13 +223,13 @@ __attribute__((always_inline)) inline auto ReceivedMany(int socket, const mmsghd
   return result;
 }
 
-/// A call that closes `fd` (kNoDescriptor: none) and returns 0, or -1 with errno.
+/// A call that closes `fd` (kNoDescriptor: none) and returns 0 (pclose: a status), or -1 with errno.
 template <ClosedBy by = ClosedBy::kNumber, typename Function, typename... A>
 __attribute__((always_inline)) inline int Closed(int fd, Function& function, A... arguments) {
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const PendingClose pending = RecordClosing(site, fd);
   const int result = function(arguments...);
-  RecordClosed(site, fd, pending, result == 0 ? 0 : errno, by);
+  RecordClosed(site, fd, pending, result != -1 ? 0 : errno, by);
   return result;
 }
 
@@ -228,7 +240,7 @@ __attribute__((always_inline)) inline int ClosedOwner(int fd, Function& function
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const PendingClose pending = RecordClosing(site, fd);
   const int result = function(arguments...);
-  RecordClosed(site, fd, pending, result == 0 || pending.ticket.found == CloseTicket::Found::kOpen ? 0 : errno,
+  RecordClosed(site, fd, pending, result != -1 || pending.ticket.found == CloseTicket::Found::kOpen ? 0 : errno,
                ClosedBy::kOwner);
   return result;
 }

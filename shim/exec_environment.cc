@@ -1,8 +1,11 @@
 #include "shim/exec_environment.h"
 
+#include <unistd.h>
+
 #include <cstring>
 
 #include "shim/options.h"
+#include "shim/process.h"
 #include "shim/raw_io.h"
 #include "shim/text.h"
 
@@ -48,6 +51,19 @@ bool PreloadWithoutShim(const char* list, TextBuilder& out) {
   return before != 0 || *rest != '\0';
 }
 
+/// For the pointers to so many entries, two of ours and the final nullptr.
+size_t RoomFor(size_t entries) { return (entries + 3) * sizeof(char*); }
+
+/// Behind the options, for one child alone: which image's record awaits it. That child cuts it off again.
+constexpr size_t kImageTextSize = sizeof ":image=4294967295";
+
+/// The options for children as an entry; `memory` is for those of one child.
+char* OptionsFor(uint32_t image, char* memory, size_t size) {
+  if (image == 0) return const_cast<char*>(options_for_children);
+  TextBuilder(memory, size).Add(options_for_children).Add(":image=").Add(uint64_t{image});
+  return memory;
+}
+
 }  // namespace
 
 void PrepareExecEnvironment(const char* shim_path, const char* options_entry) {
@@ -55,7 +71,7 @@ void PrepareExecEnvironment(const char* shim_path, const char* options_entry) {
   options_for_children = options_entry;
 }
 
-EnvironmentPlan PlanEnvironment(char* const* environment) {
+EnvironmentPlan PlanEnvironment(char* const* environment, uint32_t image) {
   EnvironmentPlan plan;
   if (shim_file[0] == '\0' || options_for_children == nullptr) return plan;
   if (environment != nullptr) {
@@ -74,18 +90,28 @@ EnvironmentPlan PlanEnvironment(char* const* environment) {
     plan.problem = !options.follow ? trace::ExecProblem::kNoFollow
                    : sandboxed     ? trace::ExecProblem::kSandboxed
                                    : trace::ExecProblem::kShimUnreachable;
-    plan.action = has_shim ? EnvironmentPlan::Action::kStrip : EnvironmentPlan::Action::kKeep;
+    if (!has_shim || plan.entries >= kMostEntries) return plan;
+    plan.action = EnvironmentPlan::Action::kStrip;
+    plan.room = RoomFor(plan.entries) + strlen(preload) + sizeof kPreloadPrefix;
     return plan;
   }
   const char* passed = ValueOf(given, kOptionsPrefix);
   const bool has_options = passed != nullptr && strcmp(passed, options_for_children + strlen(kOptionsPrefix)) == 0;
-  const bool fits = preload == nullptr || strlen(preload) + strlen(shim_file) + sizeof kPreloadPrefix + 1 < kMaxPreload;
-  if (fits && !(has_shim && has_options)) plan.action = EnvironmentPlan::Action::kExtend;
+  const size_t preload_size =
+      (preload == nullptr ? 0 : strlen(preload)) + strlen(shim_file) + sizeof kPreloadPrefix + 1;
+  const bool fits = preload_size < kMaxPreload && plan.entries < kMostEntries;
+  if (!fits || (has_shim && has_options && image == 0)) return plan;
+  plan.action = EnvironmentPlan::Action::kExtend;
+  plan.room = RoomFor(plan.entries) + preload_size + strlen(options_for_children) + kImageTextSize;
+  plan.image = image;
   return plan;
 }
 
-void BuildEnvironment(const EnvironmentPlan& plan, char* const* environment, char** out, char (&preload)[kMaxPreload]) {
-  TextBuilder list(preload, sizeof preload);
+char** BuildEnvironment(const EnvironmentPlan& plan, char* const* environment, void* memory) {
+  auto** out = static_cast<char**>(memory);
+  char* texts = static_cast<char*>(memory) + RoomFor(plan.entries);
+  const size_t text_room = plan.room - RoomFor(plan.entries);
+  TextBuilder list(texts, text_room);
   bool add_preload = false;
   size_t used = 0;
   const bool extend = plan.action == EnvironmentPlan::Action::kExtend;
@@ -102,17 +128,39 @@ void BuildEnvironment(const EnvironmentPlan& plan, char* const* environment, cha
       add_preload = PreloadWithoutShim(value, list);
     } else if (FindShim(value) != nullptr) {
       out[used++] = entry;  // as the user, or `run`, ordered it
-      list = TextBuilder(preload, sizeof preload);
+      list = TextBuilder(texts, text_room);
     } else if (*value != '\0') {
       list.Add(":").Add(value);
     }
   }
   if (extend) {
     add_preload = list.size() != 0;
-    out[used++] = const_cast<char*>(options_for_children);
+    out[used++] = OptionsFor(plan.image, texts + list.size() + 1, text_room - list.size() - 1);
   }
-  if (add_preload) out[used++] = preload;
+  if (add_preload) out[used++] = texts;
   out[used] = nullptr;
+  return out;
+}
+
+// Static, because the program may leave system(3) by siglongjmp out of a handler, and go on with it.
+constinit char* environment_for_libc[kMostEntries + 512] = {};
+
+EnvironmentForLibc::EnvironmentForLibc(uint32_t image) {
+  const bool alone = SingleThreaded() && environ != environment_for_libc;
+  const EnvironmentPlan plan = PlanEnvironment(environ, alone ? image : 0);
+  problem_ = plan.problem;
+  if (plan.action == EnvironmentPlan::Action::kKeep) return;
+  if (alone && plan.room <= sizeof environment_for_libc) {
+    stands_in_ = true;
+    replaced_ = environ;
+    environ = BuildEnvironment(plan, environ, environment_for_libc);
+  } else if (problem_ == trace::ExecProblem::kNone) {
+    problem_ = trace::ExecProblem::kEnvironment;
+  }
+}
+
+EnvironmentForLibc::~EnvironmentForLibc() {
+  if (stands_in_ && environ == environment_for_libc) environ = replaced_;
 }
 
 }  // namespace fdaudit::shim

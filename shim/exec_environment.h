@@ -4,7 +4,10 @@
 // program put there itself, and the options with the session to join. Built on the caller's stack: exec may happen in a
 // vfork child or a signal handler, where the heap is not ours to touch.
 
+#include <alloca.h>
+
 #include <cstddef>
+#include <cstdint>
 
 #include "shim/trace/format.h"
 
@@ -23,11 +26,43 @@ struct EnvironmentPlan {
   enum class Action { kKeep, kExtend, kStrip };
   Action action = Action::kKeep;
   size_t entries = 0;                                      ///< of the given environment, without the final nullptr
+  size_t room = 0;                                         ///< bytes that BuildEnvironment needs
+  uint32_t image = 0;                                      ///< record that awaits the program; 0 = none
   trace::ExecProblem problem = trace::ExecProblem::kNone;  ///< why the program will not be audited
 };
-EnvironmentPlan PlanEnvironment(char* const* environment);
 
-/// Fills `out` (room for plan.entries + 3 pointers); `preload` is room for the new LD_PRELOAD entry.
-void BuildEnvironment(const EnvironmentPlan& plan, char* const* environment, char** out, char (&preload)[kMaxPreload]);
+/// `image`: the record that was made for the program to come, which learns of it by its options (process_spawn.h).
+EnvironmentPlan PlanEnvironment(char* const* environment, uint32_t image = 0);
+
+/// Builds the environment in `memory` (plan.room bytes, aligned for pointers) and returns it. Not for Action::kKeep.
+char** BuildEnvironment(const EnvironmentPlan& plan, char* const* environment, void* memory);
+
+/// Calls `call(environment)` with what the next program shall get.
+template <typename Call>
+auto CallWithEnvironment(const EnvironmentPlan& plan, char* const* environment, Call call) {
+  if (plan.action == EnvironmentPlan::Action::kKeep) return call(environment);
+  void* memory = alloca(plan.room);
+  return call(static_cast<char* const*>(BuildEnvironment(plan, environment, memory)));
+}
+
+/// For what libc starts with `environ` as it is (system, popen). Where that would not carry the audit on, another one
+/// stands in its place for as long as this lives: in a process with one thread, since others may be changing it.
+class EnvironmentForLibc {
+ public:
+  explicit EnvironmentForLibc(uint32_t image);
+  ~EnvironmentForLibc();
+  EnvironmentForLibc(const EnvironmentForLibc&) = delete;
+  EnvironmentForLibc& operator=(const EnvironmentForLibc&) = delete;
+
+  /// Why the program will not be audited.
+  trace::ExecProblem problem() const { return problem_; }
+  /// The program learns which record awaits it. Where not, and there is no problem, it finds its parent by its pid.
+  bool tells_image() const { return stands_in_; }
+
+ private:
+  bool stands_in_ = false;
+  char** replaced_ = nullptr;  ///< may be nullptr: clearenv(3)
+  trace::ExecProblem problem_;
+};
 
 }  // namespace fdaudit::shim

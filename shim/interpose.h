@@ -17,13 +17,15 @@
 #include <cerrno>
 #include <cstdint>
 
+extern "C" __attribute__((weak)) void* dlvsym(void*, const char*, const char*) noexcept;  // musl has none
+
 namespace fdaudit::shim {
 
 /// A row of the table of calls. The linker gathers the rows of all families into one array; the compiler must not leave
 /// gaps in it by aligning a row more than the type asks for.
 struct alignas(32) CallRow {
   const char* name;
-  void** real;         ///< Real<…>::pointer
+  struct RealPointer* real;
   const char* means;   ///< what it does to descriptors, for docs/interposers.md
   const char* family;  ///< the file that defines it
 };
@@ -34,28 +36,30 @@ extern "C" __attribute__((visibility("hidden"))) const CallRow __stop_fdaudit_ca
 inline uint16_t CallNumber(const CallRow& row) { return static_cast<uint16_t>(&row - __start_fdaudit_calls); }
 
 /// A pointer to the real function, with the row that describes it.
-template <typename Signature>
-struct Real;
-
-template <typename R, typename... A>
-struct RealBase {
+struct RealPointer {
   void* pointer = nullptr;
   const CallRow* row = nullptr;
+  const char* version = nullptr;  ///< of the symbol; nullptr = the default one
 
   bool Find() {
     if (__atomic_load_n(&pointer, __ATOMIC_RELAXED) == nullptr) {
-      __atomic_store_n(&pointer, dlsym(RTLD_NEXT, row->name), __ATOMIC_RELAXED);
+      const bool versioned = version != nullptr && dlvsym != nullptr;
+      void* found = versioned ? dlvsym(RTLD_NEXT, row->name, version) : dlsym(RTLD_NEXT, row->name);
+      __atomic_store_n(&pointer, found, __ATOMIC_RELAXED);
     }
     return pointer != nullptr;
   }
 };
 
+template <typename Signature>
+struct Real;
+
 template <typename R, typename... A>
-struct Real<R(A...)> : RealBase<R, A...> {
+struct Real<R(A...)> : RealPointer {
   /// Calls it. A function that this libc lacks fails with ENOSYS.
   R operator()(A... arguments) {
-    if (!this->Find()) return Missing();
-    return reinterpret_cast<R (*)(A...)>(this->pointer)(arguments...);
+    if (!Find()) return Missing();
+    return reinterpret_cast<R (*)(A...)>(pointer)(arguments...);
   }
 
  private:
@@ -66,14 +70,14 @@ struct Real<R(A...)> : RealBase<R, A...> {
 };
 
 template <typename R, typename... A>
-struct Real<R(A..., ...)> : RealBase<R, A...> {
+struct Real<R(A..., ...)> : RealPointer {
   template <typename... Extra>
   R operator()(A... arguments, Extra... extra) {
-    if (!this->Find()) {
+    if (!Find()) {
       errno = ENOSYS;
       return (R)(-1);
     }
-    return reinterpret_cast<R (*)(A..., ...)>(this->pointer)(arguments..., extra...);
+    return reinterpret_cast<R (*)(A..., ...)>(pointer)(arguments..., extra...);
   }
 };
 
@@ -81,15 +85,29 @@ struct Real<R(A..., ...)> : RealBase<R, A...> {
 
 #define FDAUDIT_EXPORT extern "C" __attribute__((visibility("default")))
 
-// The row and the real pointer alone, for what shim/arch exports.
-#define INTERPOSE_BY_HAND(means, result, name, ...)                                                                  \
-  namespace fdaudit::shim::real {                                                                                    \
-  extern Real<result(__VA_ARGS__)> name;                                                                             \
-  __attribute__((section("fdaudit_calls"), used)) static const CallRow row_of_##name = {#name, &name.pointer, means, \
-                                                                                        __FILE__};                   \
-  constinit Real<result(__VA_ARGS__)> name = {{nullptr, &row_of_##name}};                                            \
+#define FDAUDIT_REAL(means, symbol, version, result, name, ...)                                                \
+  namespace fdaudit::shim::real {                                                                              \
+  extern Real<result(__VA_ARGS__)> name;                                                                       \
+  __attribute__((section("fdaudit_calls"), used)) static const CallRow row_of_##name = {#symbol, &name, means, \
+                                                                                        __FILE__};             \
+  constinit Real<result(__VA_ARGS__)> name = {{nullptr, &row_of_##name, version}};                             \
   }
+
+// The row and the real pointer alone, for what shim/arch exports.
+#define INTERPOSE_BY_HAND(means, result, name, ...) \
+  FDAUDIT_REAL(means, name, nullptr, result, name __VA_OPT__(, ) __VA_ARGS__)
 
 #define INTERPOSE(means, result, name, ...)                         \
   INTERPOSE_BY_HAND(means, result, name __VA_OPT__(, ) __VA_ARGS__) \
   FDAUDIT_EXPORT result name(__VA_ARGS__)
+
+// Programs that were linked long ago ask for an older version of some functions, which does something else. Where libc
+// has two that differ, each is exported under its version (shim/exports.map): NEWEST_VERSION makes an intercepted
+// function the default one, and INTERPOSE_OLD defines the other, as NAME_old_version. All other functions are exported
+// without a version, which fits whatever version is asked for. Only architectures as old as x86-64 have such pairs.
+#define NEWEST_VERSION(name, version) __asm__(".symver " #name ", " #name "@@@" version)
+
+#define INTERPOSE_OLD(means, version, result, name, ...)                                    \
+  FDAUDIT_REAL(means, name, version, result, name##_old_version __VA_OPT__(, ) __VA_ARGS__) \
+  __asm__(".symver " #name "_old_version, " #name "@" version);                             \
+  FDAUDIT_EXPORT result name##_old_version(__VA_ARGS__)

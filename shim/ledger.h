@@ -100,8 +100,8 @@ void LedgerSetCloseOnExecRange(uint32_t first, uint32_t last);
 
 /// A new image begins: notes what it got from outside. For a forked child nothing is to be done but counting.
 void LedgerBeginForked();
-/// After exec: finds what is open, and looks up in `origins` (image numbers, newest first) who opened it.
-void LedgerBeginExeced(const uint32_t* origins, uint32_t origin_count);
+/// After exec: finds what is open, and who opened it.
+void LedgerBeginExeced();
 
 /// Open descriptors, as far as the ledger knows.
 uint32_t LedgerCountOpen();

@@ -4,7 +4,9 @@
 #include "shim/descriptor_probe.h"
 #include "shim/ledger.h"
 #include "shim/ledger_slots.h"
+#include "shim/process_spawn.h"
 #include "shim/raw_io.h"
+#include "shim/text.h"
 
 namespace fdaudit::shim {
 
@@ -57,7 +59,7 @@ uint32_t LedgerCountOpen() {
   return open;
 }
 
-void LedgerBeginExeced(const uint32_t* origins, uint32_t origin_count) {
+void LedgerBeginExeced() {
   const uint32_t image = CurrentImage();
   uint32_t open = 0;
   ForEachOpenDescriptor([&](int fd) {
@@ -66,7 +68,7 @@ void LedgerBeginExeced(const uint32_t* origins, uint32_t origin_count) {
     if (place.slot == nullptr) return;
     Incarnation life = {};
     life.related = -1;
-    for (uint32_t i = 0; i < origin_count && life.opened.stamp == 0; ++i) FindOrigin(origins[i], fd, &life);
+    FindOpener(ImageOf(image), fd, &life);
     life.opened.flags |= trace::kActInherited;
     life.closed = Act{};
     place.slot->lives[1] = life;
@@ -102,8 +104,9 @@ void DescribeAtEnd(const Place& place, int fd, uint32_t image) {
     Count(&trace::ImageRecord::untracked_closes, image);
     NoteUnseenOpen(slot, image);
   }
+  const bool named = recorded[0] != '\0' && StartsWith(target, "pipe:");  // "popen: …" tells more
   slot.lives[LoadHead(slot).count & 1].kind = now.kind;
-  if (!MirrorOpened(*place.block, slot, fd, image, target)) Dropped(image, trace::kReasonNoRoom);
+  if (!MirrorOpened(*place.block, slot, fd, image, named ? recorded : target)) Dropped(image, trace::kReasonNoRoom);
 }
 
 /// Compares one number with what the kernel says of it. Returns true where it tells something: a leak or a difference.

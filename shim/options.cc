@@ -75,6 +75,7 @@ constexpr OptionRow kOptionRows[] = {
     {"trace", [](Value v) { return ReadText(v, options.trace); }},
     {"session", [](Value v) { return ReadText(v, options.session); }},
     {"ahead", [](Value v) { return ReadSize(v, 0, 4096, &options.ahead); }},
+    {"image", [](Value v) { return ReadSize(v, 0, UINT32_MAX, &options.image); }},
     {"skip", [](Value v) { return ReadText(v, options.skip); }},
     {"depth", ReadDepth},
     {"journal", [](Value v) { return ReadSize(v, 0, uint64_t{4} << 30, &options.journal); }},

@@ -19,6 +19,7 @@ struct Options {
   uint64_t ahead = 0;
   char skip[256] = "";                    ///< comma-separated file names of programs that run unaudited
   uint32_t depth = 64;                    ///< frames, 1–256
+  uint64_t image = 0;  ///< the record in the session that awaits this process; set for children, not for users
   uint64_t journal = uint64_t{16} << 20;  ///< bytes
   bool follow = true;
   bool python = true;

@@ -8,6 +8,8 @@
 #include "shim/clock.h"
 #include "shim/ledger.h"
 #include "shim/options.h"
+#include "shim/process_records.h"
+#include "shim/process_spawn.h"
 #include "shim/raw_io.h"
 #include "shim/surroundings.h"
 #include "shim/table.h"
@@ -79,7 +81,8 @@ bool IsKnownElsewhere(int pid) {
   return false;
 }
 
-/// Claims a record and fills what does not depend on which process it is for. nullptr: the trace is full.
+}  // namespace
+
 ImageRecord* ClaimImage(StartedBy how) {
   int64_t index = recorder.TakeReleased(RegionKind::kImages, &ImageRecord::next_with_pid_hash);
   if (index < 0) index = recorder.Claim(RegionKind::kImages);
@@ -92,7 +95,6 @@ ImageRecord* ClaimImage(StartedBy how) {
   return record;
 }
 
-/// It is this process's.
 void Identify(ImageRecord* record) {
   NotePidNamespace();
   record->pid = raw::Pid();
@@ -111,11 +113,20 @@ uint32_t NumberOf(const ImageRecord* record) {
   return static_cast<uint32_t>(record - recorder.At<ImageRecord>(RegionKind::kImages, 0)) + 1;
 }
 
-/// A child and its parent may both do so.
 void Publish(ImageRecord* record) {
   if (Atomic(record->indexed).exchange(1) == 0) AddToPidIndex(record, NumberOf(record));
   Atomic(record->id).store(NumberOf(record), std::memory_order_release);
 }
+
+void SetProgram(ImageRecord* record) {
+  record->exe = program.exe;
+  record->argv = program.argv;
+  record->cwd = program.cwd;
+}
+
+uint64_t OwnPidNamespace() { return pid_namespace; }
+
+namespace {
 
 /// This process is that image from now on.
 uint32_t Become(const ImageRecord* record) {
@@ -134,12 +145,6 @@ ImageRecord* TakePrepared(uint32_t parent) {
   return ImageOf(image);
 }
 
-void SetProgram(ImageRecord* record) {
-  record->exe = program.exe;
-  record->argv = program.argv;
-  record->cwd = program.cwd;
-}
-
 void DescribeProgram(ImageRecord* record, char* const* arguments) {
   char buffer[4096];
   program.exe = recorder.AddText(executable_path, strlen(executable_path));
@@ -154,18 +159,6 @@ void DescribeProgram(ImageRecord* record, char* const* arguments) {
   const long length = raw::Call(SYS_getcwd, raw::Address(buffer), sizeof buffer);
   if (length > 1) program.cwd = recorder.AddText(buffer, static_cast<size_t>(length - 1));
   SetProgram(record);
-}
-
-/// Where an image's descriptors may come from: the image before it in this process, or its parent; then their parents.
-uint32_t ListOrigins(const ImageRecord* record, uint32_t (&origins)[8]) {
-  uint32_t count = 0;
-  uint32_t next = record->predecessor != 0 ? record->predecessor : record->parent;
-  while (next != 0 && count < 8) {
-    origins[count++] = next;
-    const ImageRecord* origin = ImageOf(next);
-    next = origin->predecessor != 0 ? origin->predecessor : origin->parent;
-  }
-  return count;
 }
 
 void FindRelatives(ImageRecord* record) {
@@ -263,52 +256,54 @@ void NoteReason(uint32_t reason) {
   if (image != 0) Atomic(ImageOf(image)->reasons).fetch_or(reason);
 }
 
+namespace {
+
+/// It was audited after all, whatever was thought of it beforehand.
+void ForgetProblem(ImageRecord* record) {
+  record->exec_problem = trace::ExecProblem::kNone;
+  Atomic(record->reasons).fetch_and(~trace::kReasonExecUnaudited);
+}
+
+/// The program for which the record was made beforehand is this one.
+void Join(ImageRecord* record) {
+  Identify(record);
+  record->awaits_exec = 0;
+  record->ended_by = trace::EndedBy::kNone;
+  ForgetProblem(record);
+}
+
+void NoteSuccessor(ImageRecord* record, uint32_t image) {
+  ForgetProblem(record);
+  Atomic(record->successor).store(image);
+}
+
+}  // namespace
+
 uint32_t BeginExecedImage(char* const* arguments) {
   NotePidNamespace();
   // What the image before knew of its namespace is gone.
   if (IsKnownElsewhere(raw::Pid()) || IsKnownElsewhere(raw::ParentPid())) pid_namespace = PidNamespace();
   const uint32_t before = ImageOfPid(raw::Pid());
-  const bool awaited = before != 0 && ImageOf(before)->awaits_exec != 0;
-  ImageRecord* record = awaited ? ImageOf(before) : NewImage(StartedBy::kRun);
+  ImageRecord* record = AwaitedRecord(options.image, before == 0 ? nullptr : ImageOf(before));
+  const bool awaited = record != nullptr;
+  if (!awaited) record = NewImage(StartedBy::kRun);
   if (record == nullptr) {
     FallSilent();
     return 0;
   }
   if (awaited) {
-    record->awaits_exec = 0;
-    record->ended_by = trace::EndedBy::kNone;
+    Join(record);
   } else {
     FindRelatives(record);
   }
   DescribeProgram(record, arguments);
-  if (!awaited) Publish(record);
+  Publish(record);
   const uint32_t image = Become(record);
-  if (record->predecessor != 0) Atomic(ImageOf(record->predecessor)->successor).store(image);
+  if (record->predecessor != 0) NoteSuccessor(ImageOf(record->predecessor), image);
   process_mark->looked_at = Stamp();
-  uint32_t origins[8];
-  LedgerBeginExeced(origins, ListOrigins(record, origins));
+  LedgerBeginExeced();
   return image;
 }
-
-namespace {
-
-/// The record of what this process's exec ends: its image, or in another process that runs on this one's memory (a
-/// vfork child, say) and has none, one that is made now for the program to come.
-ImageRecord* RecordForExec(uint32_t image, ThreadState& self) {
-  if (!IsGuestProcess(self)) return ImageOf(image);
-  if (IsStranger(self)) return nullptr;
-  if (self.vfork_image != 0) return ImageOf(self.vfork_image);
-  ImageRecord* record = NewImage(self.vfork_depth != 0 ? StartedBy::kVfork : StartedBy::kClone);
-  if (record == nullptr) return nullptr;
-  record->parent = image;
-  record->awaits_exec = 1;
-  SetProgram(record);
-  self.vfork_image = NumberOf(record);
-  Publish(record);
-  return record;
-}
-
-}  // namespace
 
 void NoteExec(const char* target, trace::ExecProblem problem) {
   const uint32_t image = CurrentImage();
@@ -317,7 +312,7 @@ void NoteExec(const char* target, trace::ExecProblem problem) {
   const bool is_guest = IsGuestProcess(self);
   if (is_guest && !SystemCallsAllowed()) return;
   GuestLeaves(self);
-  ImageRecord* record = RecordForExec(image, self);
+  ImageRecord* record = is_guest ? GuestRecord(self, image) : ImageOf(image);
   if (record == nullptr) return;
   if (problem != trace::ExecProblem::kNone) Atomic(record->reasons).fetch_or(trace::kReasonExecUnaudited);
   record->exec_target = recorder.AddText(target, strlen(target));
@@ -336,21 +331,14 @@ void NoteExecFailed() {
   if (ended == 0) return;
   ImageRecord* record = ImageOf(ended);
   record->ended_by = trace::EndedBy::kNone;
-  if (record->exec_problem == trace::ExecProblem::kNone) return;
-  record->exec_problem = trace::ExecProblem::kNone;
-  Atomic(record->reasons).fetch_and(~trace::kReasonExecUnaudited);
+  if (record->exec_problem != trace::ExecProblem::kNone) ForgetProblem(record);
 }
 
 namespace {
 
 /// Another process than the image's, in its memory. If it has tried to exec, it could not.
 void EndGuestProcess(ThreadState& self, int status) {
-  if (self.vfork_image != 0) {
-    ImageRecord* record = ImageOf(self.vfork_image);
-    record->awaits_exec = 0;
-    record->status = status & 0xff;
-    record->ended_by = trace::EndedBy::kExit;
-  }
+  EndGuestRecord(self, status);
   GuestEnds(self);
 }
 

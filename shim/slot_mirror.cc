@@ -116,20 +116,36 @@ void CopyTarget(PrivateBlock& block, int fd, uint32_t image, char (&target)[trac
   target[sizeof target - 1] = '\0';
 }
 
-void FindOrigin(uint32_t origin, int fd, trace::Incarnation* life) {
+namespace {
+
+bool WasOpenAt(const trace::Incarnation& life, uint64_t when) {
+  return life.opened.stamp != 0 && life.opened.stamp <= when && (life.closed.stamp == 0 || life.closed.stamp >= when);
+}
+
+}  // namespace
+
+bool FindOrigin(uint32_t origin, int fd, uint64_t when, trace::Incarnation* life) {
   const trace::ImageRecord* record = ImageOf(origin);
   uint32_t next = record->ledger_released != 0 ? 0 : Atomic(record->blocks).load();
   // A chain longer than any can be is a chain that is being changed.
   for (uint32_t steps = 0; next != 0 && steps < kMaxDescriptors / kSlotsPerBlock; ++steps) {
     const SlotBlock* block = BlockAt(next - 1);
-    if (block->image != origin) return;
+    if (block->image != origin) return false;
     if (block->first_fd == (fd & ~static_cast<int>(kSlotsPerBlock - 1))) {
       const trace::Slot& slot = block->slots[static_cast<uint32_t>(fd) % kSlotsPerBlock];
-      if (slot.head.state == trace::SlotState::kOpen) *life = slot.lives[slot.head.count & 1];
-      return;
+      if (slot.head.count == 0) return false;
+      for (const uint32_t count : {slot.head.count, slot.head.count - 1}) {
+        const bool told = count != slot.head.count || slot.head.state != trace::SlotState::kNever;
+        if (told && WasOpenAt(slot.lives[count & 1], when)) {
+          *life = slot.lives[count & 1];
+          return true;
+        }
+      }
+      return true;
     }
     next = block->next;
   }
+  return false;
 }
 
 void ReleaseBlocks(trace::ImageRecord* record) {

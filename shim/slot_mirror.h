@@ -64,9 +64,9 @@ bool MirrorOpened(PrivateBlock& block, const PrivateSlot& slot, int fd, uint32_t
 /// The target text of `fd`, empty where unknown.
 void CopyTarget(PrivateBlock& block, int fd, uint32_t image, char (&target)[trace::kTargetSize]);
 
-/// Looks in the mirrored ledger of `origin` for the life of `fd` that was open when it last changed; fills `life` if
-/// so.
-void FindOrigin(uint32_t origin, int fd, trace::Incarnation* life);
+/// Looks in the mirrored ledger of `origin` for the life of `fd` that was open at `when` (a stamp); fills `life` if it
+/// is known: each number remembers two. False: that image never touched the number, its own origin has to be asked.
+bool FindOrigin(uint32_t origin, int fd, uint64_t when, trace::Incarnation* life);
 
 /// Sums up what the image's blocks still tell, and gives them back for other images.
 void ReleaseBlocks(trace::ImageRecord* record);

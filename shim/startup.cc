@@ -109,6 +109,13 @@ void ComposeOptions(const char* given) {
   }
 }
 
+/// What the options say behind the user's is about this image alone (exec_environment.h), and not for its children.
+void CutHint(char** environment) {
+  char** entry = FindEntry(environment, kOptionsPrefix);
+  char* hint = entry == nullptr ? nullptr : strstr(*entry, ":image=");
+  if (hint != nullptr) *hint = '\0';
+}
+
 /// libc's own execs (system, popen) pass `environ` on: it has to name the session.
 void AmendEnvironment(char** environment) {
   if (char** entry = FindEntry(environment, kOptionsPrefix); entry != nullptr) {
@@ -142,7 +149,7 @@ void NameCalls() {
 
 void FindRealFunctions() {
   for (const CallRow* row = __start_fdaudit_calls; row != __stop_fdaudit_calls; ++row) {
-    if (*row->real == nullptr) *row->real = dlsym(RTLD_NEXT, row->name);
+    row->real->Find();
   }
   // What libc lacks would be told by the program's first dlerror(3). A look-up that succeeds clears that.
   static_cast<void>(dlsym(RTLD_NEXT, "close"));
@@ -166,6 +173,7 @@ void Start(char** environment, char* const* arguments) {
   char complaint[256];
   const char* given = Variable(environment, kOptionsPrefix);
   ReadOptions(given, complaint, sizeof complaint);
+  CutHint(environment);
   const bool first_image = options.session[0] == '\0';
   RememberStandardError();
   if (first_image && complaint[0] != '\0') Complain("unknown option or bad value, default used: ", complaint);

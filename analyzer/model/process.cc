@@ -35,6 +35,8 @@ const char* ExecProblemName(trace::ExecProblem problem) {
       return "exec-sandboxed";
     case trace::ExecProblem::kShimUnreachable:
       return "exec-shim-unreachable";
+    case trace::ExecProblem::kEnvironment:
+      return "exec-environment";
     case trace::ExecProblem::kSkipped:
       return "exec-skipped";
     case trace::ExecProblem::kNoFollow:

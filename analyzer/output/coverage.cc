@@ -38,6 +38,8 @@ const char* WhyUnaudited(trace::ExecProblem problem) {
       return "cannot reach the shim from where it runs (chroot, container)";
     case trace::ExecProblem::kSandboxed:
       return "inherits a seccomp filter, under which the shim does not start";
+    case trace::ExecProblem::kEnvironment:
+      return "got an environment that the program had cleared or replaced (by system or popen, in a threaded program)";
     case trace::ExecProblem::kSkipped:
       return "is on the skip list";
     case trace::ExecProblem::kNoFollow:

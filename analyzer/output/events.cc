@@ -17,10 +17,31 @@ namespace {
 
 using trace::EventKind;
 
-constexpr const char* kEventNames[] = {
-    "none",        "opened",  "duplicated",   "closed",       "close-failed", "range-closed",  "range-close-on-exec",
-    "overwritten", "adopted", "flag-changed", "open-failed",  "forked",       "image-started", "exec",
-    "exec-failed", "exited",  "unseen-open",  "unseen-close", "stale-close",  "received",      "module-unloaded"};
+constexpr const char* kEventNames[] = {"none",
+                                       "opened",
+                                       "duplicated",
+                                       "closed",
+                                       "close-failed",
+                                       "range-closed",
+                                       "range-close-on-exec",
+                                       "overwritten",
+                                       "adopted",
+                                       "flag-changed",
+                                       "open-failed",
+                                       "forked",
+                                       "image-started",
+                                       "exec",
+                                       "exec-failed",
+                                       "exited",
+                                       "unseen-open",
+                                       "unseen-close",
+                                       "stale-close",
+                                       "received",
+                                       "module-unloaded",
+                                       "registered",
+                                       "unregistered",
+                                       "spawned",
+                                       "unshared"};
 
 struct Moment {
   double time_s;
@@ -95,6 +116,7 @@ bool HasOther(EventKind kind) {
     case EventKind::kOverwritten:
     case EventKind::kFlagChanged:
     case EventKind::kForked:
+    case EventKind::kSpawned:
     case EventKind::kExited:
     case EventKind::kReceived:
       return true;

@@ -1,6 +1,6 @@
-// Processes: how they begin, turn into other programs, and end.
+// Processes: how they begin by fork and vfork, and end. What turns them into other programs is in exec.cc, what libc
+// starts for them in spawn.cc.
 
-#include <alloca.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -10,7 +10,6 @@
 
 #include "shim/clone.h"
 #include "shim/events.h"
-#include "shim/exec_environment.h"
 #include "shim/process.h"
 #include "shim/thread.h"
 
@@ -31,42 +30,7 @@ __attribute__((always_inline)) inline pid_t ForkedBy(Function& function) {
       Forked(site, SIGCHLD, trace::StartedBy::kFork, nullptr, [&function] { return function(); }));
 }
 
-/// What all execs meet in. `call(environment)` is the real exec, which returns only when it fails.
-template <typename Call>
-int Exec(const CallSite& site, const char* target, char* const* environment, Call call) {
-  const int saved_errno = errno;
-  const EnvironmentPlan plan = PlanEnvironment(environment);
-  char* const* passed = environment;
-  char preload[kMaxPreload];
-  if (plan.action != EnvironmentPlan::Action::kKeep && plan.entries < kMostEntries) {
-    auto** built = static_cast<char**>(alloca((plan.entries + 3) * sizeof(char*)));
-    BuildEnvironment(plan, environment, built, preload);
-    passed = built;
-  }
-  RecordExec(site, target == nullptr ? "" : target, plan.problem);
-  errno = saved_errno;
-  const int result = call(passed);
-  RecordExecFailed(site);
-  return result;
-}
-
 }  // namespace
-
-// The arguments of a variadic exec as an array on the stack, as libc does it. `after` runs with the list behind the
-// final null pointer (execle's environment).
-#define FDAUDIT_EXEC_LIST(first, list, after)                             \
-  va_list arguments;                                                      \
-  va_start(arguments, first);                                             \
-  size_t count = 1;                                                       \
-  while (va_arg(arguments, char*) != nullptr) ++count;                    \
-  va_end(arguments);                                                      \
-  auto** list = static_cast<char**>(alloca((count + 1) * sizeof(char*))); \
-  va_start(arguments, first);                                             \
-  list[0] = const_cast<char*>(first);                                     \
-  for (size_t i = 1; i <= count; ++i) list[i] = va_arg(arguments, char*); \
-  after;                                                                  \
-  va_end(arguments)
-
 }  // namespace fdaudit::shim
 
 using namespace fdaudit::shim;  // NOLINT: the interposers below are the global namespace's
@@ -75,59 +39,6 @@ INTERPOSE("makes a process with a copy of the table", pid_t, fork) noexcept { re
 INTERPOSE("makes a process with a copy of the table", pid_t, __fork) { return ForkedBy(real::__fork); }
 // Since glibc 2.34. Programs that look for it in an older one find this one, and are told ENOSYS.
 INTERPOSE("makes a process with a copy of the table", pid_t, _Fork) noexcept { return ForkedBy(real::_Fork); }
-
-INTERPOSE("replaces the program; closes what is close-on-exec", int, execve, const char* path, char* const* argv,
-          char* const* environment)
-noexcept {
-  return Exec(FDAUDIT_CALL_SITE(real::execve), path, environment,
-              [=](char* const* passed) { return real::execve(path, argv, passed); });
-}
-INTERPOSE("replaces the program; closes what is close-on-exec", int, execv, const char* path, char* const* argv)
-noexcept {
-  return Exec(FDAUDIT_CALL_SITE(real::execv), path, environ,
-              [=](char* const* passed) { return real::execve(path, argv, passed); });
-}
-INTERPOSE("replaces the program; closes what is close-on-exec", int, execvpe, const char* file, char* const* argv,
-          char* const* environment)
-noexcept {
-  return Exec(FDAUDIT_CALL_SITE(real::execvpe), file, environment,
-              [=](char* const* passed) { return real::execvpe(file, argv, passed); });
-}
-INTERPOSE("replaces the program; closes what is close-on-exec", int, execvp, const char* file, char* const* argv)
-noexcept {
-  return Exec(FDAUDIT_CALL_SITE(real::execvp), file, environ,
-              [=](char* const* passed) { return real::execvpe(file, argv, passed); });
-}
-INTERPOSE("replaces the program; closes what is close-on-exec", int, fexecve, int fd, char* const* argv,
-          char* const* environment)
-noexcept {
-  return Exec(FDAUDIT_CALL_SITE(real::fexecve), "", environment,
-              [=](char* const* passed) { return real::fexecve(fd, argv, passed); });
-}
-INTERPOSE("replaces the program; closes what is close-on-exec", int, execveat, int directory, const char* path,
-          char* const* argv, char* const* environment, int flags)
-noexcept {
-  return Exec(FDAUDIT_CALL_SITE(real::execveat), path, environment,
-              [=](char* const* passed) { return real::execveat(directory, path, argv, passed, flags); });
-}
-INTERPOSE("replaces the program; closes what is close-on-exec", int, execl, const char* path, const char* first, ...)
-noexcept {
-  FDAUDIT_EXEC_LIST(first, argv, );
-  return Exec(FDAUDIT_CALL_SITE(real::execl), path, environ,
-              [=](char* const* passed) { return real::execve(path, argv, passed); });
-}
-INTERPOSE("replaces the program; closes what is close-on-exec", int, execlp, const char* file, const char* first, ...)
-noexcept {
-  FDAUDIT_EXEC_LIST(first, argv, );
-  return Exec(FDAUDIT_CALL_SITE(real::execlp), file, environ,
-              [=](char* const* passed) { return real::execvpe(file, argv, passed); });
-}
-INTERPOSE("replaces the program; closes what is close-on-exec", int, execle, const char* path, const char* first, ...)
-noexcept {
-  FDAUDIT_EXEC_LIST(first, argv, char* const* environment = va_arg(arguments, char* const*));
-  return Exec(FDAUDIT_CALL_SITE(real::execle), path, environment,
-              [=](char* const* passed) { return real::execve(path, argv, passed); });
-}
 
 INTERPOSE("ends the process", void, _exit, int status) {
   EndImage(status);
@@ -144,6 +55,15 @@ INTERPOSE("ends the process", void, quick_exit, int status) noexcept {
   real::quick_exit(status);
   __builtin_unreachable();
 }
+
+#if defined(__x86_64__)
+NEWEST_VERSION(quick_exit, "GLIBC_2.24");
+INTERPOSE_OLD("ends the process, thread-local destructors first", "GLIBC_2.10", void, quick_exit, int status) noexcept {
+  quick_exit_status = status;
+  real::quick_exit_old_version(status);
+  __builtin_unreachable();
+}
+#endif
 
 INTERPOSE("may begin seccomp (PR_SET_SECCOMP)", int, prctl, int option, ...) noexcept {
   va_list arguments;

@@ -165,18 +165,29 @@ enum class ExecProblem : uint8_t {
   kShimUnreachable = 4,
   kSkipped = 5,
   kNoFollow = 6,
-  kSandboxed = 7
+  kSandboxed = 7,
+  kEnvironment = 8,  ///< libc passes an environment on that lacks the shim (system, popen in a threaded program)
 };
 
-/// Where a number of a spawned program came from, when its parent arranged that before the exec (file actions of
-/// posix_spawn, dup2 in a vfork child).
+/// Where a number of a program came from, where that was arranged before it began (file actions of posix_spawn, dup2 in
+/// a vfork child, popen). One that stays where it is, on purpose (close-on-exec taken off it), has from == fd.
 struct Placement {
   int32_t fd;
-  int32_t from;  ///< number in the parent's table, or kPlacedClosed, kPlacedOpened
+  int32_t from;  ///< number in the parent's table, or kPlacedOpened
 };
-inline constexpr int32_t kPlacedClosed = -1;  ///< closed in the child
-inline constexpr int32_t kPlacedOpened = -2;  ///< opened in the child
+inline constexpr int32_t kPlacedOpened = -2;  ///< opened for the program, by ImageRecord::placed_by
 inline constexpr uint32_t kMaxPlacements = 32;
+
+/// Who did something, where and when.
+struct Act {
+  uint64_t stamp;   ///< when it was recorded: a close before the system call, an open after it
+  uint32_t image;   ///< ImageRecord::id; may be another image than the ledger's owner for what was inherited
+  uint32_t thread;  ///< tid; 0 = unknown
+  uint32_t stack;   ///< stack number; 0 = none recorded
+  uint16_t call;    ///< index in kCalls
+  uint16_t flags;   ///< ActFlags
+};
+static_assert(sizeof(Act) == 24);
 
 /// One process image: a process from its start, or from an exec, to its end or the next exec. Visible once `id` is set.
 struct ImageRecord {
@@ -210,7 +221,7 @@ struct ImageRecord {
   uint32_t untracked_opens;   ///< (*) descriptors found open that no recorded call opened
   uint32_t untracked_closes;  ///< (*) descriptors found closed that no recorded call closed
   uint32_t events_dropped;    ///< (*) acts not recorded in the ledger for lack of room
-  uint32_t awaits_exec;       ///< 1 = a vfork child that has no image of its own until the program that it execs joins
+  uint32_t awaits_exec;       ///< 1 = made before the program began (posix_spawn, vfork); it has not joined so far
   uint32_t blocks;            ///< index + 1 of the newest slot block of this image; SlotBlock::next leads to the others
   uint32_t ledger_released;   ///< 1 = ended with nothing to tell: its slot blocks were given to others
   uint32_t checked_at_end;    ///< 1 = the ledger was compared with the kernel's table at the end
@@ -219,7 +230,8 @@ struct ImageRecord {
   uint32_t placement_count;   ///< in the order made; above kMaxPlacements: the rest is not told
   uint32_t reserved1;
   Placement placements[kMaxPlacements];
-  uint64_t reserved[8];
+  Act placed_by;  ///< the call that opened what is kPlacedOpened; stamp 0 = none
+  uint64_t reserved[5];
 };
 static_assert(sizeof(ImageRecord) == 512);
 
@@ -297,17 +309,6 @@ enum class FdKind : uint8_t {
   kCharacterDevice = 22,
   kBlockDevice = 23,
 };
-
-/// Who did something, where and when.
-struct Act {
-  uint64_t stamp;   ///< when it was recorded: a close before the system call, an open after it
-  uint32_t image;   ///< ImageRecord::id; may be another image than the ledger's owner for what was inherited
-  uint32_t thread;  ///< tid; 0 = unknown
-  uint32_t stack;   ///< stack number; 0 = none recorded
-  uint16_t call;    ///< index in kCalls
-  uint16_t flags;   ///< ActFlags
-};
-static_assert(sizeof(Act) == 24);
 
 enum ActFlags : uint16_t {
   kActSingleThreaded = 1u << 0,  ///< the process never had a second thread until then

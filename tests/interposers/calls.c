@@ -154,6 +154,7 @@ static int closed_file(FILE* file, int (*closer)(FILE*)) {
   CALL(dlclose, "-", dlclose(dlopen("libutil.so.1", RTLD_NOW)), kNone)
 
 #include "sockets_calls.h"
+#include "spawn_calls.h"
 #include "uses_calls.h"
 
 #define FUNCTIONS(name, type, success, failure)      \
@@ -167,7 +168,8 @@ static int closed_file(FILE* file, int (*closer)(FILE*)) {
   FILES_CALLS(CALL)      \
   SOCKETS_CALLS(CALL)    \
   CLONE_CALLS(CALL)     \
-  USES_CALLS(CALL)
+  USES_CALLS(CALL)      \
+  SPAWN_CALLS(CALL)
 
 EVERY_CALL(FUNCTIONS)
 

@@ -1,0 +1,98 @@
+// exec: the process goes on with another program, which is to be audited too.
+
+#include <alloca.h>
+#include <unistd.h>
+
+#include <cstdarg>
+
+#include "shim/events.h"
+#include "shim/exec_environment.h"
+
+namespace fdaudit::shim {
+namespace {
+
+/// What all execs meet in. `call(environment)` is the real exec, which returns only when it fails.
+template <typename Call>
+int Exec(const CallSite& site, const char* target, char* const* environment, Call call) {
+  const int saved_errno = errno;
+  const EnvironmentPlan plan = PlanEnvironment(environment);
+  RecordExec(site, target == nullptr ? "" : target, plan.problem);
+  errno = saved_errno;
+  const int result = CallWithEnvironment(plan, environment, call);
+  RecordExecFailed(site);
+  return result;
+}
+
+}  // namespace
+
+// The arguments of a variadic exec as an array on the stack, as libc does it. `after` runs with the list behind the
+// final null pointer (execle's environment).
+#define FDAUDIT_EXEC_LIST(first, list, after)                             \
+  va_list arguments;                                                      \
+  va_start(arguments, first);                                             \
+  size_t count = 1;                                                       \
+  while (va_arg(arguments, char*) != nullptr) ++count;                    \
+  va_end(arguments);                                                      \
+  auto** list = static_cast<char**>(alloca((count + 1) * sizeof(char*))); \
+  va_start(arguments, first);                                             \
+  list[0] = const_cast<char*>(first);                                     \
+  for (size_t i = 1; i <= count; ++i) list[i] = va_arg(arguments, char*); \
+  after;                                                                  \
+  va_end(arguments)
+
+}  // namespace fdaudit::shim
+
+using namespace fdaudit::shim;  // NOLINT: the interposers below are the global namespace's
+
+INTERPOSE("replaces the program; closes what is close-on-exec", int, execve, const char* path, char* const* argv,
+          char* const* environment)
+noexcept {
+  return Exec(FDAUDIT_CALL_SITE(real::execve), path, environment,
+              [=](char* const* passed) { return real::execve(path, argv, passed); });
+}
+INTERPOSE("replaces the program; closes what is close-on-exec", int, execv, const char* path, char* const* argv)
+noexcept {
+  return Exec(FDAUDIT_CALL_SITE(real::execv), path, environ,
+              [=](char* const* passed) { return real::execve(path, argv, passed); });
+}
+INTERPOSE("replaces the program; closes what is close-on-exec", int, execvpe, const char* file, char* const* argv,
+          char* const* environment)
+noexcept {
+  return Exec(FDAUDIT_CALL_SITE(real::execvpe), file, environment,
+              [=](char* const* passed) { return real::execvpe(file, argv, passed); });
+}
+INTERPOSE("replaces the program; closes what is close-on-exec", int, execvp, const char* file, char* const* argv)
+noexcept {
+  return Exec(FDAUDIT_CALL_SITE(real::execvp), file, environ,
+              [=](char* const* passed) { return real::execvpe(file, argv, passed); });
+}
+INTERPOSE("replaces the program; closes what is close-on-exec", int, fexecve, int fd, char* const* argv,
+          char* const* environment)
+noexcept {
+  return Exec(FDAUDIT_CALL_SITE(real::fexecve), "", environment,
+              [=](char* const* passed) { return real::fexecve(fd, argv, passed); });
+}
+INTERPOSE("replaces the program; closes what is close-on-exec", int, execveat, int directory, const char* path,
+          char* const* argv, char* const* environment, int flags)
+noexcept {
+  return Exec(FDAUDIT_CALL_SITE(real::execveat), path, environment,
+              [=](char* const* passed) { return real::execveat(directory, path, argv, passed, flags); });
+}
+INTERPOSE("replaces the program; closes what is close-on-exec", int, execl, const char* path, const char* first, ...)
+noexcept {
+  FDAUDIT_EXEC_LIST(first, argv, );
+  return Exec(FDAUDIT_CALL_SITE(real::execl), path, environ,
+              [=](char* const* passed) { return real::execve(path, argv, passed); });
+}
+INTERPOSE("replaces the program; closes what is close-on-exec", int, execlp, const char* file, const char* first, ...)
+noexcept {
+  FDAUDIT_EXEC_LIST(first, argv, );
+  return Exec(FDAUDIT_CALL_SITE(real::execlp), file, environ,
+              [=](char* const* passed) { return real::execvpe(file, argv, passed); });
+}
+INTERPOSE("replaces the program; closes what is close-on-exec", int, execle, const char* path, const char* first, ...)
+noexcept {
+  FDAUDIT_EXEC_LIST(first, argv, char* const* environment = va_arg(arguments, char* const*));
+  return Exec(FDAUDIT_CALL_SITE(real::execle), path, environment,
+              [=](char* const* passed) { return real::execve(path, argv, passed); });
+}
