@@ -97,13 +97,6 @@ CloneCall ReadCloneCall(long number, const long (&values)[6]) {
       clone.flags = SIGCHLD;
       break;
 #endif
-#ifdef SYS_vfork
-    // What a vfork by syscall(2) returns to has been overwritten by its child: it cannot work. As a fork it does.
-    case SYS_vfork:
-      clone.how = StartedBy::kVfork;
-      clone.flags = CLONE_VFORK | SIGCHLD;
-      break;
-#endif
     case SYS_clone:
       clone.flags = static_cast<int>(values[0]);
       own_stack = values[1] != 0;
@@ -124,8 +117,7 @@ CloneCall ReadCloneCall(long number, const long (&values)[6]) {
   return clone;
 }
 
-long MakeCloneCall(const CloneCall& clone, long number, const long (&values)[6]) {
-  if (clone.how == StartedBy::kVfork) return raw::Call(SYS_clone, clone.flags);
+long MakeCloneCall(long number, const long (&values)[6]) {
   return raw::Call(number, values[0], values[1], values[2], values[3], values[4], values[5]);
 }
 

@@ -70,16 +70,15 @@ struct CloneCall {
 };
 CloneCall ReadCloneCall(long number, const long (&values)[6]);
 /// Makes it. A negative errno on failure.
-long MakeCloneCall(const CloneCall& clone, long number, const long (&values)[6]);
+long MakeCloneCall(long number, const long (&values)[6]);
 
-/// syscall(2) of clone, clone3, fork and vfork. `pass_on` makes the call as it is.
+/// syscall(2) of clone, clone3 and fork (vfork: shim/arch). `pass_on` makes the call as it is.
 template <typename PassOn>
 __attribute__((always_inline)) inline long ClonedByNumber(const CallSite& site, long number, const long (&values)[6],
                                                           PassOn pass_on) {
   const CloneCall clone = ReadCloneCall(number, values);
   if (!clone.returns_twice) return pass_on();
-  const long result =
-      Forked(site, clone.flags, clone.how, clone.pidfd, [&] { return MakeCloneCall(clone, number, values); });
+  const long result = Forked(site, clone.flags, clone.how, clone.pidfd, [&] { return MakeCloneCall(number, values); });
   if (result >= 0) return result;
   errno = static_cast<int>(-result);
   return -1;

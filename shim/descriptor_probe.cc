@@ -107,6 +107,12 @@ FdKind KindFromMode(mode_t mode, FdKind known) {
   return S_ISREG(mode) ? FdKind::kFile : known;
 }
 
+/// "anon_inode:[eventfd]" and the like tell no more than the kind does; what the opening call told is better.
+bool IsNoNews(const char* link, FdKind kind) {
+  return kind == FdKind::kPidFd || kind == FdKind::kMount ||
+         (kind != FdKind::kUnknown && StartsWith(link, "anon_inode:"));
+}
+
 }  // namespace
 
 void ProbeNumbers(const int* fds, int count, bool* open) {
@@ -158,6 +164,7 @@ void DescribeOpenDescriptor(int fd, trace::Incarnation& life, char (&target)[tra
     const long length = raw::ReadLink(link, buffer, sizeof buffer - 1);
     buffer[length > 0 ? length : 0] = '\0';
     TidyMemoryName(buffer, &life.kind);
+    if (IsNoNews(buffer, life.kind)) return;
   }
   const size_t length = strlen(buffer);
   const size_t kept = length < sizeof target ? length : sizeof target - 1;

@@ -304,6 +304,18 @@ void RecordBadUse(const CallSite& site, int fd, int other) {
   errno = saved_errno;
 }
 
+void RecordRegistered(const CallSite& site, int fd, int set, bool on) {
+  Recording recording(site);
+  if (!recording) return;
+  const uint32_t count = recording.owns_ledger() ? LedgerRegister(fd, set, on) : 0;
+  recording.Journal(on ? EventKind::kRegistered : EventKind::kUnregistered, recording.MakeAct(Stamp()), fd, set, count);
+}
+
+void RecordTarget(int fd, const char* target) {
+  const Guard guard;
+  if (CurrentImage() != 0 && thread_state.UsesLedger()) LedgerRetarget(fd, target);
+}
+
 void RecordForked(const CallSite& site, int pid) {
   Recording recording(site);
   if (recording) recording.Journal(EventKind::kForked, recording.MakeAct(Stamp()), -1, pid);

@@ -65,6 +65,10 @@ void RecordReopened(const CallSite& site, int before, int after, const NewDescri
 void RecordClosedInside(const CallSite& site, int fd);
 /// A use of `fd` or else of `other` failed with EBADF.
 void RecordBadUse(const CallSite& site, int fd, int other = -1);
+/// `fd` is watched by the epoll set `set` from now on, or no more.
+void RecordRegistered(const CallSite& site, int fd, int set, bool on);
+/// `fd` refers to something else now.
+void RecordTarget(int fd, const char* target);
 void RecordForked(const CallSite& site, int pid);
 /// Whether the caller, by parting from those with whom it shares its table, would part from the ledger's.
 bool LeavesTable();
@@ -223,7 +227,34 @@ __attribute__((always_inline)) inline auto ReceivedMany(int socket, const mmsghd
   return result;
 }
 
+<<<<<<< HEAD
 /// A call that closes `fd` (kNoDescriptor: none) and returns 0 (pclose: a status), or -1 with errno.
+=======
+/// epoll_ctl(2).
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline int Registered(int set, int operation, int fd, Function& function,
+                                                     A... arguments) {
+  constexpr int kAdd = 1;  // EPOLL_CTL_ADD
+  constexpr int kDelete = 2;
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  const int result = function(arguments...);
+  if (result == 0 && (operation == kAdd || operation == kDelete)) RecordRegistered(site, fd, set, operation == kAdd);
+  return result;
+}
+
+/// A call that changes what `fd` refers to, and returns it or -1.
+template <typename What, typename Function, typename... A>
+__attribute__((always_inline)) inline int Retargeted(int fd, const What& what, Function& function, A... arguments) {
+  const int result = function(arguments...);
+  if (result >= 0) {
+    TargetText text;
+    RecordTarget(fd, Tell(what, text).target);
+  }
+  return result;
+}
+
+/// A call that closes `fd` (kNoDescriptor: none) and returns 0, or -1 with errno.
+>>>>>>> 5461793 (Kernel objects: event, signal and timer descriptors, watchers, processes and mounts; what an epoll set watches)
 template <ClosedBy by = ClosedBy::kNumber, typename Function, typename... A>
 __attribute__((always_inline)) inline int Closed(int fd, Function& function, A... arguments) {
   const CallSite site = FDAUDIT_CALL_SITE(function);

@@ -37,6 +37,7 @@ uint32_t LedgerOpen(int fd, const Act& act, const NewDescriptor& what, uint64_t 
     if (wanted.flags != 0) wanted = AfterStaleMark(slot, wanted, began, &life, act.image);
     if (!SwapHead(slot, head, wanted)) continue;
     slot.began = began;
+    slot.registered_in = 0;
     ++slot.opens;
     if (wanted.state == SlotState::kClosed) {
       ++slot.closes;
@@ -211,6 +212,57 @@ void LedgerAdopt(int fd, uint8_t owner_flag, const void* owner) {
   life.flags |= owner_flag;
   if (owner_flag == trace::kOwnedByDir) life.kind = trace::FdKind::kDirectory;  // opened without O_DIRECTORY, maybe
   Mirror(place, fd, image);
+}
+
+void LedgerRetarget(int fd, const char* target) {
+  const uint32_t image = CurrentImage();
+  const Place place = FindOwn(fd, image);
+  if (place.slot == nullptr || LoadHead(*place.slot).state != SlotState::kOpen) return;
+  if (!MirrorOpened(*place.block, *place.slot, fd, image, target)) Dropped(image, trace::kReasonNoRoom);
+}
+
+namespace {
+
+/// Which life of the number `set` is the epoll set. One that was inherited may not stand in the trace yet, or not be
+/// known for what it is.
+uint32_t LifeOfSet(int set, uint32_t image) {
+  const Place place = FindOwn(set, image);
+  if (place.slot == nullptr) return 0;
+  const uint32_t count = LoadHead(*place.slot).count;
+  Incarnation& life = place.slot->lives[count & 1];
+  if ((life.opened.flags & trace::kActInherited) != 0) {
+    life.kind = trace::FdKind::kEpoll;
+    Mirror(place, set, image);
+  }
+  return count;
+}
+
+/// In a set that is still open.
+bool IsRegistered(const PrivateSlot& slot) {
+  if (slot.registered_in == 0 || slot.registered_in == trace::kRegisteredSomewhere) return slot.registered_in != 0;
+  const Place set = Find(slot.registered_in - 1, false);
+  if (set.slot == nullptr) return false;
+  const Head head = LoadHead(*set.slot);
+  return head.state == SlotState::kOpen && head.count == slot.registered_life;
+}
+
+}  // namespace
+
+uint32_t LedgerRegister(int fd, int set, bool on) {
+  const uint32_t image = CurrentImage();
+  const Place place = FindOwn(fd, image);
+  if (place.slot == nullptr || LoadHead(*place.slot).state != SlotState::kOpen) return 0;
+  PrivateSlot& slot = *place.slot;
+  const uint16_t number =
+      set < trace::kRegisteredSomewhere ? static_cast<uint16_t>(set + 1) : trace::kRegisteredSomewhere;
+  const uint32_t life = LifeOfSet(set, image);
+  const bool same = slot.registered_in == number && slot.registered_life == life;
+  // In two sets, or taken out of what may be another name of the set that it was put in: no telling any more.
+  const bool elsewhere = !same && IsRegistered(slot);
+  slot.registered_in = elsewhere ? trace::kRegisteredSomewhere : on ? number : uint16_t{0};
+  slot.registered_life = life;
+  Mirror(place, fd, image);
+  return LoadHead(slot).count;
 }
 
 void LedgerSetCloseOnExec(int fd, bool on) {

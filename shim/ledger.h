@@ -95,6 +95,11 @@ bool LedgerLastClosed(int fd, CloseOutcome* out);
 
 /// A FILE* or DIR* takes `fd` over.
 void LedgerAdopt(int fd, uint8_t owner_flag, const void* owner);
+/// `fd` refers to `target` from now on.
+void LedgerRetarget(int fd, const char* target);
+/// The epoll set `set` watches `fd` from now on, or no more. Returns fd's incarnation, 0 where the ledger doesn't know
+/// it.
+uint32_t LedgerRegister(int fd, int set, bool on);
 void LedgerSetCloseOnExec(int fd, bool on);
 void LedgerSetCloseOnExecRange(uint32_t first, uint32_t last);
 

@@ -1,5 +1,7 @@
 // The ledger at an image's begin and end: what it got from outside, and what the kernel says when it ends.
 
+#include <cstring>
+
 #include "shim/clock.h"
 #include "shim/descriptor_probe.h"
 #include "shim/ledger.h"
@@ -87,6 +89,7 @@ namespace {
 void NoteUnseenOpen(PrivateSlot& slot, uint32_t image) {
   const uint32_t count = LoadHead(slot).count + 1;
   slot.lives[count & 1] = MakeLife({Stamp(), image, 0, 0, 0, trace::kActSeenAtEnd}, {});
+  slot.registered_in = 0;
   Atomic(slot.head).store(Pack({count, SlotState::kUnseen, 0}));
   Count(&trace::ImageRecord::untracked_opens, image);
 }
@@ -97,6 +100,7 @@ void DescribeAtEnd(const Place& place, int fd, uint32_t image) {
   char recorded[trace::kTargetSize];
   char target[trace::kTargetSize];
   LedgerTarget(fd, recorded);
+  memcpy(target, recorded, sizeof target);
   Incarnation now = slot.lives[LoadHead(slot).count & 1];
   DescribeOpenDescriptor(fd, now, target);
   if (LoadHead(slot).state == SlotState::kOpen &&

@@ -64,16 +64,21 @@ uint64_t MakeBlock(PrivateBlock& block, int fd, uint32_t image, uint64_t old) {
   return word;
 }
 
-trace::Slot* Find(PrivateBlock& block, int fd, uint32_t image) {
+/// The trace block of the group of `fd`, nullptr where there is no room.
+SlotBlock* FindBlock(PrivateBlock& block, int fd, uint32_t image) {
   uint64_t word = Atomic(MirrorWord(block, fd)).load(std::memory_order_acquire);
   if (__builtin_expect(word >> 32 != image, 0)) word = MakeBlock(block, fd, image, word);
   const auto index = static_cast<uint32_t>(word);
-  if (index == 0) return nullptr;
-  return &BlockAt(index - 1)->slots[static_cast<uint32_t>(fd) % kSlotsPerBlock];
+  return index == 0 ? nullptr : BlockAt(index - 1);
 }
 
-void Copy(const PrivateSlot& from, trace::Slot* to) {
+uint32_t InBlock(int fd) { return static_cast<uint32_t>(fd) % kSlotsPerBlock; }
+
+void Copy(const PrivateSlot& from, SlotBlock* block, int fd) {
+  trace::Slot* to = &block->slots[InBlock(fd)];
   const Head head = Unpack(from.head);
+  if (from.registered_in != 0) block->registered_life[InBlock(fd)] = from.registered_life;
+  to->head.registered_in = from.registered_in;
   memcpy(static_cast<void*>(to->lives), from.lives, sizeof to->lives);
   to->head.flags = head.flags;
   to->head.opens = from.opens;
@@ -85,34 +90,35 @@ void Copy(const PrivateSlot& from, trace::Slot* to) {
 }  // namespace
 
 bool MirrorSlot(PrivateBlock& block, const PrivateSlot& slot, int fd, uint32_t image) {
-  trace::Slot* to = Find(block, fd, image);
+  SlotBlock* to = FindBlock(block, fd, image);
   if (to == nullptr) return false;
-  Copy(slot, to);
+  Copy(slot, to, fd);
   return true;
 }
 
 bool MirrorOpened(PrivateBlock& block, const PrivateSlot& slot, int fd, uint32_t image, const char* target) {
-  trace::Slot* to = Find(block, fd, image);
+  SlotBlock* to = FindBlock(block, fd, image);
   if (to == nullptr) return false;
+  auto& text = to->slots[InBlock(fd)].target;
   if (target == nullptr) {
-    to->target[0] = '\0';
+    text[0] = '\0';
   } else {
     const size_t length = strlen(target);
-    if (length < sizeof to->target) {
-      memcpy(to->target, target, length + 1);
+    if (length < sizeof text) {
+      memcpy(text, target, length + 1);
     } else {
-      memcpy(to->target, "...", 3);
-      memcpy(to->target + 3, target + length - (sizeof to->target - 3), sizeof to->target - 3);
+      memcpy(text, "...", 3);
+      memcpy(text + 3, target + length - (sizeof text - 3), sizeof text - 3);
     }
   }
-  Copy(slot, to);
+  Copy(slot, to, fd);
   return true;
 }
 
 void CopyTarget(PrivateBlock& block, int fd, uint32_t image, char (&target)[trace::kTargetSize]) {
-  const trace::Slot* slot = Find(block, fd, image);
-  if (slot == nullptr) return;
-  memcpy(target, slot->target, sizeof target);
+  const SlotBlock* from = FindBlock(block, fd, image);
+  if (from == nullptr) return;
+  memcpy(target, from->slots[InBlock(fd)].target, sizeof target);
   target[sizeof target - 1] = '\0';
 }
 
@@ -132,6 +138,7 @@ bool FindOrigin(uint32_t origin, int fd, uint64_t when, trace::Incarnation* life
     const SlotBlock* block = BlockAt(next - 1);
     if (block->image != origin) return false;
     if (block->first_fd == (fd & ~static_cast<int>(kSlotsPerBlock - 1))) {
+<<<<<<< HEAD
       const trace::Slot& slot = block->slots[static_cast<uint32_t>(fd) % kSlotsPerBlock];
       if (slot.head.count == 0) return false;
       for (const uint32_t count : {slot.head.count, slot.head.count - 1}) {
@@ -142,6 +149,11 @@ bool FindOrigin(uint32_t origin, int fd, uint64_t when, trace::Incarnation* life
         }
       }
       return true;
+=======
+      const trace::Slot& slot = block->slots[InBlock(fd)];
+      if (slot.head.state == trace::SlotState::kOpen) *life = slot.lives[slot.head.count & 1];
+      return;
+>>>>>>> 5461793 (Kernel objects: event, signal and timer descriptors, watchers, processes and mounts; what an epoll set watches)
     }
     next = block->next;
   }

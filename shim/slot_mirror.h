@@ -48,6 +48,8 @@ struct PrivateSlot {
   uint64_t last_close;   ///< stamp at which the latest close of the number returned
   uint32_t last_closer;  ///< its thread
   uint32_t closes_under_way;
+  uint32_t registered_life;  ///< as trace::SlotBlock::registered_life
+  uint16_t registered_in;    ///< as trace::SlotHead::registered_in
 };
 
 struct PrivateBlock {

@@ -74,6 +74,7 @@ struct DescriptorNote {
   std::string target;
   bool close_on_exec = false;
   std::optional<Sender> received_from = std::nullopt;
+  int registered_in = -1;  ///< the epoll set that watches it; -1 = none known
 };
 
 inline constexpr size_t kMaxFds = 100;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "analyzer/detect/detectors.h"
+#include "analyzer/model/registrations.h"
 
 namespace fdaudit::analyzer {
 namespace {
@@ -27,6 +28,7 @@ struct Left {
   uint64_t count = 0;
   std::vector<int> fds;
   std::set<uint64_t> calls;        // stamps; one call of pipe(2) opens two. Stops at kGrowingCalls
+  std::set<uint64_t> unwatched;    // those of them whose descriptors no live epoll set watches
   std::set<OpenDescriptor> first;  // the earliest kMaxDescriptors
 };
 
@@ -40,11 +42,12 @@ bool IsLeft(const Process& process, int fd, const trace::Slot& slot) {
          (opened.flags & (trace::kActInherited | trace::kActSeenAtEnd)) == 0;
 }
 
-void Note(int fd, const trace::Slot& slot, Left* left) {
+void Note(int fd, const trace::Slot& slot, bool watched, Left* left) {
   const trace::Incarnation& life = CurrentLife(slot);
   ++left->count;
   left->fds.push_back(fd);
   if (left->calls.size() < kGrowingCalls) left->calls.insert(life.opened.stamp);
+  if (!watched && left->unwatched.size() < kGrowingCalls) left->unwatched.insert(life.opened.stamp);
   if (left->first.size() == kMaxDescriptors) {
     const auto last = std::prev(left->first.end());
     if (std::tie(last->stamp, last->fd) < std::tie(life.opened.stamp, fd)) return;
@@ -53,12 +56,22 @@ void Note(int fd, const trace::Slot& slot, Left* left) {
   left->first.insert({life.opened.stamp, fd, life, FieldText(slot.target)});
 }
 
-Finding Tell(Model& model, ProcessIndex index, Left left) {
+DescriptorNote NoteOfOpen(const Model& model, const Registrations& registrations, ProcessIndex process,
+                          const OpenDescriptor& open) {
+  DescriptorNote note = NoteOf(model, process, open.fd, open.life, open.target);
+  note.registered_in = registrations.SetOf(process, open.fd).value_or(-1);
+  const std::string watches = registrations.WhatWatches(process, open.fd);
+  if (!watches.empty()) note.target = watches;
+  return note;
+}
+
+Finding Tell(Model& model, const Registrations& registrations, ProcessIndex index, Left left) {
   const Process& process = model.processes()[index];
   Finding finding{Kind::kLeak, Severity::kWarning};
   finding.growing = left.calls.size() >= kGrowingCalls;
-  const bool had_chance = process.end.kind == EndKind::kExit;
-  finding.severity = finding.growing ? Severity::kError : had_chance ? Severity::kWarning : Severity::kNote;
+  // What an event loop watches when the process is killed is at work, however much of it there is.
+  const bool no_chance = process.end.kind != EndKind::kExit && left.unwatched.size() < kGrowingCalls;
+  finding.severity = no_chance ? Severity::kNote : finding.growing ? Severity::kError : Severity::kWarning;
   const bool may_go_on = process.end.kind == EndKind::kRunning || process.end.kind == EndKind::kUnknown;
   finding.certainty = may_go_on ? Certainty::kLikely : Certainty::kProven;
   finding.processes = {index};
@@ -66,7 +79,7 @@ Finding Tell(Model& model, ProcessIndex index, Left left) {
   finding.fds = std::move(left.fds);
   TidyFds(&finding.fds);
   for (const OpenDescriptor& open : left.first) {
-    finding.descriptors.push_back(NoteOf(model, index, open.fd, open.life, open.target));
+    finding.descriptors.push_back(NoteOfOpen(model, registrations, index, open));
   }
   const OpenDescriptor& first = *left.first.begin();
   TellOpening(model, index, first.life, first.fd, &finding.events);
@@ -76,11 +89,13 @@ Finding Tell(Model& model, ProcessIndex index, Left left) {
 }  // namespace
 
 void FindLeaks(Model& model, Grouping* out) {
+  const Registrations registrations(model);
   std::map<LeftKey, Left> lefts;
   model.ForEachSlot([&](ProcessIndex index, int fd, const trace::Slot& slot) {
     if (!IsLeft(model.processes()[index], fd, slot)) return;
     const trace::Act& opened = CurrentLife(slot).opened;
-    Note(fd, slot, &lefts[{index, opened.stack, opened.stack == trace::kNoIndex ? opened.call : uint16_t{0}}]);
+    Note(fd, slot, registrations.SetOf(index, fd).has_value(),
+         &lefts[{index, opened.stack, opened.stack == trace::kNoIndex ? opened.call : uint16_t{0}}]);
   });
   for (auto& [key, left] : lefts) {
     const ProcessIndex index = std::get<0>(key);
@@ -88,7 +103,7 @@ void FindLeaks(Model& model, Grouping* out) {
     // What a running process has open is its business, unless it grows.
     const bool may_go_on = end == EndKind::kRunning || end == EndKind::kUnknown;
     if (may_go_on && left.calls.size() < kGrowingCalls) continue;
-    out->Add(Tell(model, index, std::move(left)));
+    out->Add(Tell(model, registrations, index, std::move(left)));
   }
 }
 

@@ -71,7 +71,7 @@ void TellClosing(Model& model, ProcessIndex process, const trace::Incarnation& l
 DescriptorNote NoteOf(const Model& model, ProcessIndex process, int fd, const trace::Incarnation& life,
                       std::string target) {
   const bool close_on_exec = (life.flags & trace::kCloseOnExec) != 0;
-  return {fd, life.kind, life.detail, std::move(target), close_on_exec, SenderOf(model, process, life)};
+  return {fd, life.kind, life.detail, std::move(target), close_on_exec, SenderOf(model, process, life), -1};
 }
 
 std::string NameOf(const Model& model, const Sender& sender) {

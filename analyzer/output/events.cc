@@ -119,6 +119,8 @@ bool HasOther(EventKind kind) {
     case EventKind::kSpawned:
     case EventKind::kExited:
     case EventKind::kReceived:
+    case EventKind::kRegistered:
+    case EventKind::kUnregistered:
       return true;
     default:
       return false;

@@ -76,7 +76,8 @@ Json DescriptorsJson(const Model& model, const Finding& finding) {
                     {"type", Name(note.kind)},
                     {"target", TextOrNull(note.target)},
                     {"close_on_exec", note.close_on_exec},
-                    {"received_from", SenderJson(model, note.received_from)}});
+                    {"received_from", SenderJson(model, note.received_from)},
+                    {"registered_in", note.registered_in < 0 ? Json(nullptr) : Json(note.registered_in)}});
   }
   return list;
 }

@@ -199,6 +199,7 @@ std::string DescribeTarget(const DescriptorNote& note) {
   // "pipe:[4711]" and the like say it themselves.
   if (!note.target.empty() && (note.kind == trace::FdKind::kUnknown || note.target.rfind(text, 0) == 0)) text.clear();
   if (!note.target.empty()) text += (text.empty() ? "" : " ") + EscapeForTerminal(note.target);
+  if (note.registered_in >= 0) text += fmt::format(", watched by epoll set {}", note.registered_in);
   return text;
 }
 

@@ -1,4 +1,4 @@
-// vfork and dlopen for x86-64: what C cannot say.
+// vfork, syscall and dlopen for x86-64: what C cannot say.
 
 #if defined(__x86_64__)
 
@@ -39,6 +39,24 @@
 
         DEFINE_VFORK vfork, 0
         DEFINE_VFORK __vfork, 1
+
+// long syscall(long number, ...)
+//
+// vfork by number shares the stack as well. libc's syscall returns through it, to wherever the child's calls have left
+// an address: the program mostly dies. It is made here as by name.
+        DEFINE_VFORK FdauditVforkByNumber, 2
+        .hidden FdauditVforkByNumber
+        .globl  syscall
+        .type   syscall, @function
+        .p2align 4
+syscall:
+        .cfi_startproc
+        endbr64
+        cmpq    $58, %rdi                       // SYS_vfork
+        je      FdauditVforkByNumber
+        jmp     FdauditSyscall
+        .cfi_endproc
+        .size   syscall, .-syscall
 
 // void* dlopen(const char*, int)
 //

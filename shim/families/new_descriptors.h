@@ -69,6 +69,8 @@ NewDescriptor NewFanotify(unsigned flags);
 NewDescriptor NewProcess(int pid, unsigned flags, TargetText& text);
 /// A copy of another process's descriptor; `process` stands for that one.
 NewDescriptor NewCopyFrom(int process);
+inline constexpr unsigned kMountCloseOnExec = 1;  // FSOPEN_CLOEXEC, FSMOUNT_CLOEXEC, FSPICK_CLOEXEC
+
 /// `name`: of a mount point or a filesystem type.
 inline NewDescriptor NewMount(const char* name, bool close_on_exec) {
   return NewObject(trace::FdKind::kMount, close_on_exec, name);

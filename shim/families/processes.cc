@@ -83,6 +83,9 @@ INTERPOSE("may begin seccomp (PR_SET_SECCOMP)", int, prctl, int option, ...) noe
 
 INTERPOSE_BY_HAND("makes a process with a copy of the table, in its parent's memory", pid_t, vfork)
 INTERPOSE_BY_HAND("makes a process with a copy of the table, in its parent's memory", pid_t, __vfork)
+namespace fdaudit::shim::real {
+extern Real<long(long, ...)> syscall;  // raw_syscall.cc
+}
 
 /// vfork by a thread with guests on its TLS (table.h): the child is told from the thread by its id, and no mark on the
 /// TLS is its own.
@@ -95,7 +98,7 @@ extern "C" __attribute__((visibility("hidden"))) unsigned FdauditVforkDepth() {
   return kHasGuests;
 }
 
-/// Returns to vfork's caller, so that its own frame leads the walk there. `name`: 0 = vfork, 1 = __vfork.
+/// Returns to vfork's caller, so that its own frame leads the walk there. `name`: 0 = vfork, 1 = __vfork, 2 = syscall.
 extern "C" __attribute__((visibility("hidden"))) pid_t FdauditVforkReturned(long result, unsigned depth_before,
                                                                             unsigned name) {
   if (depth_before != kHasGuests) {
@@ -109,7 +112,9 @@ extern "C" __attribute__((visibility("hidden"))) pid_t FdauditVforkReturned(long
     return -1;
   }
   if (result > 0) {
-    const CallSite site = name == 0 ? FDAUDIT_CALL_SITE(real::vfork) : FDAUDIT_CALL_SITE(real::__vfork);
+    const CallSite site = name == 0   ? FDAUDIT_CALL_SITE(real::vfork)
+                          : name == 1 ? FDAUDIT_CALL_SITE(real::__vfork)
+                                      : FDAUDIT_CALL_SITE(real::syscall);
     RecordForked(site, static_cast<int>(result));
   }
   return static_cast<pid_t>(result);

@@ -358,12 +358,15 @@ enum class SlotState : uint8_t {
 struct SlotHead {
   uint32_t count;  ///< incarnations so far; the current one is lives[count & 1], the one before lives[(count - 1) & 1]
   SlotState state;
-  uint8_t flags;           ///< the shim's own
-  uint16_t registered_in;  ///< number of the epoll set that watches it + 1; 0 = none
-  uint32_t opens;          ///< in this image: recorded opens (not what was inherited)
-  uint32_t closes;         ///< in this image: recorded closes that did not fail
+  uint8_t flags;  ///< the shim's own
+  /// Number of the epoll set that watches it + 1; 0 = none, kRegisteredSomewhere = too high a number, or more than one.
+  uint16_t registered_in;
+  uint32_t opens;   ///< in this image: recorded opens (not what was inherited)
+  uint32_t closes;  ///< in this image: recorded closes that did not fail
 };
 static_assert(sizeof(SlotHead) == 16);
+
+inline constexpr uint16_t kRegisteredSomewhere = 0xffff;
 
 inline constexpr size_t kTargetSize = 96;
 
@@ -384,7 +387,10 @@ struct SlotBlock {
   uint32_t image;
   int32_t first_fd;  ///< a multiple of kSlotsPerBlock
   uint32_t next;     ///< index + 1 of the next block of the same image, or of the next free one
-  uint32_t reserved[61];
+  /// By slot, where registered_in is set: SlotHead::count of that epoll set's number then. Another count now: that set
+  /// is gone.
+  uint32_t registered_life[kSlotsPerBlock];
+  uint32_t reserved[45];
   Slot slots[kSlotsPerBlock];
 };
 static_assert(sizeof(SlotBlock) == kPageSize);

@@ -161,23 +161,39 @@ static int closed_file(FILE* file, int (*closer)(FILE*)) {
   static int name##_succeeds(void) { return success; } \
   static int name##_fails(void) { return failure; }
 #define ROW(name, type, success, failure) {#name, type, name##_succeeds, name##_fails},
+// A system call made by number.
+#define FUNCTIONS_BY_NUMBER(name, type, success, failure)               \
+  static int syscall_##name##_succeeds(void) { return (int)(success); } \
+  static int syscall_##name##_fails(void) { return (int)(failure); }
+#define ROW_BY_NUMBER(name, type, success, failure) \
+  {"syscall:" #name, type, syscall_##name##_succeeds, syscall_##name##_fails},
+
+#include "kernel_objects_calls.h"
+#include "syscall_calls.h"
 
 // A family a line.
 #define EVERY_CALL(CALL) \
   EACH_CALL(CALL)        \
   FILES_CALLS(CALL)      \
   SOCKETS_CALLS(CALL)    \
+<<<<<<< HEAD
   CLONE_CALLS(CALL)     \
   USES_CALLS(CALL)      \
   SPAWN_CALLS(CALL)
+=======
+  CLONE_CALLS(CALL)      \
+  USES_CALLS(CALL)       \
+  KERNEL_OBJECTS_CALLS(CALL)
+>>>>>>> 5461793 (Kernel objects: event, signal and timer descriptors, watchers, processes and mounts; what an epoll set watches)
 
 EVERY_CALL(FUNCTIONS)
+SYSCALL_CALLS(FUNCTIONS_BY_NUMBER)
 
 static const struct {
   const char *name, *type;
   int (*succeeds)(void);
   int (*fails)(void);
-} kCalls[] = {EVERY_CALL(ROW)};
+} kCalls[] = {EVERY_CALL(ROW) SYSCALL_CALLS(ROW_BY_NUMBER)};
 
 static void show(int result, int error) {
   char text[4096];

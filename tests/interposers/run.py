@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Every intercepted function: it behaves as without the shim, and it is recorded under its name, from its caller.
 
-The functions are those that build/libfdaudit.so exports, and each must have its line in calls.c.
+The functions are those that build/libfdaudit.so exports, and each must have its line in calls.c. A line named
+FUNCTION:VARIANT is one of several for FUNCTION.
 """
 
 import json
@@ -15,7 +16,8 @@ import harness  # noqa: E402
 import page  # noqa: E402
 
 # They change no descriptor, so the journal has no event that would name them.
-UNRECORDED = {"dlopen", "dlclose", "prctl", "_exit", "_Exit", "quick_exit"}
+UNRECORDED = {"dlopen", "dlclose", "prctl", "_exit", "_Exit", "quick_exit", "syscall:prctl", "syscall:exit",
+              "syscall:exit_group"}
 # Asked by the AddressSanitizer runtime at its start; no call of the program's.
 NOT_FUNCTIONS = {"__asan_default_options"}
 
@@ -26,8 +28,13 @@ def exported():
     return {line.split()[2].split("@")[0] for line in lines if line.split()[1] in "TtWwi"} - NOT_FUNCTIONS
 
 
+def function_of(line):
+    return line.split(":")[0]
+
+
 def each_exported_function_has_its_line(listed):
     names = exported()
+    listed = {function_of(line) for line in listed}
     return [f"exported, and no line in calls.c: {name}" for name in sorted(names - listed)] + \
            [f"in calls.c, and not exported: {name}" for name in sorted(listed - names)]
 
@@ -43,6 +50,8 @@ def behaves(program, name, which):
         complaints = [] if (got.status, got.out, got.err) == (expected.status, expected.out, expected.err) else [
             f"without the shim: {expected.status} {expected.out}{expected.err}",
             f"with the shim:    {got.status} {got.out}{got.err}"]
+        if which == "ok" and not complaints and expected.out.startswith("-1 "):
+            raise harness.Skip(f"not possible here: {expected.out.strip()}")
         if which == "ok":
             complaints += recorded(trace, program, name)
         return complaints
@@ -71,11 +80,11 @@ def recorded(trace, program, name):
         return []
     dump = harness.run([harness.FDAUDIT, "dump", trace], env=harness.clean_environment())
     events = [json.loads(line) for line in dump.out.splitlines()]
-    named = [event for event in events if event.get("call") == name]
+    named = [event for event in events if event.get("call") == function_of(name)]
     if not named:
         return [f"no event names {name}, only {sorted({str(event.get('call')) for event in events})} {dump.err}"]
     symbols = Symbols(program)
-    caller = f"{name}_succeeds"
+    caller = f"{name.replace(':', '_')}_succeeds"
     for event in named:
         frames = event.get("frames") or [{"module": None}]
         functions = [symbols.function(int(f["offset"], 16)) for f in frames if f["module"] == program.name]
@@ -92,10 +101,12 @@ def described(program, name, kind):
     """What the call opened is of the right type in the report."""
     with harness.Folder(name) as folder:
         ran = harness.audit([program, name, "ok"], folder)
+        if ran.out.startswith("-1 "):
+            raise harness.Skip(f"not possible here: {ran.out.strip()}")
         if ran.report is None:
             return [ran.report_problem, ran.err]
         leaks = [f for f in ran.report["findings"] if f["kind"] == "leak" and
-                 any(event["call"] == name for event in f["events"])]
+                 any(event["call"] == function_of(name) for event in f["events"])]
         if not leaks:
             return [f"no leak that {name} opened; findings: {[f['message'] for f in ran.report['findings']]}"]
         types = {d["type"] for leak in leaks for d in leak["descriptors"]}
