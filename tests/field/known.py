@@ -13,18 +13,12 @@ DIFFERENCES = ("untracked_opens", "untracked_closes", "events_dropped")
 # Differences, by the program's file name: at most so many opens and closes unseen in one process, and why. Everything
 # else must be zero.
 EXPLAINED = {
-    "git": (2, 0, "mkstemp, in git init, is not intercepted yet"),
     "python3": (2, 0, "the selectors module tries epoll_create1, which is not intercepted yet"),
-    "gcc": (8, 0, "mkstemps, for temporary files, is not intercepted yet"),
-    "g++": (8, 0, "likewise"),
-    "collect2": (8, 0, "likewise"),
-    "ar": (8, 0, "likewise"),
-    "nginx": (64, 0, "epoll, eventfd and the channels that the master sends are not intercepted yet"),
+    "nginx": (2, 0, "epoll and eventfd are not intercepted yet"),
     "redis-check-rdb": (2, 0, "epoll is not intercepted yet; redis-server is a link to this file"),
-    "postgres": (64, 0, "epoll and signalfd are not intercepted yet"),
+    "postgres": (16, 0, "epoll and signalfd are not intercepted yet"),
     "initdb": (2, 0, "popen is not intercepted yet"),
     "pg_ctl": (2, 0, "likewise"),
-    "sshd": (2, 0, "received descriptors and openpty are not intercepted yet"),
     "dbus-daemon": (2, 0, "epoll is not intercepted yet"),
     "node": (64, 0, "libuv gets epoll, event and io_uring descriptors by functions that are not intercepted yet"),
 }
