@@ -227,9 +227,6 @@ __attribute__((always_inline)) inline auto ReceivedMany(int socket, const mmsghd
   return result;
 }
 
-<<<<<<< HEAD
-/// A call that closes `fd` (kNoDescriptor: none) and returns 0 (pclose: a status), or -1 with errno.
-=======
 /// epoll_ctl(2).
 template <typename Function, typename... A>
 __attribute__((always_inline)) inline int Registered(int set, int operation, int fd, Function& function,
@@ -253,8 +250,7 @@ __attribute__((always_inline)) inline int Retargeted(int fd, const What& what, F
   return result;
 }
 
-/// A call that closes `fd` (kNoDescriptor: none) and returns 0, or -1 with errno.
->>>>>>> 5461793 (Kernel objects: event, signal and timer descriptors, watchers, processes and mounts; what an epoll set watches)
+/// A call that closes `fd` (kNoDescriptor: none) and returns 0 (pclose: a status), or -1 with errno.
 template <ClosedBy by = ClosedBy::kNumber, typename Function, typename... A>
 __attribute__((always_inline)) inline int Closed(int fd, Function& function, A... arguments) {
   const CallSite site = FDAUDIT_CALL_SITE(function);

@@ -138,8 +138,7 @@ bool FindOrigin(uint32_t origin, int fd, uint64_t when, trace::Incarnation* life
     const SlotBlock* block = BlockAt(next - 1);
     if (block->image != origin) return false;
     if (block->first_fd == (fd & ~static_cast<int>(kSlotsPerBlock - 1))) {
-<<<<<<< HEAD
-      const trace::Slot& slot = block->slots[static_cast<uint32_t>(fd) % kSlotsPerBlock];
+      const trace::Slot& slot = block->slots[InBlock(fd)];
       if (slot.head.count == 0) return false;
       for (const uint32_t count : {slot.head.count, slot.head.count - 1}) {
         const bool told = count != slot.head.count || slot.head.state != trace::SlotState::kNever;
@@ -149,11 +148,6 @@ bool FindOrigin(uint32_t origin, int fd, uint64_t when, trace::Incarnation* life
         }
       }
       return true;
-=======
-      const trace::Slot& slot = block->slots[InBlock(fd)];
-      if (slot.head.state == trace::SlotState::kOpen) *life = slot.lives[slot.head.count & 1];
-      return;
->>>>>>> 5461793 (Kernel objects: event, signal and timer descriptors, watchers, processes and mounts; what an epoll set watches)
     }
     next = block->next;
   }

@@ -176,15 +176,10 @@ static int closed_file(FILE* file, int (*closer)(FILE*)) {
   EACH_CALL(CALL)        \
   FILES_CALLS(CALL)      \
   SOCKETS_CALLS(CALL)    \
-<<<<<<< HEAD
-  CLONE_CALLS(CALL)     \
-  USES_CALLS(CALL)      \
-  SPAWN_CALLS(CALL)
-=======
   CLONE_CALLS(CALL)      \
   USES_CALLS(CALL)       \
+  SPAWN_CALLS(CALL)      \
   KERNEL_OBJECTS_CALLS(CALL)
->>>>>>> 5461793 (Kernel objects: event, signal and timer descriptors, watchers, processes and mounts; what an epoll set watches)
 
 EVERY_CALL(FUNCTIONS)
 SYSCALL_CALLS(FUNCTIONS_BY_NUMBER)
