@@ -3,6 +3,7 @@
 
 // clang-format off
 
+#include <sys/stat.h>
 #include <dlfcn.h>
 #include <fts.h>
 #include <linux/openat2.h>

@@ -54,7 +54,7 @@ static long ruleset(size_t size) {
   struct landlock_ruleset_attr attributes = {.handled_access_fs = LANDLOCK_ACCESS_FS_EXECUTE};
   return syscall(SYS_landlock_create_ruleset, &attributes, size, 0);
 }
-static int queue(void) {
+static int queue_by_number(void) {
   int fd = (int)syscall(SYS_mq_open, "fdaudit-calls", O_RDWR | O_CREAT, 0600, NULL);
   syscall(SYS_mq_unlink, "fdaudit-calls");
   return fd;
@@ -83,7 +83,7 @@ static int opened_how(const char* path) {
        syscall(SYS_open_by_handle_at, 777, root_handle(), O_RDONLY))                                                   \
   CALL(memfd_create, "memfd", syscall(SYS_memfd_create, "scratch", 1), syscall(SYS_memfd_create, unmapped, 0))         \
   CALL(memfd_secret, "memfd", syscall(447, O_CLOEXEC), syscall(447, -1))                                               \
-  CALL(mq_open, "mqueue", queue(),                                                                                     \
+  CALL(mq_open, "mqueue", queue_by_number(),                                                                           \
        syscall(SYS_mq_open, "no/where", O_RDWR))                                                                       \
   CALL(socket, "socket", syscall(SYS_socket, AF_UNIX, SOCK_DGRAM, 0), syscall(SYS_socket, -1, 0, 0))                   \
   CALL(socketpair, "socket", syscall(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, ends),                                   \

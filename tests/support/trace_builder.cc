@@ -137,6 +137,12 @@ trace::Slot& TraceBuilder::AddOpenSlot(uint32_t image, int fd, const trace::Act&
   return slot;
 }
 
+void TraceBuilder::Register(uint32_t image, int fd, int set, uint32_t life) {
+  AddSlot(image, fd).head.registered_in = static_cast<uint16_t>(set + 1);
+  const int index = fd % static_cast<int>(trace::kSlotsPerBlock);
+  blocks_[{image, fd - index}].registered_life[index] = life;
+}
+
 trace::FindingRecord& TraceBuilder::AddFailedClose(uint32_t image, int fd, const trace::Act& act) {
   trace::FindingRecord record{};
   record.kind = trace::FindingKind::kFailedClose;

@@ -43,6 +43,9 @@ class TraceBuilder {
   trace::Slot& AddSlot(uint32_t image, int fd);
   trace::Slot& AddOpenSlot(uint32_t image, int fd, const trace::Act& opened, const std::string& target = "/tmp/file");
 
+  /// A slot is watched by an epoll set, in that one's `life`.
+  void Register(uint32_t image, int fd, int set, uint32_t life);
+
   trace::FindingRecord& AddFailedClose(uint32_t image, int fd, const trace::Act& act);
 
   void AddEvent(uint32_t image, uint32_t thread, const trace::Event& event);

@@ -113,7 +113,7 @@ TEST_F(Detectors, EightCallsOfOnePathGrow) {
 
 TEST_F(Detectors, OneCallThatOpensManyDoesNotGrow) {
   const trace::Act received = Act("recvmsg", "take", 3);
-  for (int fd = 5; fd < 30; ++fd) trace().AddOpenSlot(image_, fd, received);
+  for (int fd = 5; fd < 30; ++fd) trace().AddOpenSlot(image_, fd, received).lives[1].flags = trace::kReceived;
   const Finding leak = scene_.Detect().at(0);
   EXPECT_FALSE(leak.growing);
   EXPECT_EQ(leak.count, 25u);
@@ -130,6 +130,51 @@ TEST_F(Detectors, AKilledProcessHadNoChance) {
   EXPECT_NE(leak.message.find("when the process was killed"), std::string::npos);
   for (int fd = 6; fd < 13; ++fd) Leak(fd, "f", 1);
   EXPECT_EQ(scene_.Detect().at(0).severity, Severity::kError);
+}
+
+TEST_F(Detectors, WhatAnEventLoopWatchesIsNoteworthyAtMostWhenItsProcessIsKilled) {
+  trace::Slot& set = trace().AddOpenSlot(image_, 4, Act("epoll_create1", "loop", 1));
+  set.lives[1].kind = trace::FdKind::kEpoll;
+  for (int fd = 5; fd < 20; ++fd) {
+    Leak(fd, "serve", 2);
+    trace().Register(image_, fd, 4, 1);
+  }
+  EXPECT_EQ(scene_.Detect().at(0).severity, Severity::kError);  // it exited, and could have closed them
+  image().ended_by = trace::EndedBy::kNone;
+  const std::vector<Finding> findings = scene_.Detect();
+  ASSERT_EQ(findings.size(), 2u);
+  EXPECT_EQ(findings[0].severity, Severity::kNote);
+  EXPECT_TRUE(findings[0].growing);
+  EXPECT_EQ(findings[0].descriptors.at(0).registered_in, 4);
+  EXPECT_EQ(findings[1].severity, Severity::kNote);
+  EXPECT_EQ(findings[1].descriptors.at(0).target, "watches 5, 6, 7, 8, 9, 10, 11 and 8 more");
+  for (int fd = 20; fd < 28; ++fd) Leak(fd, "serve", 2);
+  EXPECT_EQ(scene_.Detect().at(0).severity, Severity::kError);
+}
+
+TEST_F(Detectors, ARegistrationCountsInTheSetThatItWasMadeIn) {
+  const auto with_set = [this](trace::SlotState state, trace::FdKind kind, uint32_t count, uint32_t life) {
+    scene_ = Scene();
+    stacks_.clear();
+    image_ = trace().AddImage();
+    image().ended_by = trace::EndedBy::kNone;
+    trace::Slot& set = trace().AddOpenSlot(image_, 4, Act("epoll_create1", "loop", 1));
+    set.head.state = state;
+    set.head.count = count;
+    set.lives[count & 1] = set.lives[1];
+    set.lives[count & 1].kind = kind;
+    for (int fd = 5; fd < 13; ++fd) {
+      Leak(fd, "serve", 2);
+      trace().Register(image_, fd, 4, life);
+    }
+    return scene_.Detect().at(0).severity;
+  };
+  using trace::FdKind;
+  using trace::SlotState;
+  EXPECT_EQ(with_set(SlotState::kOpen, FdKind::kEpoll, 2, 2), Severity::kNote);
+  EXPECT_EQ(with_set(SlotState::kClosed, FdKind::kEpoll, 2, 2), Severity::kError);
+  EXPECT_EQ(with_set(SlotState::kOpen, FdKind::kFile, 2, 2), Severity::kError);
+  EXPECT_EQ(with_set(SlotState::kOpen, FdKind::kEpoll, 3, 2), Severity::kError);
 }
 
 TEST_F(Detectors, ARunningProcessOnlyGrows) {

@@ -167,8 +167,12 @@ TEST(Json, HasEveryFieldOfTheContract) {
   EXPECT_EQ(leak["kind"], "leak");
   EXPECT_EQ(leak["processes"], json({"p1"}));
   EXPECT_EQ(leak["fds"], json({5, 6, 7}));
-  EXPECT_EQ(leak["descriptors"][0],
-            json({{"fd", 5}, {"type", "file"}, {"target", "/etc/app.conf"}, {"close_on_exec", false}}));
+  EXPECT_EQ(leak["descriptors"][0], json({{"fd", 5},
+                                          {"type", "file"},
+                                          {"target", "/etc/app.conf"},
+                                          {"close_on_exec", false},
+                                          {"received_from", nullptr},
+                                          {"registered_in", nullptr}}));
   EXPECT_EQ(leak["omitted"], 0);
   EXPECT_EQ(leak["events"][0]["role"], "opened");
   EXPECT_EQ(leak["location"], json({{"function", "load_config"}, {"file", "/src/app.c"}, {"line", 41}}));
