@@ -12,7 +12,7 @@ constexpr KindInfo kTable[kKinds] = {
      "again and again in a longer life, until the process runs out of descriptors. It is an error when that shows: "
      "eight "
      "or more calls of one call path left their descriptors open (\"growing\"). It is a note where the process had no "
-     "chance to close anything, because a signal ended it.",
+     "chance to close anything, because a signal ended it: a growing one too, while an epoll set watches what it left.",
      "The ledger's entry at the end: opened by this very process image (not inherited, not 0, 1 or 2), never closed. "
      "Exec "
      "is no end: what close-on-exec closes is no leak, and what crosses belongs to the next image as inherited. In a "
