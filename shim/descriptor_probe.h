@@ -71,8 +71,8 @@ void ForEachOpenDescriptor(Visitor visit) {
 /// than the one named. The number was closed, and handed out again, without a recorded call.
 bool IsAnother(int fd, const trace::Incarnation& life, const char* recorded_target, const char* target);
 
-/// What the open descriptor refers to, for people: a path, "tcp 127.0.0.1:80 -> …", "pipe:[123]". `target` is left as it
-/// is where the kernel has nothing to add to it.
+/// What the open descriptor refers to, for people: a path, "tcp 127.0.0.1:80 -> …", "pipe:[123]". `target` is left as
+/// it is where the kernel has nothing to add to it.
 void DescribeOpenDescriptor(int fd, trace::Incarnation& life, char (&target)[trace::kTargetSize]);
 
 }  // namespace fdaudit::shim

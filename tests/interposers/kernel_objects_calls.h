@@ -1,5 +1,7 @@
 #pragma once
 
+// clang-format off
+
 // Lines (see calls.c) for shim/families/kernel_objects.cc, and what they and the system calls made by number share.
 
 #include <signal.h>

@@ -1,5 +1,7 @@
 #pragma once
 
+// clang-format off
+
 // Lines (see calls.c) for system calls made by number: CALL(NUMBER'S NAME, …) stands for "syscall:NAME". Some of them
 // this machine may forbid: then they fail with and without the shim alike.
 
