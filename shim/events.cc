@@ -239,6 +239,14 @@ void RecordRangeFailed(uint32_t first, uint32_t last, const PendingClose& pendin
   LedgerUndoRange(first, last, pending.act);
 }
 
+void RecordClosedInside(const CallSite& site, int fd, uint32_t count) {
+  Recording recording(site);
+  if (!recording || !recording.owns_ledger()) return;
+  const Act act = recording.MakeAct(site.began);
+  LedgerOverwritten(fd, act, count);
+  recording.Journal(EventKind::kClosed, act, fd, -1, count);
+}
+
 void RecordCloseOnExec(const CallSite& site, int fd, bool on) {
   Recording recording(site);
   if (!recording) return;

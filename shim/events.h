@@ -56,6 +56,8 @@ PendingClose RecordClosing(const CallSite& site, int fd);
 void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int error, ClosedBy by);
 void RecordClosingRange(const CallSite& site, uint32_t first, uint32_t last, PendingClose* pending);
 void RecordRangeFailed(uint32_t first, uint32_t last, const PendingClose& pending);
+/// Something else than a close has closed the incarnation `count` of `fd`, as is found out afterwards.
+void RecordClosedInside(const CallSite& site, int fd, uint32_t count);
 void RecordCloseOnExec(const CallSite& site, int fd, bool on);
 void RecordCloseOnExecRange(const CallSite& site, uint32_t first, uint32_t last);
 void RecordAdopted(const CallSite& site, int fd, uint8_t owner_flag, const void* owner);

@@ -65,7 +65,13 @@ struct Real<R(A...)> : RealPointer {
  private:
   static R Missing() {
     errno = ENOSYS;
-    if constexpr (!__is_same(R, void)) return (R)(-1);
+    if constexpr (__is_same(R, void)) {
+      return;
+    } else if constexpr (requires(R result) { *result; }) {
+      return nullptr;
+    } else {
+      return (R)(-1);
+    }
   }
 };
 

@@ -164,14 +164,14 @@ void LedgerMarkSwept(int first, int last, uint32_t stack) {
   });
 }
 
-void LedgerOverwritten(int fd, const Act& act) {
+void LedgerOverwritten(int fd, const Act& act, uint32_t count) {
   const Place place = Find(fd, false);
   if (place.slot == nullptr) return;
   if (place.slot->image != act.image) {
     TakeOver(*place.slot, act.image, LoadHead(*place.slot).state == SlotState::kOpen);
   }
   const Head head = LoadHead(*place.slot);
-  if (head.state == SlotState::kOpen) CloseOpen(place, fd, act, head);
+  if (head.state == SlotState::kOpen && (count == 0 || head.count == count)) CloseOpen(place, fd, act, head);
 }
 
 bool LedgerDescribe(int fd, NewDescriptor* out, char (&target)[trace::kTargetSize]) {
@@ -201,6 +201,20 @@ bool LedgerLastClosed(int fd, CloseOutcome* out) {
   if (head.state != SlotState::kClosed || head.flags != 0) return false;
   Snapshot(*place.slot, head.count, out);
   return true;
+}
+
+uint32_t LedgerOpenCount(int fd) {
+  if (static_cast<uint32_t>(fd) >= kMaxDescriptors || !WasUsed(fd)) return 0;
+  const Head head = LoadHead(*Find(fd, false).slot);
+  return head.state == SlotState::kOpen ? head.count : 0;
+}
+
+int LedgerLowestFree(int* fds, int count) {
+  int found = 0;
+  for (int fd = 0; found < count && static_cast<uint32_t>(fd) < kMaxDescriptors; ++fd) {
+    if (LedgerOpenCount(fd) == 0) fds[found++] = fd;
+  }
+  return found;
 }
 
 void LedgerAdopt(int fd, uint8_t owner_flag, const void* owner) {

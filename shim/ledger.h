@@ -81,8 +81,9 @@ void LedgerUndoRange(uint32_t first, uint32_t last, const trace::Act& act);
 /// The closes of [first, last] by call path `stack` are found to be those of a loop over all numbers.
 void LedgerMarkSwept(int first, int last, uint32_t stack);
 
-/// dup2's silent close of `fd`, found out afterwards.
-void LedgerOverwritten(int fd, const trace::Act& act);
+/// A close of `fd` that is found out afterwards: dup2's silent one, or one inside libc.
+/// `count`: of this incarnation only; 0 = of any.
+void LedgerOverwritten(int fd, const trace::Act& act, uint32_t count = 0);
 
 /// The kind, target and such of `fd`, to be taken over by a duplicate. False where the ledger does not know it.
 bool LedgerDescribe(int fd, NewDescriptor* out, char (&target)[trace::kTargetSize]);
@@ -107,6 +108,12 @@ void LedgerSetCloseOnExecRange(uint32_t first, uint32_t last);
 void LedgerBeginForked();
 /// After exec: finds what is open, and who opened it.
 void LedgerBeginExeced();
+
+/// The incarnation of `fd` where the ledger has it open, else 0.
+uint32_t LedgerOpenCount(int fd);
+
+/// The lowest numbers that are free as far as the ledger knows, ascending. Returns how many, `count` at most.
+int LedgerLowestFree(int* fds, int count);
 
 /// Open descriptors, as far as the ledger knows.
 uint32_t LedgerCountOpen();

@@ -138,6 +138,8 @@ void EndUnclosed(PrivateSlot& slot, Head* head, uint32_t image, uint64_t began, 
     return;
   }
   if ((head->flags & kStaleUnderWay) == 0 || (before.flags & trace::kContested) == 0) {
+    // What libc keeps it may close inside a call that has not returned yet.
+    if ((before.flags & trace::kKeptByLibc) != 0) return;
     if (!ManyClosed(slot, 0, before.opened.thread)) Count(&trace::ImageRecord::untracked_closes, image);
     return;
   }

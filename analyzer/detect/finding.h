@@ -94,6 +94,7 @@ struct Finding {
   std::vector<DescriptorNote> descriptors;
   std::vector<StoryEvent> events;  ///< of the first descriptor
   size_t deciding = 0;             ///< index in events
+  std::string keeper;              ///< leak: who keeps it for itself, and until when; empty = the program has it
 
   // Filled by Finish() (finish.h).
   std::string id;

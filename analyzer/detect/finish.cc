@@ -62,12 +62,14 @@ std::string LeakMessage(Model& model, const Finding& finding) {
   const Process& process = model.processes()[finding.processes.front()];
   const bool runs = process.end.kind == EndKind::kRunning || process.end.kind == EndKind::kUnknown;
   const bool one = finding.count == 1;
+  std::string more = finding.growing ? "; eight calls or more left theirs" : "";
+  if (!finding.keeper.empty()) more += "; " + finding.keeper;
   return fmt::format("{} descriptor{} {} {} {} {}{}", finding.count, one ? "" : "s", WhereOpened(model, finding),
                      runs ? (one ? "is" : "are") : (one ? "was" : "were"), "still open",
                      finding.processes.size() == 1
                          ? EndOf(process)
                          : fmt::format("at the end of {} processes", finding.processes.size()),
-                     finding.growing ? "; eight calls or more left theirs" : "");
+                     more);
 }
 
 std::string Subject(const Finding& finding) {

@@ -170,7 +170,7 @@ void Writer::OneFinding(const Finding& finding) {
       std::clamp<size_t>((kMaxLines - kFixedLines - events) / std::max<size_t>(events, 1), 1, kMaxFrames);
   for (size_t i = 0; i < events; ++i) Event(finding, finding.events[i], frames);
   if (finding.location) Line("  look at  " + Styled(Style::kBold, EscapeForTerminal(PlaceOf(*finding.location))));
-  Line(fmt::format("  mend     {}", Info(finding.kind).mend));
+  if (finding.keeper.empty()) Line(fmt::format("  mend     {}", Info(finding.kind).mend));
 }
 
 /// "5-7, 9": neighbours are joined.

@@ -84,6 +84,7 @@ static int closed_file(FILE* file, int (*closer)(FILE*)) {
 
 #include "clone_calls.h"
 #include "files_calls.h"
+#include "kept_calls.h"
 
 // NAME, what the descriptor is in the report (type, or "-" where the call leaves none open), the call, the failing call.
 #define EACH_CALL(CALL)                                                                                          \
@@ -172,14 +173,15 @@ static int closed_file(FILE* file, int (*closer)(FILE*)) {
 #include "syscall_calls.h"
 
 // A family a line.
-#define EVERY_CALL(CALL) \
-  EACH_CALL(CALL)        \
-  FILES_CALLS(CALL)      \
-  SOCKETS_CALLS(CALL)    \
-  CLONE_CALLS(CALL)      \
-  USES_CALLS(CALL)       \
-  SPAWN_CALLS(CALL)      \
-  KERNEL_OBJECTS_CALLS(CALL)
+#define EVERY_CALL(CALL)     \
+  EACH_CALL(CALL)            \
+  FILES_CALLS(CALL)          \
+  SOCKETS_CALLS(CALL)        \
+  CLONE_CALLS(CALL)          \
+  USES_CALLS(CALL)           \
+  SPAWN_CALLS(CALL)          \
+  KERNEL_OBJECTS_CALLS(CALL) \
+  KEPT_CALLS(CALL)
 
 EVERY_CALL(FUNCTIONS)
 SYSCALL_CALLS(FUNCTIONS_BY_NUMBER)

@@ -91,7 +91,7 @@ class Case:
         if ran.hung:
             return ["hung: ended by the watchdog"]
         if ran.status == CANNOT_RUN_HERE:
-            raise harness.Skip("the program says that it can't run here")
+            raise harness.Skip(ran.err.splitlines()[0] if ran.err else "the program says that it can't run here")
         if ran.status != spec.get("status", 0):
             complaints.append(f"status {ran.status}, expected {spec.get('status', 0)}; standard error: {ran.err[-500:]}")
         if "stdout" in spec and ran.out != spec["stdout"]:
