@@ -11,17 +11,8 @@ import re
 DIFFERENCES = ("untracked_opens", "untracked_closes", "events_dropped")
 
 # Differences, by the program's file name: at most so many opens and closes unseen in one process, and why. Everything
-# else must be zero.
-EXPLAINED = {
-    "python3": (2, 0, "the selectors module tries epoll_create1, which is not intercepted yet"),
-    "nginx": (2, 0, "epoll and eventfd are not intercepted yet"),
-    "redis-check-rdb": (2, 0, "epoll is not intercepted yet; redis-server is a link to this file"),
-    "postgres": (16, 0, "epoll and signalfd are not intercepted yet"),
-    "initdb": (2, 0, "popen is not intercepted yet"),
-    "pg_ctl": (2, 0, "likewise"),
-    "dbus-daemon": (2, 0, "epoll is not intercepted yet"),
-    "node": (64, 0, "libuv gets epoll, event and io_uring descriptors by functions that are not intercepted yet"),
-}
+# else must be zero. Empty since all that these programs call is intercepted.
+EXPLAINED = {}
 # Findings that are true, by program and kind, and why. None of them gates: these programs are not the user's own.
 KNOWN_FINDINGS = {
     ("bash", "double-close"): "after a pipeline bash closes both ends of its pipes once more",

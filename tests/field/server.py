@@ -45,6 +45,13 @@ class Server:
         """After daemon()."""
         return int((self.folder / "pid").read_text().split()[0])
 
+    def has_pid(self):
+        """It listens before it has written that."""
+        try:
+            return self.main_pid() > 0
+        except (OSError, IndexError, ValueError):
+            return False
+
     def ready(self):
         """True when it can be worked upon."""
         return answers(self.port)

@@ -86,7 +86,7 @@ class Round:
         self.server.facts["start"] = (started.status, normal(started.out + started.err))
         if started.status != 0:
             raise Failure(f"does not start: {started.err[-500:]}")
-        wait_for(lambda: self.server.ready(), 30, "ready")
+        wait_for(self.server.has_pid, 30, "its process number")
         pid = self.server.main_pid()
         waiting = os.pidfd_open(pid)
         self.load(pid)

@@ -99,13 +99,16 @@ class Driver(Server):
     def stop(self, pid):
         # SIGHUP makes it exec itself.
         os.kill(pid, signal.SIGHUP)
-        time.sleep(0.5)
+        wait_for(lambda: "SIGHUP" in self.log_file().read_text(), 20, "the reload")
         wait_for(self.ready, 20, "ready again")
         self.ssh("root@there", "true")
-        os.kill(self.main_pid(), signal.SIGTERM)
+        os.kill(pid, signal.SIGTERM)
+
+    def log_file(self):
+        log = self.folder / "log"
+        return log if log.exists() else self.folder / "out"
 
     def logs(self):
-        log = self.folder / "log"
-        text = (log if log.exists() else self.folder / "out").read_text()
+        text = self.log_file().read_text()
         return "\n".join(line for line in text.splitlines()
                          if any(word in line.lower() for word in ("error", "fatal", "fail", "mm_", "pam")))
