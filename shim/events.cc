@@ -92,11 +92,18 @@ void Open(Recording& recording, const CallSite& site, const Act& act, int fd, co
     count = LedgerOpen(fd, act, what, site.began, &hit);
     if (hit.verdict == CloseOutcome::Verdict::kHitOther) NoteStaleHit(fd, hit);
     if ((what.flags & trace::kListsDescriptors) != 0) recording.thread().listing_fd = fd;
+    if (what.lowest && __builtin_expect(fd >= crowded_from, 0)) NoteCrowded(fd, act);
   } else if (recording.arranges_exec()) {
     NoteGuestPlacement(recording.thread(), act, fd,
                        kind == EventKind::kDuplicated ? what.related : trace::kPlacedOpened);
   }
   recording.Journal(kind, act, fd, what.related, count);
+}
+
+/// An ordinary open was given standard input, output or error.
+void NoteStandardNumber(const Recording& recording, const Act& act, int fd) {
+  CloseOutcome lives;
+  if (recording.owns_ledger() && LedgerLives(fd, &lives)) NoteStdReused(fd, act, lives);
 }
 
 }  // namespace
@@ -113,7 +120,9 @@ void RecordOpened(const CallSite& site, int fd, const NewDescriptor& what) {
   NewDescriptor opened = what;
   const bool directory = what.kind == trace::FdKind::kDirectory && what.target != nullptr;
   if (directory && ListsDescriptors(what.target)) opened.flags |= trace::kListsDescriptors;
-  Open(recording, site, recording.MakeAct(Stamp()), fd, opened, EventKind::kOpened);
+  const Act act = recording.MakeAct(Stamp());
+  Open(recording, site, act, fd, opened, EventKind::kOpened);
+  if (fd <= 2) NoteStandardNumber(recording, act, fd);
 }
 
 void RecordOpenedPair(const CallSite& site, const int (&fds)[2], const NewDescriptor (&ends)[2]) {
@@ -124,13 +133,17 @@ void RecordOpenedPair(const CallSite& site, const int (&fds)[2], const NewDescri
     NewDescriptor end = ends[i];
     end.related = fds[1 - i];
     Open(recording, site, act, fds[i], end, EventKind::kOpened);
+    if (fds[i] <= 2) NoteStandardNumber(recording, act, fds[i]);
   }
 }
 
 void RecordOpenFailed(const CallSite& site) {
   const int error = errno;
   Recording recording(site);
-  if (recording) recording.Journal(EventKind::kOpenFailed, recording.MakeAct(Stamp()), -1, -1, 0, error);
+  if (!recording) return;
+  const Act act = recording.MakeAct(Stamp());
+  recording.Journal(EventKind::kOpenFailed, act, -1, -1, 0, error);
+  if (recording.owns_ledger()) NoteExhausted(act, error);
 }
 
 void RecordDuplicated(const CallSite& site, int from, int to, uint8_t flags, Placement placement) {
@@ -221,6 +234,9 @@ void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int
     if (fine && pending.ticket.owned && by == ClosedBy::kNumber && fd > 2)
       LedgerOwnedClose(fd, pending.ticket, &outcome);
     NoteClose(thread, fd, pending.act, outcome, error, guard.nested());
+    if (error != 0 && error != EBADF && pending.ticket.found == CloseTicket::Found::kOpen) {
+      NoteCloseError(fd, pending.act, pending.ticket, error);
+    }
   }
   errno = saved_errno;
 }

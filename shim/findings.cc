@@ -1,11 +1,14 @@
 #include "shim/findings.h"
 
+#include <sys/resource.h>
+
 #include <cerrno>
 #include <cstring>
 
 #include "shim/journal.h"
 #include "shim/process.h"
 #include "shim/recorder.h"
+#include "shim/surroundings.h"
 #include "shim/text.h"
 
 namespace fdaudit::shim {
@@ -182,6 +185,59 @@ void NoteStaleHit(int fd, const CloseOutcome& outcome) {
 
 void NoteBadUse(int fd, const trace::Act& act, const CloseOutcome& outcome) {
   MakeFinding(FindingKind::kFailedUse, fd, act, outcome, EBADF);
+}
+
+void NoteStdReused(int fd, const trace::Act& act, const CloseOutcome& lives) {
+  MakeFinding(FindingKind::kStdReused, fd, act, lives, 0);
+}
+
+void NoteCloseError(int fd, const trace::Act& act, const CloseTicket& ticket, int error) {
+  CloseOutcome lives;
+  if (LedgerLifeOf(fd, ticket, &lives)) MakeFinding(FindingKind::kCloseError, fd, act, lives, error);
+}
+
+namespace {
+
+/// One record for each error and image: the picture of the table is of the first moment.
+struct ExhaustedRecord {
+  uint32_t image;
+  uint32_t index;  ///< + 1
+};
+constinit ExhaustedRecord exhausted[3] = {};
+
+}  // namespace
+
+void NoteExhausted(const trace::Act& act, int error) {
+  ExhaustedRecord& known_one = exhausted[error == EMFILE ? 0 : error == ENFILE ? 1 : 2];
+  if (known_one.image == act.image) {
+    Atomic(FindingAt(known_one.index - 1)->count).fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  const int64_t index = recorder.Claim(RegionKind::kFindings);
+  if (index < 0) return;
+  FindingRecord& record = *FindingAt(static_cast<uint32_t>(index));
+  memset(static_cast<void*>(&record), 0, sizeof record);
+  record.image = act.image;
+  record.count = 1;
+  record.act = act;
+  record.fd =
+      static_cast<int32_t>(SystemCallsAllowed() ? SoftLimit(RLIMIT_NOFILE) : ImageOf(act.image)->descriptor_limit);
+  record.error = error;
+  static_assert(sizeof(Holder) * trace::kMaxHolders == sizeof record.fds);
+  LedgerHolders(reinterpret_cast<Holder(&)[trace::kMaxHolders]>(record.fds));
+  known_one = {act.image, static_cast<uint32_t>(index) + 1};
+  Atomic(record.kind).store(FindingKind::kExhausted, std::memory_order_release);
+}
+
+void NoteCrowded(int fd, const trace::Act& act) {
+  if (!SystemCallsAllowed()) return;
+  // The program may have raised its limit since.
+  const uint64_t limit = SoftLimit(RLIMIT_NOFILE);
+  const uint64_t threshold = limit - limit / 5;
+  crowded_from = threshold < INT32_MAX ? static_cast<int32_t>(threshold) : INT32_MAX;
+  if (fd < crowded_from || limit == 0) return;
+  crowded_from = INT32_MAX;
+  NoteExhausted(act, 0);
 }
 
 uint32_t FindingsOf(uint32_t image) { return made_by_image == image ? made : 0; }

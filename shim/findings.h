@@ -25,6 +25,21 @@ void NoteStaleHit(int fd, const CloseOutcome& outcome);
 /// A use of `fd` failed with EBADF; `outcome` tells the lives of the number, which this image had closed.
 void NoteBadUse(int fd, const trace::Act& act, const CloseOutcome& outcome);
 
+/// An ordinary open was given a standard number: lives[0] now, lives[1] closed before.
+void NoteStdReused(int fd, const trace::Act& act, const CloseOutcome& lives);
+
+/// close reported `error`, and the number is closed.
+void NoteCloseError(int fd, const trace::Act& act, const CloseTicket& ticket, int error);
+
+/// A call failed for want of a free descriptor (`error`: EMFILE, ENFILE), or four fifths of the limit were passed (0).
+/// The first time it tells who holds the table.
+void NoteExhausted(const trace::Act& act, int error);
+
+/// The first lowest free number that tells that four fifths of the limit are in use; 0 = not looked up yet.
+inline constinit int32_t crowded_from = 0;
+/// `fd` was handed out as the lowest free number, and is not below crowded_from.
+void NoteCrowded(int fd, const trace::Act& act);
+
 /// Findings made by this image.
 uint32_t FindingsOf(uint32_t image);
 

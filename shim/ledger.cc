@@ -108,12 +108,17 @@ CloseOutcome LedgerCloseEnd(int fd, const CloseTicket& ticket, const Act& act, i
   return outcome;
 }
 
-void LedgerOwnedClose(int fd, const CloseTicket& ticket, CloseOutcome* out) {
+bool LedgerLifeOf(int fd, const CloseTicket& ticket, CloseOutcome* out) {
   const Place place = Find(fd, false);
+  if (place.slot == nullptr) return false;
   const Head head = LoadHead(*place.slot);
-  if (head.count != ticket.count || head.state != SlotState::kClosed) return;
-  out->verdict = CloseOutcome::Verdict::kHitOwned;
+  if (head.count != ticket.count || head.state != SlotState::kClosed) return false;
   Snapshot(*place.slot, head.count, out);
+  return true;
+}
+
+void LedgerOwnedClose(int fd, const CloseTicket& ticket, CloseOutcome* out) {
+  if (LedgerLifeOf(fd, ticket, out)) out->verdict = CloseOutcome::Verdict::kHitOwned;
 }
 
 void LedgerCloseUndo(int fd, uint32_t count) {
@@ -191,6 +196,31 @@ void LedgerTarget(int fd, char (&target)[trace::kTargetSize]) {
   target[0] = '\0';
   const Place place = Find(fd, false);
   if (place.slot != nullptr && LoadHead(*place.slot).count != 0) CopyTarget(*place.block, fd, CurrentImage(), target);
+}
+
+bool LedgerLives(int fd, CloseOutcome* out) {
+  const uint32_t image = CurrentImage();
+  const Place place = FindOwn(fd, image);
+  if (place.slot == nullptr) return false;
+  const Head head = LoadHead(*place.slot);
+  if (head.state != SlotState::kOpen || head.count < 2) return false;
+  Snapshot(*place.slot, head.count, out);
+  return out->lives[1].closed.stamp != 0 && out->lives[1].closed.image == image;
+}
+
+void LedgerHolders(Holder (&out)[trace::kMaxHolders]) {
+  for (Holder& holder : out) holder = {};
+  ForEachSlot(0, UINT32_MAX, [&out](int, const Place& place) {
+    const Head head = LoadHead(*place.slot);
+    if (head.state != SlotState::kOpen) return;
+    const uint32_t stack = place.slot->lives[head.count & 1].opened.stack;
+    for (Holder& holder : out) {
+      if (holder.count != 0 && holder.stack != stack) continue;
+      holder.stack = stack;
+      ++holder.count;
+      return;
+    }
+  });
 }
 
 bool LedgerLastClosed(int fd, CloseOutcome* out) {
@@ -285,6 +315,8 @@ void LedgerSetCloseOnExec(int fd, bool on) {
   if (place.slot == nullptr || LoadHead(*place.slot).state != SlotState::kOpen) return;
   Incarnation& life = place.slot->lives[LoadHead(*place.slot).count & 1];
   life.flags = static_cast<uint8_t>(on ? life.flags | trace::kCloseOnExec : life.flags & ~trace::kCloseOnExec);
+  life.opened.flags =
+      static_cast<uint16_t>(on ? life.opened.flags & ~trace::kActKept : life.opened.flags | trace::kActKept);
   Mirror(place, fd, image);
 }
 

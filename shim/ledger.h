@@ -69,6 +69,8 @@ uint32_t LedgerOpen(int fd, const trace::Act& act, const NewDescriptor& what, ui
 CloseTicket LedgerCloseBegin(int fd, const trace::Act& act);
 /// After it. `error`: 0, or errno; any other than EBADF means that the number is closed (Linux, close(2)).
 CloseOutcome LedgerCloseEnd(int fd, const CloseTicket& ticket, const trace::Act& act, int error);
+/// The story of what the ticket's close has closed; false where the number belongs to somebody else by now.
+bool LedgerLifeOf(int fd, const CloseTicket& ticket, CloseOutcome* out);
 /// A close of what a stream held has returned: tells so, unless the number belongs to somebody else by now.
 void LedgerOwnedClose(int fd, const CloseTicket& ticket, CloseOutcome* out);
 /// A recorded close never happened (a cancelled thread, close_range that failed): puts the descriptor back.
@@ -90,6 +92,16 @@ bool LedgerDescribe(int fd, NewDescriptor* out, char (&target)[trace::kTargetSiz
 
 /// The text of what `fd` refers to, or last referred to; empty where unknown.
 void LedgerTarget(int fd, char (&target)[trace::kTargetSize]);
+
+/// The last two lives of `fd`; false where the current one is not open or the one before was not closed by this image.
+bool LedgerLives(int fd, CloseOutcome* out);
+
+/// Who holds the table: open descriptors by the call path that opened them, for as many paths as fit.
+struct Holder {
+  uint32_t stack;
+  uint32_t count;
+};
+void LedgerHolders(Holder (&out)[trace::kMaxHolders]);
 
 /// True where this image has closed `fd` and nobody opened it since; tells its last two lives.
 bool LedgerLastClosed(int fd, CloseOutcome* out);

@@ -12,8 +12,13 @@ std::vector<Finding> Detect(Model& model, const DetectOptions& options) {
   Grouping groups;
   FindWrongCloses(model, &evidence, &groups);
   FindCollateralCloses(model, options, &evidence, &groups);
+  FindOverwrites(model, &evidence, &groups);
   FindDoubleCloses(model, &evidence, &groups);
   FindUsesAfterClose(model, &evidence, &groups);
+  FindCloseErrors(model, &evidence, &groups);
+  FindStdReused(model, &evidence, &groups);
+  FindExhaustion(model, &evidence, &groups);
+  FindExecLeaks(model, &groups);
   FindBadCloses(model, &evidence, &groups);
   FindLeaks(model, &groups);
   std::vector<Finding> findings = groups.Take();

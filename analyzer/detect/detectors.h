@@ -25,6 +25,11 @@ void FindWrongCloses(Model& model, Evidence* evidence, Grouping* out);
 void FindCollateralCloses(Model& model, const DetectOptions& options, Evidence* evidence, Grouping* out);
 void FindDoubleCloses(Model& model, Evidence* evidence, Grouping* out);
 void FindUsesAfterClose(Model& model, Evidence* evidence, Grouping* out);
+void FindOverwrites(Model& model, Evidence* evidence, Grouping* out);
+void FindCloseErrors(Model& model, Evidence* evidence, Grouping* out);
+void FindStdReused(Model& model, Evidence* evidence, Grouping* out);
+void FindExhaustion(Model& model, Evidence* evidence, Grouping* out);
+void FindExecLeaks(Model& model, Grouping* out);
 void FindBadCloses(Model& model, Evidence* evidence, Grouping* out);
 void FindLeaks(Model& model, Grouping* out);
 

@@ -65,6 +65,7 @@ struct StoryEvent {
   int fd = -1;
   PathId path = kNoPath;
   std::optional<Sender> sender = std::nullopt;  ///< of what was received
+  uint64_t count = 0;  ///< of descriptors, where the event stands for a call path's; 0 = for one
 };
 
 struct DescriptorNote {
@@ -95,6 +96,9 @@ struct Finding {
   std::vector<StoryEvent> events;  ///< of the first descriptor
   size_t deciding = 0;             ///< index in events
   std::string keeper;              ///< leak: who keeps it for itself, and until when; empty = the program has it
+  int error = 0;                   ///< errno that the finding is about
+  int limit = 0;                   ///< exhausted: RLIMIT_NOFILE then
+  uint64_t held = 0;               ///< exhausted: descriptors open then
 
   // Filled by Finish() (finish.h).
   std::string id;

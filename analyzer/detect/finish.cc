@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <map>
 #include <utility>
 
@@ -117,6 +118,51 @@ std::string CollateralCloseMessage(Model& model, const Finding& finding) {
                      Where(model, finding, used ? Role::kUsed : Role::kOwnerCloseFailed));
 }
 
+std::string OverwriteMessage(Model& model, const Finding& finding) {
+  return fmt::format("{} overwrote descriptor {}, {}; {} then closed what was no longer its own",
+                     Where(model, finding, Role::kOverwritten), finding.events[finding.deciding].fd,
+                     WhereOpened(model, finding), Where(model, finding, Role::kClosed));
+}
+
+std::string CloseErrorMessage(Model& model, const Finding& finding) {
+  const char* meaning = finding.error == EINTR ? "it is closed all the same, and must not be closed again"
+                                               : "what was written may be lost";
+  return fmt::format("close at {} failed with {} for {}, {}: {}", Where(model, finding, Role::kClosed),
+                     ErrorName(finding.error), Subject(finding), WhereOpened(model, finding), meaning);
+}
+
+std::string StdReusedMessage(Model& model, const Finding& finding) {
+  constexpr const char* kNames[] = {"standard input", "standard output", "standard error"};
+  const int fd = finding.events[finding.deciding].fd;
+  return fmt::format("{} became {}: {} was closed at {} and handed out at {}", kNames[std::clamp(fd, 0, 2)],
+                     finding.descriptors.empty() || finding.descriptors[0].target.empty()
+                         ? "another descriptor"
+                         : finding.descriptors[0].target,
+                     fd, Where(model, finding, Role::kClosed), Where(model, finding, Role::kReopened));
+}
+
+std::string ExhaustedMessage(Model& model, const Finding& finding) {
+  std::string holders;
+  for (const StoryEvent& event : finding.events) {
+    if (event.role != Role::kOpened || event.count == 0) continue;
+    const Frame* frame = model.paths().Location(event.path);
+    holders += fmt::format("{} {} opened at {}", holders.empty() ? ":" : ",", event.count,
+                           frame == nullptr ? "an unknown place" : Describe(*frame));
+  }
+  const std::string where = Where(model, finding, Role::kExhausted);
+  if (finding.error == 0) {
+    return fmt::format("{} of {} descriptors were open at {}{}", finding.held, finding.limit, where, holders);
+  }
+  const std::string times = finding.count == 1 ? "" : fmt::format(" ({} times)", finding.count);
+  return fmt::format("{} at {}{} with {} of {} descriptors open{}", ErrorName(finding.error), where, times, finding.held,
+                     finding.limit, holders);
+}
+
+std::string ExecLeakMessage(Model& model, const Finding& finding) {
+  return fmt::format("{}, opened at {} without close-on-exec, crossed an exec to {}", Subject(finding),
+                     Where(model, finding, Role::kOpened), model.processes()[finding.processes.front()].exe);
+}
+
 std::string BadCloseMessage(Model& model, const Finding& finding) {
   const std::string place = Where(model, finding, Role::kClosed);
   if (finding.fds.size() == 1) {
@@ -140,6 +186,16 @@ std::string MessageOf(Model& model, const Finding& finding) {
       return UseAfterCloseMessage(model, finding);
     case Kind::kCollateralClose:
       return CollateralCloseMessage(model, finding);
+    case Kind::kOverwrite:
+      return OverwriteMessage(model, finding);
+    case Kind::kCloseError:
+      return CloseErrorMessage(model, finding);
+    case Kind::kStdReused:
+      return StdReusedMessage(model, finding);
+    case Kind::kExhausted:
+      return ExhaustedMessage(model, finding);
+    case Kind::kExecLeak:
+      return ExecLeakMessage(model, finding);
     default:
       return BadCloseMessage(model, finding);
   }

@@ -63,7 +63,7 @@ constexpr KindInfo kTable[kKinds] = {
      "or closing it.",
      "The sweep, and the owner's later use or close that failed with EBADF.",
      "sweep before anything is opened, or leave out the numbers that others still need"},
-    {Kind::kOverwrite, "overwrite", Severity::kWarning, false, "dup2 closed a descriptor that was in use",
+    {Kind::kOverwrite, "overwrite", Severity::kWarning, true, "dup2 closed a descriptor that was in use",
      "dup2 or dup3 silently closed a live descriptor (3 or above) that other code had opened, and that code went on "
      "using "
      "or closing it.",
@@ -80,26 +80,26 @@ constexpr KindInfo kTable[kKinds] = {
      "consecutive numbers is a sweep and no finding.",
      "check the result of the opening call before keeping it; initialise descriptor variables to -1 and test before "
      "closing"},
-    {Kind::kCloseError, "close-error", Severity::kWarning, false, "close reported lost data or was interrupted",
+    {Kind::kCloseError, "close-error", Severity::kWarning, true, "close reported lost data or was interrupted",
      "close reported EIO, ENOSPC, EDQUOT or EINTR. The descriptor is closed all the same; data may be lost, and a "
      "retry "
      "after EINTR closes whoever has the number by then.",
      "The errno of the recorded close.",
      "fsync before close where the data matters; never call close again after EINTR"},
-    {Kind::kExhausted, "exhausted", Severity::kError, false, "the process ran out of descriptors",
+    {Kind::kExhausted, "exhausted", Severity::kError, true, "the process ran out of descriptors",
      "A call failed with EMFILE or ENFILE: the table was full. The finding says who held the descriptors at that "
      "moment, by "
      "call path.",
      "The errno, and the ledger at that moment.",
      "close what the largest holder leaves open; raise the limit (ulimit -n) only when all of them are needed"},
-    {Kind::kStdReused, "std-reused", Severity::kWarning, false, "standard input, output or error became something else",
+    {Kind::kStdReused, "std-reused", Severity::kWarning, true, "standard input, output or error became something else",
      "0, 1 or 2 was closed and later handed out to an ordinary open: whatever prints from then on writes into that "
      "file.",
      "The close and the open that was given the number. Redirections (dup2, /dev/null, a terminal, close and open in "
      "one "
      "function) are no findings.",
      "redirect 0, 1 and 2 to /dev/null with dup2 instead of closing them"},
-    {Kind::kExecLeak, "exec-leak", Severity::kNote, false, "a descriptor crossed exec unasked",
+    {Kind::kExecLeak, "exec-leak", Severity::kNote, true, "a descriptor crossed exec unasked",
      "A descriptor (3 or above) without FD_CLOEXEC was passed to another program that nobody meant to give it.",
      "The ledger at the exec, less what the child put in its place on purpose.",
      "open with O_CLOEXEC (\"e\" in fopen, SOCK_CLOEXEC, pipe2)"},

@@ -1,5 +1,7 @@
 #include "analyzer/model/process.h"
 
+#include <cstring>
+
 namespace fdaudit::analyzer {
 namespace {
 
@@ -98,6 +100,13 @@ std::vector<std::string> ReasonNames(const Process& process) {
     names.emplace_back(ExecProblemName(process.exec_problem));
   }
   return names;
+}
+
+std::string ErrorName(int error) {
+#if __GLIBC_PREREQ(2, 32)
+  if (const char* name = strerrorname_np(error)) return name;
+#endif
+  return std::to_string(error);
 }
 
 }  // namespace fdaudit::analyzer

@@ -58,6 +58,9 @@ const char* Name(trace::FdKind kind);
 /// Short names of coverage reasons, and of the reason why an exec'd program was not audited.
 std::vector<std::string> ReasonNames(const Process& process);
 
+/// "EBADF"; the number where libc has no names.
+std::string ErrorName(int error);
+
 /// A running process, as a trace describes it.
 struct LiveQuery {
   int pid;

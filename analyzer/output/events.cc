@@ -127,14 +127,6 @@ bool HasOther(EventKind kind) {
   }
 }
 
-/// "EBADF"; the number where libc has no names.
-std::string ErrorName(int error) {
-#if __GLIBC_PREREQ(2, 32)
-  if (const char* name = strerrorname_np(error)) return name;
-#endif
-  return std::to_string(error);
-}
-
 const std::string& EventWriter::Line(const Moment& moment, const JournalEvent& entry) {
   const trace::Event& event = entry.event;
   const ProcessIndex process = model_.Find(moment.file, entry.image);

@@ -237,7 +237,9 @@ INTERPOSE("makes a system call by number: any of the above", long, syscall, long
   va_start(arguments, number);
   for (long& value : a.values) value = va_arg(arguments, long);
   va_end(arguments);
-  const auto [v0, v1, v2, v3, v4, v5] = a.values;
+  // No structured binding: the lambda below needs names that clang 14 can capture.
+  const long v0 = a.values[0], v1 = a.values[1], v2 = a.values[2];
+  const long v3 = a.values[3], v4 = a.values[4], v5 = a.values[5];
   auto& made = real::syscall;
   if (number == SYS_seccomp || number == SYS_prctl) BeforeSeccomp(number, a);
   const Row& row = RowOf(number, a);

@@ -320,6 +320,7 @@ enum ActFlags : uint16_t {
   kActSeenAtEnd = 1u << 5,        ///< not recorded when it happened, found at the end
   kActInSignalHandler = 1u << 6,  ///< on a signal stack or inside another recording
   kActOwnTable = 1u << 7,         ///< by a vfork child, or a thread or child in this memory with a table of its own
+  kActKept = 1u << 9,             ///< an opening whose close-on-exec was taken off on purpose (F_SETFD)
   kActSwept = 1u << 8,            ///< a close in a loop over all numbers
 };
 
@@ -404,11 +405,16 @@ enum class FindingKind : uint32_t {
                      ///< before (opened.stamp 0 = there was none: a number never open here)
   kStaleClose = 2,   ///< a close succeeded on a number that this process had closed, just while another thread opened
                      ///< it: lives[0] is the incarnation it hit, lives[1] the closer's own
+  kStdReused = 5,    ///< an ordinary open was given 0, 1 or 2 that this image had closed: lives[0] the new one
+  kCloseError = 6,   ///< close reported `error` and has closed lives[0] all the same
+  kExhausted = 7,    ///< the table was full: `error` is EMFILE or ENFILE, 0 = four fifths of the limit were passed; fds
+                     ///< holds kMaxHolders pairs (stack, open descriptors), fd the limit, count the calls that failed
   kOwnedClose = 4,   ///< close() of what a FILE* or DIR* held: lives[0]; act = the close
   kFailedUse = 3,    ///< read & co. failed with EBADF on a number closed before; lives as for kFailedClose
 };
 
 inline constexpr uint32_t kMaxFindingFds = 100;
+inline constexpr uint32_t kMaxHolders = kMaxFindingFds / 2;
 
 /// Equal events (same image, stacks, story) share one record. Visible once `kind` is set.
 struct FindingRecord {
