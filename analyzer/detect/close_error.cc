@@ -1,5 +1,5 @@
-// close-error: close said that data may be lost (EIO, ENOSPC, EDQUOT), or that a signal came (EINTR). The number is closed
-// in either case; who retries closes whoever has it by then. A retry that failed is part of the story.
+// close-error: close said that data may be lost (EIO, ENOSPC, EDQUOT), or that a signal came (EINTR). The number is
+// closed in either case; who retries closes whoever has it by then. A retry that failed is part of the story.
 
 #include <cerrno>
 #include <utility>

@@ -1,6 +1,6 @@
-// exec-leak: a descriptor (3 or above) without close-on-exec crossed an exec, and nobody meant it to: neither did the child
-// put it there (dup2, F_DUPFD, a file action), nor did anybody take its close-on-exec off (F_SETFD), nor did it come from
-// outside of what was watched. A note: many programs live with it.
+// exec-leak: a descriptor (3 or above) without close-on-exec crossed an exec, and nobody meant it to: neither did the
+// child put it there (dup2, F_DUPFD, a file action), nor did anybody take its close-on-exec off (F_SETFD), nor did it
+// come from outside of what was watched. A note: many programs live with it.
 
 #include <array>
 #include <string>

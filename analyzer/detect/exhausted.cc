@@ -1,6 +1,6 @@
 // exhausted: a call failed because the table was full (EMFILE: the process's, ENFILE: the system's), with who held the
-// process's table at that moment, by call path. The story begins with the greatest holder, whose line is the one to look
-// at. As a note: four fifths of the limit were passed.
+// process's table at that moment, by call path. The story begins with the greatest holder, whose line is the one to
+// look at. As a note: four fifths of the limit were passed.
 
 #include <algorithm>
 #include <cstring>

@@ -154,8 +154,8 @@ std::string ExhaustedMessage(Model& model, const Finding& finding) {
     return fmt::format("{} of {} descriptors were open at {}{}", finding.held, finding.limit, where, holders);
   }
   const std::string times = finding.count == 1 ? "" : fmt::format(" ({} times)", finding.count);
-  return fmt::format("{} at {}{} with {} of {} descriptors open{}", ErrorName(finding.error), where, times, finding.held,
-                     finding.limit, holders);
+  return fmt::format("{} at {}{} with {} of {} descriptors open{}", ErrorName(finding.error), where, times,
+                     finding.held, finding.limit, holders);
 }
 
 std::string ExecLeakMessage(Model& model, const Finding& finding) {

@@ -29,7 +29,8 @@ class Overwrites {
     model_.ForEachSlot([&](ProcessIndex process, int fd, const trace::Slot& slot) {
       const trace::Incarnation& before = slot.lives[(slot.head.count - 1) & 1];
       if (slot.head.count < 2 || slot.head.state != trace::SlotState::kClosed) return;
-      if (told_.contains({process, before.opened.stamp}) || !IsOverwrite(process, fd, before, CurrentLife(slot))) return;
+      if (told_.contains({process, before.opened.stamp}) || !IsOverwrite(process, fd, before, CurrentLife(slot)))
+        return;
       out->Add(Tell(process, fd, before, CurrentLife(slot)));
     });
   }
@@ -37,7 +38,8 @@ class Overwrites {
  private:
   bool IsOverwrite(ProcessIndex process, int fd, const trace::Incarnation& before, const trace::Incarnation& after) {
     const bool was_overwritten = (before.closed.flags & trace::kActOverwrote) != 0 && before.opened.stamp != 0;
-    if (fd <= 2 || !was_overwritten || after.closed.stamp == 0 || after.closed.image != before.opened.image) return false;
+    if (fd <= 2 || !was_overwritten || after.closed.stamp == 0 || after.closed.image != before.opened.image)
+      return false;
     const uint32_t file = model_.processes()[process].file;
     const PathId owner = model_.PathOf(file, before.opened);
     const PathId overwriter = model_.PathOf(file, before.closed);
