@@ -149,7 +149,7 @@ void RecordOpenFailed(const CallSite& site) {
 void RecordDuplicated(const CallSite& site, int from, int to, uint8_t flags, Placement placement) {
   Recording recording(site);
   if (!recording) return;
-  const Act act = recording.MakeAct(Stamp());
+  const Act act = recording.MakeAct(Stamp(), trace::kActPlaced);
   NewDescriptor what;
   char target[trace::kTargetSize];
   if (recording.owns_ledger()) {
@@ -231,8 +231,8 @@ void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int
     if (thread.closing_frame == site.caller.sp) thread.closing_fd = -1;
     CloseOutcome outcome = LedgerCloseEnd(fd, pending.ticket, pending.act, error);
     const bool fine = outcome.verdict == CloseOutcome::Verdict::kFine && error != EBADF;
-    if (fine && pending.ticket.owned && by == ClosedBy::kNumber && fd > 2)
-      LedgerOwnedClose(fd, pending.ticket, &outcome);
+    const bool notable = pending.ticket.overwrote || (pending.ticket.owned && by == ClosedBy::kNumber);
+    if (fine && notable && fd > 2) LedgerNotableClose(fd, pending.ticket, &outcome);
     NoteClose(thread, fd, pending.act, outcome, error, guard.nested());
     if (error != 0 && error != EBADF && pending.ticket.found == CloseTicket::Found::kOpen) {
       NoteCloseError(fd, pending.act, pending.ticket, error);

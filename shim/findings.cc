@@ -167,12 +167,15 @@ void NoteClose(ThreadState& thread, int fd, const trace::Act& act, const CloseOu
   if (outcome.verdict == Verdict::kHitOther) NoteStaleHit(fd, outcome);
   const bool stale = outcome.verdict == Verdict::kFailedStale || outcome.verdict == Verdict::kFailedNever;
   const bool owned = outcome.verdict == Verdict::kHitOwned;
-  if (!stale && !owned) return;
+  const bool overwriter = outcome.verdict == Verdict::kHitOverwriter;
+  if (!stale && !owned && !overwriter) return;
   // A list of /proc/self/fd holds the number of the descriptor that it was read through.
   const bool listed = thread.listing_fd >= 0 || (outcome.lives[0].flags & trace::kListsDescriptors) != 0;
   if (listed || (!nested && thread.run.is_sweep)) return;
-  const uint32_t finding =
-      MakeFinding(owned ? FindingKind::kOwnedClose : FindingKind::kFailedClose, fd, act, outcome, error);
+  const FindingKind kind = owned        ? FindingKind::kOwnedClose
+                           : overwriter ? FindingKind::kOverwriteClosed
+                                        : FindingKind::kFailedClose;
+  const uint32_t finding = MakeFinding(kind, fd, act, outcome, error);
   if (finding != 0 && !nested) {
     FindingAt(finding - 1)->next_in_run = thread.run.findings;
     thread.run.findings = finding;
@@ -238,6 +241,12 @@ void NoteCrowded(int fd, const trace::Act& act) {
   if (fd < crowded_from || limit == 0) return;
   crowded_from = INT32_MAX;
   NoteExhausted(act, 0);
+}
+
+void NoteCrossedExec(int fd, const trace::Act& act, const trace::Incarnation& life) {
+  CloseOutcome lives;
+  lives.lives[0] = life;
+  MakeFinding(FindingKind::kCrossedExec, fd, act, lives, 0);
 }
 
 uint32_t FindingsOf(uint32_t image) { return made_by_image == image ? made : 0; }

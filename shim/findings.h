@@ -40,6 +40,9 @@ inline constinit int32_t crowded_from = 0;
 /// `fd` was handed out as the lowest free number, and is not below crowded_from.
 void NoteCrowded(int fd, const trace::Act& act);
 
+/// The program that exec started has inherited `life`, which nobody arranged for; `act` is of the new image.
+void NoteCrossedExec(int fd, const trace::Act& act, const trace::Incarnation& life);
+
 /// Findings made by this image.
 uint32_t FindingsOf(uint32_t image);
 

@@ -57,6 +57,11 @@ bool IsOwned(const Incarnation& life, uint32_t image) {
          (life.opened.flags & trace::kActInherited) == 0;
 }
 
+bool WasOverwritten(const Incarnation& life, uint32_t image) {
+  return (life.closed.flags & trace::kActOverwrote) != 0 && life.opened.image == image && life.closed.image == image &&
+         (life.opened.flags & (trace::kActInherited | trace::kActPlaced)) == 0;
+}
+
 }  // namespace
 
 CloseTicket LedgerCloseBegin(int fd, const Act& act) {
@@ -76,6 +81,7 @@ CloseTicket LedgerCloseBegin(int fd, const Act& act) {
       if (!CloseOpen(place, fd, act, head)) continue;
       ticket.found = CloseTicket::Found::kOpen;
       ticket.owned = IsOwned(place.slot->lives[head.count & 1], act.image);
+      ticket.overwrote = head.count > 1 && WasOverwritten(place.slot->lives[(head.count - 1) & 1], act.image);
       return ticket;
     }
     ticket.found = head.state == SlotState::kClosed ? CloseTicket::Found::kClosed : CloseTicket::Found::kNever;
@@ -117,8 +123,9 @@ bool LedgerLifeOf(int fd, const CloseTicket& ticket, CloseOutcome* out) {
   return true;
 }
 
-void LedgerOwnedClose(int fd, const CloseTicket& ticket, CloseOutcome* out) {
-  if (LedgerLifeOf(fd, ticket, out)) out->verdict = CloseOutcome::Verdict::kHitOwned;
+void LedgerNotableClose(int fd, const CloseTicket& ticket, CloseOutcome* out) {
+  using Verdict = CloseOutcome::Verdict;
+  if (LedgerLifeOf(fd, ticket, out)) out->verdict = ticket.owned ? Verdict::kHitOwned : Verdict::kHitOverwriter;
 }
 
 void LedgerCloseUndo(int fd, uint32_t count) {

@@ -42,20 +42,22 @@ struct CloseTicket {
     kNoRoom,  ///< not in the ledger for lack of room
   };
   Found found = Found::kNoRoom;
-  bool counted = false;  ///< among the slot's closes under way
-  bool marked = false;   ///< a stale close: it could leave its mark in the slot
-  bool owned = false;    ///< a FILE* or DIR* of this image's own held it
-  uint32_t count = 0;    ///< the incarnation (its parity picks the life)
+  bool counted = false;    ///< among the slot's closes under way
+  bool marked = false;     ///< a stale close: it could leave its mark in the slot
+  bool overwrote = false;  ///< dup2 had put it over a live descriptor of this image's own
+  bool owned = false;      ///< a FILE* or DIR* of this image's own held it
+  uint32_t count = 0;      ///< the incarnation (its parity picks the life)
 };
 
 /// How a stale or unfounded close turned out, with what the number's slot knew of it.
 struct CloseOutcome {
   enum class Verdict : uint8_t {
     kFine,
-    kFailedStale,  ///< EBADF on a number that this image had closed
-    kFailedNever,  ///< EBADF on a number never open here
-    kHitOther,     ///< it succeeded, and closed what another thread had just opened
-    kHitOwned,     ///< it succeeded, and closed what a FILE* or DIR* of this image held
+    kFailedStale,    ///< EBADF on a number that this image had closed
+    kFailedNever,    ///< EBADF on a number never open here
+    kHitOther,       ///< it succeeded, and closed what another thread had just opened
+    kHitOverwriter,  ///< it succeeded, and closed what dup2 had put over another descriptor of this image
+    kHitOwned,       ///< it succeeded, and closed what a FILE* or DIR* of this image held
   };
   Verdict verdict = Verdict::kFine;
   trace::Incarnation lives[2] = {};  ///< [0] the incarnation in question, [1] the one before it
@@ -71,8 +73,9 @@ CloseTicket LedgerCloseBegin(int fd, const trace::Act& act);
 CloseOutcome LedgerCloseEnd(int fd, const CloseTicket& ticket, const trace::Act& act, int error);
 /// The story of what the ticket's close has closed; false where the number belongs to somebody else by now.
 bool LedgerLifeOf(int fd, const CloseTicket& ticket, CloseOutcome* out);
-/// A close of what a stream held has returned: tells so, unless the number belongs to somebody else by now.
-void LedgerOwnedClose(int fd, const CloseTicket& ticket, CloseOutcome* out);
+/// A close of what a stream held, or of what dup2 had put over another descriptor, has returned: tells so, unless the
+/// number belongs to somebody else by now.
+void LedgerNotableClose(int fd, const CloseTicket& ticket, CloseOutcome* out);
 /// A recorded close never happened (a cancelled thread, close_range that failed): puts the descriptor back.
 void LedgerCloseUndo(int fd, uint32_t count);
 

@@ -4,6 +4,7 @@
 
 #include "shim/clock.h"
 #include "shim/descriptor_probe.h"
+#include "shim/findings.h"
 #include "shim/ledger.h"
 #include "shim/ledger_slots.h"
 #include "shim/process_spawn.h"
@@ -61,6 +62,20 @@ uint32_t LedgerCountOpen() {
   return open;
 }
 
+namespace {
+
+/// Opened by a program before this one, and neither duplicated nor kept open nor placed for it on purpose.
+bool CrossedUnasked(const trace::ImageRecord* record, int fd, const Incarnation& life) {
+  if (fd <= 2 || life.opened.stamp == 0 || life.opened.stack == trace::kNoIndex) return false;
+  if ((life.opened.flags & (trace::kActKept | trace::kActPlaced)) != 0) return false;
+  for (uint32_t i = 0; i < record->placement_count && i < trace::kMaxPlacements; ++i) {
+    if (record->placements[i].fd == fd) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 void LedgerBeginExeced() {
   const uint32_t image = CurrentImage();
   uint32_t open = 0;
@@ -78,6 +93,9 @@ void LedgerBeginExeced() {
     place.slot->image = image;
     NoteUsed(place, fd);
     NotePeak(fd, image, false);
+    if (CrossedUnasked(ImageOf(image), fd, life)) {
+      NoteCrossedExec(fd, {Stamp(), image, 0, life.opened.stack, life.opened.call, 0}, life);
+    }
   });
   ImageOf(image)->inherited = open;
   ImageOf(image)->peak = open;

@@ -17,9 +17,9 @@ struct Options {
   char session[128] = "";  ///< the trace file there that the process tree writes; set for children, not for users
   /// How much of LD_PRELOAD's value `fdaudit run` meant for this image alone: a sanitizer's library, which comes first.
   uint64_t ahead = 0;
-  char skip[256] = "";                    ///< comma-separated file names of programs that run unaudited
-  uint32_t depth = 64;                    ///< frames, 1–256
-  uint64_t image = 0;  ///< the record in the session that awaits this process; set for children, not for users
+  char skip[256] = "";  ///< comma-separated file names of programs that run unaudited
+  uint32_t depth = 64;  ///< frames, 1–256
+  uint64_t image = 0;   ///< the record in the session that awaits this process; set for children, not for users
   uint64_t journal = uint64_t{16} << 20;  ///< bytes
   bool follow = true;
   bool python = true;

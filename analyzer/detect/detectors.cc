@@ -18,7 +18,7 @@ std::vector<Finding> Detect(Model& model, const DetectOptions& options) {
   FindCloseErrors(model, &evidence, &groups);
   FindStdReused(model, &evidence, &groups);
   FindExhaustion(model, &evidence, &groups);
-  FindExecLeaks(model, &groups);
+  FindExecLeaks(model, &evidence, &groups);
   FindBadCloses(model, &evidence, &groups);
   FindLeaks(model, &groups);
   std::vector<Finding> findings = groups.Take();

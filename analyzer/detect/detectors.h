@@ -29,7 +29,7 @@ void FindOverwrites(Model& model, Evidence* evidence, Grouping* out);
 void FindCloseErrors(Model& model, Evidence* evidence, Grouping* out);
 void FindStdReused(Model& model, Evidence* evidence, Grouping* out);
 void FindExhaustion(Model& model, Evidence* evidence, Grouping* out);
-void FindExecLeaks(Model& model, Grouping* out);
+void FindExecLeaks(Model& model, Evidence* evidence, Grouping* out);
 void FindBadCloses(Model& model, Evidence* evidence, Grouping* out);
 void FindLeaks(Model& model, Grouping* out);
 

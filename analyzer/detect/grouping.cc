@@ -1,5 +1,7 @@
 #include "analyzer/detect/grouping.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -10,7 +12,7 @@ namespace {
 
 /// Events without a stack are told apart by the call alone.
 std::string KeyOf(const Finding& finding) {
-  std::string key = std::to_string(static_cast<int>(finding.kind));
+  std::string key = fmt::format("{} {}", static_cast<int>(finding.kind), finding.error);
   for (const StoryEvent& event : finding.events) {
     if (event.role == Role::kInherited || event.role == Role::kForked) continue;  // how it came here is no other cause
     key += ' ' + std::to_string(static_cast<int>(event.role)) + ':' + std::to_string(event.path);

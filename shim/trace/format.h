@@ -320,6 +320,7 @@ enum ActFlags : uint16_t {
   kActSeenAtEnd = 1u << 5,        ///< not recorded when it happened, found at the end
   kActInSignalHandler = 1u << 6,  ///< on a signal stack or inside another recording
   kActOwnTable = 1u << 7,         ///< by a vfork child, or a thread or child in this memory with a table of its own
+  kActPlaced = 1u << 10,          ///< an opening by duplication: the number was chosen for somebody
   kActKept = 1u << 9,             ///< an opening whose close-on-exec was taken off on purpose (F_SETFD)
   kActSwept = 1u << 8,            ///< a close in a loop over all numbers
 };
@@ -409,8 +410,10 @@ enum class FindingKind : uint32_t {
   kCloseError = 6,   ///< close reported `error` and has closed lives[0] all the same
   kExhausted = 7,    ///< the table was full: `error` is EMFILE or ENFILE, 0 = four fifths of the limit were passed; fds
                      ///< holds kMaxHolders pairs (stack, open descriptors), fd the limit, count the calls that failed
-  kOwnedClose = 4,   ///< close() of what a FILE* or DIR* held: lives[0]; act = the close
-  kFailedUse = 3,    ///< read & co. failed with EBADF on a number closed before; lives as for kFailedClose
+  kOverwriteClosed = 8,  ///< a close of lives[0], which dup2 had put over lives[1]
+  kCrossedExec = 9,      ///< lives[0] was inherited by the program that exec started, and nobody had arranged for it
+  kOwnedClose = 4,       ///< close() of what a FILE* or DIR* held: lives[0]; act = the close
+  kFailedUse = 3,        ///< read & co. failed with EBADF on a number closed before; lives as for kFailedClose
 };
 
 inline constexpr uint32_t kMaxFindingFds = 100;
