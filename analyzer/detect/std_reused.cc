@@ -17,6 +17,12 @@ bool IsUsualOnStandard(std::string_view target) {
   return target == "/dev/null";
 }
 
+/// In a stripped program nobody can tell whether one function did both, and nobody is accused.
+bool HasFunction(Model& model, PathId path) {
+  const Frame* frame = model.paths().Location(path);
+  return frame != nullptr && !frame->function.empty();
+}
+
 }  // namespace
 
 void FindStdReused(Model& model, Evidence* evidence, Grouping* out) {
@@ -24,9 +30,11 @@ void FindStdReused(Model& model, Evidence* evidence, Grouping* out) {
     const Proof& proof = (*evidence)[i];
     if (proof.record.kind != trace::FindingKind::kStdReused || evidence->IsTold(i)) continue;
     const uint32_t file = evidence->FileOf(i);
-    const bool by_hand = model.paths().InSameFunction(model.PathOf(file, proof.before().closed),
-                                                      model.PathOf(file, proof.last().opened));
-    if (by_hand || IsUsualOnStandard(FieldText(proof.record.target))) continue;
+    const PathId closed = model.PathOf(file, proof.before().closed);
+    const PathId opened = model.PathOf(file, proof.last().opened);
+    if (!HasFunction(model, closed) || !HasFunction(model, opened) || model.paths().InSameFunction(closed, opened) ||
+        IsUsualOnStandard(FieldText(proof.record.target)))
+      continue;
     Finding finding{Kind::kStdReused, Severity::kWarning};
     finding.processes = {proof.process};
     TakeNumbers(model, proof, 0, &finding);
