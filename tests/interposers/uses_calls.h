@@ -1,3 +1,5 @@
+#pragma once
+
 // Calls that use a descriptor: type "used". They open none; the failing one uses a number that was closed before.
 
 #include <stdint.h>
