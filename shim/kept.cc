@@ -167,25 +167,29 @@ KeptWatch::~KeptWatch() {
   errno = saved_errno;
 }
 
+// Recorded before libc's close, like any. But not as a close of the number, whoever has it: another thread's file that
+// was taken for libc's may have shown whose it is since. Only this very incarnation ends, and nobody is accused.
 KeptRelease::KeptRelease(const CallSite& site, Kept& kept) : site_(site), kept_(kept) {
   held_ = Atomic(kept.held).load();
   if (!IsKnown(held_) || !HasLedger()) return;
   watches_ = Atomic(kept.held).compare_exchange_strong(held_, 0);
-  const Held held = UnpackHeld(held_);
-  if (watches_ && CountInLedger(held) != 0) pending_ = RecordClosing(site, held.fd);
+  if (!watches_) return;
+  const int saved_errno = errno;
+  count_ = CountInLedger(UnpackHeld(held_));
+  if (count_ != 0) RecordClosedInside(site, UnpackHeld(held_).fd, count_);
+  errno = saved_errno;
 }
 
 KeptRelease::~KeptRelease() {
   const int saved_errno = errno;
   const Held held = UnpackHeld(held_);
-  if (pending_.recorded) RecordClosed(site_, held.fd, pending_, 0, ClosedBy::kOwner);
   if (CanLook()) {
-    if (pending_.recorded && ObjectBehind(held.fd) == held.object && IsProven(kept_, held.fd)) {
+    if (count_ != 0 && ObjectBehind(held.fd) == held.object && IsProven(kept_, held.fd)) {
       // It is there still.
-      LedgerCloseUndo(held.fd, pending_.ticket.count);
+      LedgerCloseUndo(held.fd, count_);
       uint64_t none = 0;
       Atomic(kept_.held).compare_exchange_strong(none, held_);
-    } else if (watches_ && !pending_.recorded && IsAlone() && ObjectBehind(held.fd) == 0) {
+    } else if (watches_ && count_ == 0 && IsAlone() && ObjectBehind(held.fd) == 0) {
       // The program had closed libc's number. Where it was given it itself since, libc has closed that now.
       if (const uint32_t count = LedgerOpenCount(held.fd); count != 0) RecordClosedInside(site_, held.fd, count);
     }

@@ -60,7 +60,7 @@ class KeptRelease {
   Kept& kept_;
   bool watches_ = false;
   uint64_t held_ = 0;
-  PendingClose pending_;
+  uint32_t count_ = 0;  ///< the incarnation that is recorded as closed; 0 = the ledger had none
 };
 
 /// A call in which libc may open what it keeps.
