@@ -304,6 +304,18 @@ void RecordReopened(const CallSite& site, int before, int after, const NewDescri
   Open(recording, site, act, after, opened, EventKind::kOpened);
 }
 
+void RecordOpenedOntoStandard(const CallSite& site, const NewDescriptor& what) {
+  Recording recording(site);
+  if (!recording) return;
+  const Act act = recording.MakeAct(Stamp());
+  NewDescriptor opened = what;
+  opened.lowest = false;
+  for (int fd = 0; fd <= 2; ++fd) {
+    if (recording.owns_ledger()) LedgerOverwritten(fd, recording.MakeAct(act.stamp, trace::kActOverwrote));
+    Open(recording, CallSite{site.caller, site.call, act.stamp}, act, fd, opened, EventKind::kOpened);
+  }
+}
+
 void RecordClosedInside(const CallSite& site, int fd) {
   Recording recording(site);
   if (!recording || !recording.owns_ledger() || !SystemCallsAllowed() || raw::DescriptorFlags(fd) >= 0) return;
@@ -343,6 +355,15 @@ void RecordTarget(int fd, const char* target) {
 void RecordForked(const CallSite& site, int pid) {
   Recording recording(site);
   if (recording) recording.Journal(EventKind::kForked, recording.MakeAct(Stamp()), -1, pid);
+}
+
+void RecordSession(const CallSite& site) {
+  Recording recording(site);
+  // The session of a process that runs in this memory is not the image's.
+  if (!recording || IsGuestProcess(recording.thread())) return;
+  const Act act = recording.MakeAct(Stamp());
+  ImageOf(act.image)->began_session = 1;
+  recording.Journal(EventKind::kSessionBegun, act, -1, -1);
 }
 
 bool LeavesTable() {

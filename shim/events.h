@@ -63,6 +63,8 @@ void RecordCloseOnExecRange(const CallSite& site, uint32_t first, uint32_t last)
 void RecordAdopted(const CallSite& site, int fd, uint8_t owner_flag, const void* owner);
 /// freopen: `before` became `after` (kNoDescriptor: it failed, and the old stream is closed).
 void RecordReopened(const CallSite& site, int before, int after, const NewDescriptor& what, const void* owner);
+/// In a process that libc has just forked: 0, 1 and 2 were given what it opened.
+void RecordOpenedOntoStandard(const CallSite& site, const NewDescriptor& what);
 /// A call that serves another purpose has closed `fd`, which only the kernel knows. Nothing where it is open.
 void RecordClosedInside(const CallSite& site, int fd);
 /// A use of `fd` or else of `other` failed with EBADF.
@@ -72,6 +74,8 @@ void RecordRegistered(const CallSite& site, int fd, int set, bool on);
 /// `fd` refers to something else now.
 void RecordTarget(int fd, const char* target);
 void RecordForked(const CallSite& site, int pid);
+/// The process leads a session of its own from now on.
+void RecordSession(const CallSite& site);
 /// Whether the caller, by parting from those with whom it shares its table, would part from the ledger's.
 bool LeavesTable();
 /// unshare(CLONE_FILES), or close_range's CLOSE_RANGE_UNSHARE, has succeeded.

@@ -41,7 +41,8 @@ constexpr const char* kEventNames[] = {"none",
                                        "registered",
                                        "unregistered",
                                        "spawned",
-                                       "unshared"};
+                                       "unshared",
+                                       "session-begun"};
 
 struct Moment {
   double time_s;

@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 #include <pty.h>
+#include <signal.h>
 
 #include <cstdlib>
 
+#include "shim/clone.h"
 #include "shim/events.h"
 #include "shim/families/new_descriptors.h"
 
@@ -38,4 +40,23 @@ noexcept {
     RecordOpenFailed(site);
   }
   return result;
+}
+
+// libc opens both ends and closes in each process the other's. The child gets the slave as 0, 1 and 2.
+INTERPOSE("makes a process on a pseudo-terminal: opens the master, in the child the slave as 0 to 2", int, forkpty,
+          int* master, char* name, const termios* settings, const winsize* size)
+noexcept {
+  const CallSite site = FDAUDIT_CALL_SITE(real::forkpty);
+  const auto call = [&] { return real::forkpty(master, name, settings, size); };
+  const auto child = static_cast<int>(Forked(site, SIGCHLD, fdaudit::trace::StartedBy::kFork, nullptr, call));
+  const int saved_errno = errno;
+  if (child == 0) {
+    RecordOpenedOntoStandard(site, NewTerminal(name));
+  } else if (child > 0) {
+    RecordOpened(site, *master, NewTerminal(kMaster));
+  } else if (IsTableFull(errno)) {
+    RecordOpenFailed(site);
+  }
+  errno = saved_errno;
+  return child;
 }

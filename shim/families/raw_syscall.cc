@@ -12,6 +12,7 @@
 #include <cstdarg>
 
 #include "shim/clone.h"
+#include "shim/daemon.h"
 #include "shim/events.h"
 #include "shim/families/new_descriptors.h"
 #include "shim/process.h"
@@ -70,6 +71,7 @@ enum class Effect : uint8_t {
   kRegisters,
   kClones,
   kUnshares,
+  kBeginsSession,
   kEndsThread,
   kEndsProcess,
 };
@@ -177,6 +179,7 @@ constexpr Row kRows[] = {
     {SYS_clone, Effect::kClones},
     {SYS_clone3, Effect::kClones},
     {SYS_unshare, Effect::kUnshares},
+    {SYS_setsid, Effect::kBeginsSession},
     {SYS_exit, Effect::kEndsThread},
     {SYS_exit_group, Effect::kEndsProcess},
 #ifdef SYS_open  // What newer architectures leave to the calls above.
@@ -279,6 +282,8 @@ INTERPOSE("makes a system call by number: any of the above", long, syscall, long
                             [&] { return made(number, v0, v1, v2, v3, v4, v5); });
     case Effect::kUnshares:
       return Unshared(made, a.Int(0), number, v0);
+    case Effect::kBeginsSession:
+      return BegunSession(made, number);
     case Effect::kEndsThread:
       if (IsOnlyThread()) EndImage(a.Int(0));
       break;

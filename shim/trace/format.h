@@ -228,7 +228,7 @@ struct ImageRecord {
   uint32_t indexed;           ///< 1 = reachable from Header::newest_image
   uint32_t begun;             ///< 1 = the process itself has recorded something; else its parent made this record
   uint32_t placement_count;   ///< in the order made; above kMaxPlacements: the rest is not told
-  uint32_t reserved1;
+  uint32_t began_session;     ///< 1 = it began a session of its own as daemons do: setsid(2), daemon(3)
   Placement placements[kMaxPlacements];
   Act placed_by;  ///< the call that opened what is kPlacedOpened; stamp 0 = none
   uint64_t reserved[5];
@@ -468,6 +468,7 @@ enum class EventKind : uint8_t {
   kUnregistered = 22,  ///< and no more
   kSpawned = 23,       ///< posix_spawn, system, popen: other = child's pid
   kUnshared = 24,      ///< the calling thread has a table of its own from now on
+  kSessionBegun = 25,  ///< by setsid, daemon
 };
 
 struct Event {

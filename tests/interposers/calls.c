@@ -83,6 +83,7 @@ static int closed_file(FILE* file, int (*closer)(FILE*)) {
 }
 
 #include "clone_calls.h"
+#include "daemons_calls.h"
 #include "files_calls.h"
 #include "kept_calls.h"
 
@@ -178,6 +179,7 @@ static int closed_file(FILE* file, int (*closer)(FILE*)) {
   FILES_CALLS(CALL)          \
   SOCKETS_CALLS(CALL)        \
   CLONE_CALLS(CALL)          \
+  DAEMONS_CALLS(CALL)        \
   USES_CALLS(CALL)           \
   SPAWN_CALLS(CALL)          \
   KERNEL_OBJECTS_CALLS(CALL) \
@@ -185,12 +187,14 @@ static int closed_file(FILE* file, int (*closer)(FILE*)) {
 
 EVERY_CALL(FUNCTIONS)
 SYSCALL_CALLS(FUNCTIONS_BY_NUMBER)
+DAEMONS_SYSCALL_CALLS(FUNCTIONS_BY_NUMBER)
 
 static const struct {
   const char *name, *type;
   int (*succeeds)(void);
   int (*fails)(void);
-} kCalls[] = {EVERY_CALL(ROW) SYSCALL_CALLS(ROW_BY_NUMBER)};
+} kCalls[] = {EVERY_CALL(ROW) SYSCALL_CALLS(ROW_BY_NUMBER)
+              DAEMONS_SYSCALL_CALLS(ROW_BY_NUMBER)};
 
 static void show(int result, int error) {
   char text[4096];
