@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "analyzer/detect/detectors.h"
+#include "analyzer/detect/handed_over.h"
 #include "analyzer/model/registrations.h"
 
 namespace fdaudit::analyzer {
@@ -116,10 +117,12 @@ Finding Tell(Model& model, const Registrations& registrations, ProcessIndex inde
 
 void FindLeaks(Model& model, Grouping* out) {
   const Registrations registrations(model);
+  const HandedOver handed_over(model);
   std::map<LeftKey, Left> lefts;
   model.ForEachSlot([&](ProcessIndex index, int fd, const trace::Slot& slot) {
     if (!IsLeft(model.processes()[index], fd, slot)) return;
     const trace::Act& opened = CurrentLife(slot).opened;
+    if (handed_over.Contains(index, opened.stamp)) return;
     Note(fd, slot, registrations.SetOf(index, fd).has_value(),
          &lefts[{index, opened.stack, opened.stack == trace::kNoIndex ? opened.call : uint16_t{0}}]);
   });

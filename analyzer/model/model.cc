@@ -88,6 +88,7 @@ void Model::ReadImages(uint32_t file) {
     process.pid_namespace = image.pid_namespace;
     process.started_by = image.started_by;
     process.ended_by = image.ended_by;
+    process.began_session = image.began_session == 1;
     process.exe = files_[file].GetText(image.exe);
     process.argv = SplitArguments(files_[file].GetText(image.argv));
     process.cwd = files_[file].GetText(image.cwd);

@@ -32,6 +32,7 @@ struct Process {
   trace::StartedBy started_by = trace::StartedBy::kUnknown;
   trace::EndedBy ended_by = trace::EndedBy::kNone;
   ProcessEnd end;
+  bool began_session = false;  ///< by setsid(2) or daemon(3)
   std::string exe;
   std::vector<std::string> argv;
   std::string cwd;

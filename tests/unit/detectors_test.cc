@@ -96,6 +96,38 @@ TEST_F(Detectors, ExecIsNoEnd) {
   EXPECT_TRUE(scene_.Detect().empty());
 }
 
+TEST_F(Detectors, WhatGoesOnInADaemonIsNoLeak) {
+  Leak(5, "open_log", 1);
+  const uint32_t middle = trace().AddImage();
+  trace().Image(middle).parent = image_;
+  trace().Image(middle).started_by = trace::StartedBy::kFork;
+  trace().Image(middle).began_session = 1;
+  trace().AddOpenSlot(middle, 6, trace().MakeAct(middle, "open", Stack("open_null", 2)));
+  const uint32_t daemon = trace().AddImage();
+  trace().Image(daemon).parent = middle;
+  trace().Image(daemon).started_by = trace::StartedBy::kFork;
+  trace().Image(middle).ended.stamp = image().ended.stamp - 1;
+  EXPECT_TRUE(scene_.Detect().empty());
+  trace().Image(daemon).ended_by = trace::EndedBy::kNone;  // killed
+  EXPECT_TRUE(scene_.Detect().empty());
+  trace().Image(daemon).started_by = trace::StartedBy::kSpawn;
+  EXPECT_EQ(scene_.Detect().size(), 2u) << "another program";
+}
+
+TEST_F(Detectors, WhatADaemonDoesNotCarryOnIsALeak) {
+  Leak(5, "open_log", 1);
+  const uint32_t child = trace().AddImage();
+  trace().Image(child).parent = image_;
+  trace().Image(child).started_by = trace::StartedBy::kFork;
+  EXPECT_EQ(scene_.Detect().size(), 1u) << "no session of its own";
+  trace().Image(child).began_session = 1;
+  EXPECT_TRUE(scene_.Detect().empty());
+  Leak(6, "open_late", 2);
+  EXPECT_EQ(scene_.Detect().size(), 1u) << "opened after the fork";
+  trace().Image(child).ended = {image().ended.stamp - 1, image().ended.stamp - 1};
+  EXPECT_EQ(scene_.Detect().size(), 2u) << "ended first";
+}
+
 TEST_F(Detectors, ASharedTableIsNobodysLeak) {
   Leak(5, "f", 1);
   image().reasons = trace::kReasonSharedTable;

@@ -1,0 +1,55 @@
+#include "analyzer/detect/handed_over.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace fdaudit::analyzer {
+namespace {
+
+constexpr double kForEver = std::numeric_limits<double>::infinity();
+
+bool IsForked(const Process& process) {
+  return process.started_by == trace::StartedBy::kFork || process.started_by == trace::StartedBy::kClone;
+}
+
+/// When those that sprang from a process ended, in seconds; negative = there are none.
+struct Ends {
+  double self = -1;     ///< the process, whatever it exec'd
+  double forked = -1;   ///< the last one of it and all that were forked from it
+  double session = -1;  ///< the last one of those in sessions that it or they began
+};
+
+/// One that never told its end was killed or goes on, as daemons do; what exec started may not have been audited.
+double EndOf(const Process& process) { return process.ended_by == trace::EndedBy::kExit ? process.ended_s : kForEver; }
+
+}  // namespace
+
+HandedOver::HandedOver(const Model& model) : model_(model), latest_(model.processes().size(), -1) {
+  const std::vector<Process>& processes = model.processes();
+  std::vector<Ends> ends(processes.size());
+  // The youngest first: all that sprang from a process come before it.
+  for (ProcessIndex i = static_cast<ProcessIndex>(processes.size()); i-- > 0;) {
+    const Process& process = processes[i];
+    Ends& own = ends[i];
+    if (own.self < 0) own.self = EndOf(process);
+    own.forked = std::max(own.forked, own.self);
+    if (process.began_session) own.session = own.forked;
+    const ProcessIndex parent = process.parent;
+    if (parent >= i) continue;  // none, or a damaged trace
+    if (process.started_by == trace::StartedBy::kExec) ends[parent].self = own.self;
+    if (!IsForked(process)) continue;
+    // The middle one of fork, setsid, fork: the session is its own, the daemon is its child.
+    const bool in_session = processes[parent].began_session && IsForked(processes[parent]);
+    const double daemon_ended = in_session ? own.forked : own.session;
+    if (daemon_ended > processes[parent].ended_s) latest_[parent] = std::max(latest_[parent], process.started_s);
+    ends[parent].forked = std::max(ends[parent].forked, own.forked);
+    ends[parent].session = std::max(ends[parent].session, own.session);
+  }
+}
+
+bool HandedOver::Contains(ProcessIndex process, uint64_t stamp) const {
+  const Process& opener = model_.processes()[process];
+  return opener.end.kind == EndKind::kExit && model_.Seconds(opener.file, stamp) < latest_[process];
+}
+
+}  // namespace fdaudit::analyzer
