@@ -1,63 +1,14 @@
 #include "shim/descriptor_probe.h"
 
-#include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
-#include <cerrno>
-
+#include "shim/channel_text.h"
 #include "shim/text.h"
 
 namespace fdaudit::shim {
 namespace {
 
 using trace::FdKind;
-
-void AddIpv6(TextBuilder& text, const sockaddr_in6& address) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  text.Add("[");
-  for (int group = 0; group < 8; ++group) {
-    if (group != 0) text.Add(":");
-    const unsigned value = address.sin6_addr.s6_addr[group * 2] * 256u + address.sin6_addr.s6_addr[group * 2 + 1];
-    for (int shift = 12; shift >= 0; shift -= 4) {
-      if (value >> shift != 0 || shift == 0) text.Add(&kDigits[value >> shift & 15], 1);
-    }
-  }
-  text.Add("]:").Add(static_cast<uint64_t>(__builtin_bswap16(address.sin6_port)));
-}
-
-void AddIpv4(TextBuilder& text, const sockaddr_in& address) {
-  const auto* bytes = reinterpret_cast<const unsigned char*>(&address.sin_addr);
-  for (int i = 0; i < 4; ++i) text.Add(i == 0 ? "" : ".").Add(static_cast<uint64_t>(bytes[i]));
-  text.Add(":").Add(static_cast<uint64_t>(__builtin_bswap16(address.sin_port)));
-}
-
-/// Adds the address that getsockname(2) or getpeername(2) tells; false where there is none.
-bool AddAddress(TextBuilder& text, const char* before, int fd, long call) {
-  union {
-    sockaddr any;
-    sockaddr_in v4;
-    sockaddr_in6 v6;
-    sockaddr_un local;
-  } address = {};
-  socklen_t size = sizeof address;
-  if (raw::Call(call, fd, raw::Address(&address), raw::Address(&size)) != 0) return false;
-  if (address.any.sa_family == AF_INET) {
-    if (address.v4.sin_port == 0) return false;
-    AddIpv4(text.Add(before), address.v4);
-  } else if (address.any.sa_family == AF_INET6) {
-    if (address.v6.sin6_port == 0) return false;
-    AddIpv6(text.Add(before), address.v6);
-  } else if (address.any.sa_family == AF_UNIX && size > offsetof(sockaddr_un, sun_path) + 1) {
-    const bool abstract = address.local.sun_path[0] == '\0';
-    const char* path = address.local.sun_path + (abstract ? 1 : 0);
-    const size_t room = size - offsetof(sockaddr_un, sun_path) - (abstract ? 1 : 0);
-    text.Add(before).Add(abstract ? "@" : "").Add(path, strnlen(path, room));
-  } else {
-    return false;
-  }
-  return true;
-}
 
 int SocketOption(int fd, int option) {
   int value = 0;
@@ -66,21 +17,36 @@ int SocketOption(int fd, int option) {
   return result == 0 ? value : -1;
 }
 
-const char* SocketName(int domain, int type) {
-  if (domain == AF_UNIX) return "unix";
-  if (domain == AF_NETLINK) return "netlink";
-  if (domain == AF_PACKET) return "packet";
-  if (domain != AF_INET && domain != AF_INET6) return "socket";
-  return type == SOCK_STREAM ? "tcp" : type == SOCK_DGRAM ? "udp" : "ip";
+/// Asks getsockname(2) or getpeername(2). False: there is no such address; a `name` may be empty all the same.
+bool AskAddress(int fd, long call, char (&name)[trace::kTargetSize]) {
+  sockaddr_storage address = {};
+  socklen_t size = sizeof address;
+  name[0] = '\0';
+  if (raw::Call(call, fd, raw::Address(&address), raw::Address(&size)) != 0) return false;
+  TextBuilder text(name, sizeof name);
+  AddAddress(text, reinterpret_cast<const sockaddr*>(&address), size);
+  return true;
 }
 
-bool DescribeSocket(int fd, TextBuilder& text) {
+/// `life.detail` keeps what only the calls could tell, and gets the rest.
+bool DescribeSocket(int fd, trace::Incarnation& life, Partner partner, const char* recorded, TextBuilder& text) {
   const int domain = SocketOption(fd, SO_DOMAIN);
   if (domain < 0) return false;
-  text.Add(SocketName(domain, SocketOption(fd, SO_TYPE)));
-  const bool local = AddAddress(text, " ", fd, SYS_getsockname);
-  const bool peer = AddAddress(text, " -> ", fd, SYS_getpeername);
-  if (!local && !peer) text.Add(" (unconnected)");
+  constexpr uint16_t kKept = trace::kSocketAccepted | trace::kSocketConnecting | trace::kSocketPaired;
+  life.detail = static_cast<uint16_t>((life.detail & kKept) | SocketDetail(domain, SocketOption(fd, SO_TYPE)));
+  if (SocketOption(fd, SO_ACCEPTCONN) > 0) life.detail |= trace::kSocketListening;
+  char local[trace::kTargetSize];
+  char peer[trace::kTargetSize];
+  const bool has_local = AskAddress(fd, SYS_getsockname, local) && local[0] != '\0';
+  const bool connected = AskAddress(fd, SYS_getpeername, peer);
+  if ((life.detail & trace::kSocketPaired) != 0 && !has_local && peer[0] == '\0') {
+    AddPairEnd(text, life.detail, partner.fd, partner.is_open);
+  } else if (!connected && NamesPeer(recorded)) {
+    text.Add(recorded);  // reset, or not connected yet: nobody but the call knew with whom
+  } else {
+    life.detail &= static_cast<uint16_t>(~trace::kSocketConnecting);
+    AddSocket(text, life.detail, {local, peer, connected});
+  }
   return true;
 }
 
@@ -95,6 +61,14 @@ void TidyMemoryName(char* name, FdKind* kind) {
   *suffix = '\0';
   memmove(name, name + 1, strlen(name));
   *kind = FdKind::kMemFd;
+}
+
+/// What /proc/self/fd says.
+void ReadName(int fd, char* buffer, size_t size) {
+  char link[32];
+  TextBuilder(link, sizeof link).Add("/proc/self/fd/").Add(static_cast<uint64_t>(fd));
+  const long length = raw::ReadLink(link, buffer, size - 1);
+  buffer[length > 0 ? length : 0] = '\0';
 }
 
 FdKind KindFromMode(mode_t mode, FdKind known) {
@@ -152,19 +126,22 @@ bool IsAnother(int fd, const trace::Incarnation& life, const char* recorded_targ
   return found == 0 && S_ISREG(named.st_mode) && (named.st_ino != now.st_ino || named.st_dev != now.st_dev);
 }
 
-void DescribeOpenDescriptor(int fd, trace::Incarnation& life, char (&target)[trace::kTargetSize]) {
+void DescribeOpenDescriptor(int fd, trace::Incarnation& life, Partner partner, char (&target)[trace::kTargetSize]) {
   char buffer[768];
   TextBuilder text(buffer, sizeof buffer);
   struct stat status = {};
   if (raw::Fstat(fd, &status) == 0) life.kind = KindFromMode(status.st_mode, life.kind);
-  if (life.kind != FdKind::kSocket || !DescribeSocket(fd, text)) {
-    char link[32];
-    TextBuilder name(link, sizeof link);
-    name.Add("/proc/self/fd/").Add(static_cast<uint64_t>(fd));
-    const long length = raw::ReadLink(link, buffer, sizeof buffer - 1);
-    buffer[length > 0 ? length : 0] = '\0';
+  if (life.kind != FdKind::kSocket || !DescribeSocket(fd, life, partner, target, text)) {
+    ReadName(fd, buffer, sizeof buffer);
     TidyMemoryName(buffer, &life.kind);
     if (IsNoNews(buffer, life.kind)) return;
+    // A pipe without a name: not a FIFO.
+    if (life.kind == FdKind::kPipe && StartsWith(buffer, "pipe:[")) {
+      if (target[0] != '\0' && !StartsWith(target, "pipe, ")) return;  // "popen: …" tells more
+      const long flags = raw::Call(SYS_fcntl, fd, F_GETFL);
+      TextBuilder end(buffer, sizeof buffer);
+      AddPipeEnd(end, (flags & O_ACCMODE) == O_WRONLY, partner.fd, partner.is_open);
+    }
   }
   const size_t length = strlen(buffer);
   const size_t kept = length < sizeof target ? length : sizeof target - 1;

@@ -71,8 +71,14 @@ void ForEachOpenDescriptor(Visitor visit) {
 /// than the one named. The number was closed, and handed out again, without a recorded call.
 bool IsAnother(int fd, const trace::Incarnation& life, const char* recorded_target, const char* target);
 
-/// What the open descriptor refers to, for people: a path, "tcp 127.0.0.1:80 -> …", "pipe:[123]". `target` is left as
-/// it is where the kernel has nothing to add to it.
-void DescribeOpenDescriptor(int fd, trace::Incarnation& life, char (&target)[trace::kTargetSize]);
+/// The other end of a pipe or socketpair, as the ledger knows it.
+struct Partner {
+  int fd = -1;  ///< -1 = unknown
+  bool is_open = false;
+};
+
+/// What the open descriptor refers to, for people: a path, "tcp 127.0.0.1:80 -> …", "pipe, read end". `target` holds
+/// what was recorded of it, and is left so where the kernel has nothing to add.
+void DescribeOpenDescriptor(int fd, trace::Incarnation& life, Partner partner, char (&target)[trace::kTargetSize]);
 
 }  // namespace fdaudit::shim

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "shim/channel_text.h"
 #include "shim/descriptor_probe.h"
 #include "shim/findings.h"
 #include "shim/guard.h"
@@ -114,6 +115,22 @@ void RecordedTarget(int fd, TargetText& text) {
   if (CurrentImage() != 0) LedgerTarget(fd, text);
 }
 
+void RecordedDescriptor(int fd, NewDescriptor* out, TargetText& text) {
+  const Guard guard;
+  text[0] = '\0';
+  if (CurrentImage() != 0 && thread_state.vfork_depth == 0) LedgerDescribe(fd, out, text);
+}
+
+void RecordAddressed(const CallSite& site, int fd, SocketStep step, const sockaddr* address, socklen_t size) {
+  Recording recording(site);
+  if (!recording) return;
+  TargetText name;
+  TextBuilder text(name, sizeof name);
+  AddAddress(text, address, size);
+  if (recording.owns_ledger()) LedgerAddressed(fd, step, name);
+  recording.Journal(EventKind::kAddressed, recording.MakeAct(Stamp()), fd, -1);
+}
+
 void RecordOpened(const CallSite& site, int fd, const NewDescriptor& what) {
   Recording recording(site);
   if (!recording) return;
@@ -125,13 +142,26 @@ void RecordOpened(const CallSite& site, int fd, const NewDescriptor& what) {
   if (fd <= 2) NoteStandardNumber(recording, act, fd);
 }
 
+namespace {
+
+void TellEnd(bool second, int other, TargetText& buffer, NewDescriptor* end) {
+  TextBuilder text(buffer, sizeof buffer);
+  if (end->kind == trace::FdKind::kPipe) AddPipeEnd(text, second, other, true);
+  if (end->kind == trace::FdKind::kSocket) AddPairEnd(text, end->detail, other, true);
+  end->target = buffer;
+}
+
+}  // namespace
+
 void RecordOpenedPair(const CallSite& site, const int (&fds)[2], const NewDescriptor (&ends)[2]) {
   Recording recording(site);
   if (!recording) return;
   const Act act = recording.MakeAct(Stamp());
   for (int i = 0; i < 2; ++i) {
     NewDescriptor end = ends[i];
+    TargetText text;
     end.related = fds[1 - i];
+    if (end.target == nullptr) TellEnd(i == 1, end.related, text, &end);
     Open(recording, site, act, fds[i], end, EventKind::kOpened);
     if (fds[i] <= 2) NoteStandardNumber(recording, act, fds[i]);
   }
@@ -149,7 +179,7 @@ void RecordOpenFailed(const CallSite& site) {
 void RecordDuplicated(const CallSite& site, int from, int to, uint8_t flags, Placement placement) {
   Recording recording(site);
   if (!recording) return;
-  const Act act = recording.MakeAct(Stamp(), trace::kActPlaced);
+  const Act act = recording.MakeAct(Stamp(), trace::kActDuplicated);
   NewDescriptor what;
   char target[trace::kTargetSize];
   if (recording.owns_ledger()) {
@@ -173,7 +203,7 @@ void OpenReceived(Recording& recording, const CallSite& site, const Act& act, co
     life.kind = trace::FdKind::kPidFd;
     what.flags |= trace::kCloseOnExec;
   }
-  if (SystemCallsAllowed() && recording.owns_ledger()) DescribeOpenDescriptor(received.fd, life, target);
+  if (SystemCallsAllowed() && recording.owns_ledger()) DescribeOpenDescriptor(received.fd, life, {}, target);
   what.kind = life.kind;
   what.detail = life.detail;
   what.target = target;

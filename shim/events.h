@@ -48,6 +48,8 @@ void RecordOpenFailed(const CallSite& site);
 /// How a duplicate's number is chosen.
 enum class Placement { kLowest, kAtLeast, kExactly };
 void RecordDuplicated(const CallSite& site, int from, int to, uint8_t flags, Placement placement);
+/// `address`: as SocketStep says, readable where `size` is not 0.
+void RecordAddressed(const CallSite& site, int fd, SocketStep step, const sockaddr* address, socklen_t size);
 /// `flags`: recvmsg's.
 void RecordReceived(const CallSite& site, int socket, const msghdr& message, int flags);
 /// Who asks for the close: whoever knows the number, or the stream that holds it.
@@ -103,6 +105,8 @@ using TargetText = char[trace::kTargetSize];
 
 /// What is known so far of what `fd` refers to; empty where nothing is.
 void RecordedTarget(int fd, TargetText& text);
+/// The same with kind and detail, where the ledger knows it.
+void RecordedDescriptor(int fd, NewDescriptor* out, TargetText& text);
 
 /// What a call opened: a NewDescriptor, or a function NewDescriptor(TargetText&) that is asked once the call has
 /// succeeded, because it reads the program's memory (which before the call may be anything) or writes a text.
@@ -205,6 +209,30 @@ __attribute__((always_inline)) inline int Controlled(int fd, int command, uintpt
     default:
       return function(arguments...);
   }
+}
+
+/// bind(2), listen(2).
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline int Addressed(int fd, SocketStep step, const sockaddr* address, socklen_t size,
+                                                    Function& function, A... arguments) {
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  const int result = function(arguments...);
+  if (result == 0) RecordAddressed(site, fd, step, address, size);
+  return result;
+}
+
+/// connect(2). It goes on in the background where it says so, and where a signal has interrupted it.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline int Connected(int fd, const sockaddr* address, socklen_t size, Function& function,
+                                                    A... arguments) {
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  const int result = function(arguments...);
+  if (result == 0) {
+    RecordAddressed(site, fd, SocketStep::kConnected, address, size);
+  } else if (errno == EINPROGRESS || errno == EINTR) {
+    RecordAddressed(site, fd, SocketStep::kConnecting, address, size);
+  }
+  return result;
 }
 
 /// A call that receives a message, and returns its size or -1. Where it brings no control data, looking at the length

@@ -59,7 +59,7 @@ bool IsOwned(const Incarnation& life, uint32_t image) {
 
 bool WasOverwritten(const Incarnation& life, uint32_t image) {
   return (life.closed.flags & trace::kActOverwrote) != 0 && life.opened.image == image && life.closed.image == image &&
-         (life.opened.flags & (trace::kActInherited | trace::kActPlaced)) == 0;
+         (life.opened.flags & (trace::kActInherited | trace::kActDuplicated)) == 0;
 }
 
 }  // namespace

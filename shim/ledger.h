@@ -109,6 +109,10 @@ void LedgerHolders(Holder (&out)[trace::kMaxHolders]);
 /// True where this image has closed `fd` and nobody opened it since; tells its last two lives.
 bool LedgerLastClosed(int fd, CloseOutcome* out);
 
+/// What a call has just told about the socket `fd`. `address`: local for kBound, the peer's for the last two, in words.
+enum class SocketStep : uint8_t { kBound, kListening, kConnecting, kConnected };
+void LedgerAddressed(int fd, SocketStep step, const char* address);
+
 /// A FILE* or DIR* takes `fd` over.
 void LedgerAdopt(int fd, uint8_t owner_flag, const void* owner);
 /// `fd` refers to `target` from now on.

@@ -67,7 +67,7 @@ namespace {
 /// Opened by a program before this one, and neither duplicated nor kept open nor placed for it on purpose.
 bool CrossedUnasked(const trace::ImageRecord* record, int fd, const Incarnation& life) {
   if (fd <= 2 || life.opened.stamp == 0 || life.opened.stack == trace::kNoIndex) return false;
-  if ((life.opened.flags & (trace::kActKept | trace::kActPlaced)) != 0) return false;
+  if ((life.opened.flags & (trace::kActKept | trace::kActDuplicated)) != 0) return false;
   for (uint32_t i = 0; i < record->placement_count && i < trace::kMaxPlacements; ++i) {
     if (record->placements[i].fd == fd) return false;
   }
@@ -112,6 +112,19 @@ void NoteUnseenOpen(PrivateSlot& slot, uint32_t image) {
   Count(&trace::ImageRecord::untracked_opens, image);
 }
 
+/// The other end of the pair that `life` is an end of: the number is told by the call that opened both, and is that end
+/// as long as it has not been closed.
+Partner PartnerOf(const Incarnation& life) {
+  const bool is_end = life.kind == trace::FdKind::kPipe || (life.detail & trace::kSocketPaired) != 0;
+  const bool is_first_hand = (life.opened.flags & trace::kActDuplicated) == 0 && (life.flags & trace::kReceived) == 0;
+  if (!is_end || !is_first_hand || life.related < 0) return {};
+  const Place other = Find(life.related, false);
+  if (other.slot == nullptr) return {};
+  const Head head = LoadHead(*other.slot);
+  const Act& opened = other.slot->lives[head.count & 1].opened;
+  return {life.related, head.state == SlotState::kOpen && opened.stamp == life.opened.stamp};
+}
+
 /// Completes what is told about a descriptor that stays open at the end.
 void DescribeAtEnd(const Place& place, int fd, uint32_t image) {
   PrivateSlot& slot = *place.slot;
@@ -120,15 +133,14 @@ void DescribeAtEnd(const Place& place, int fd, uint32_t image) {
   LedgerTarget(fd, recorded);
   memcpy(target, recorded, sizeof target);
   Incarnation now = slot.lives[LoadHead(slot).count & 1];
-  DescribeOpenDescriptor(fd, now, target);
+  DescribeOpenDescriptor(fd, now, PartnerOf(now), target);
   if (LoadHead(slot).state == SlotState::kOpen &&
       IsAnother(fd, slot.lives[LoadHead(slot).count & 1], recorded, target)) {
     Count(&trace::ImageRecord::untracked_closes, image);
     NoteUnseenOpen(slot, image);
   }
-  const bool named = recorded[0] != '\0' && StartsWith(target, "pipe:");  // "popen: …" tells more
   slot.lives[LoadHead(slot).count & 1].kind = now.kind;
-  if (!MirrorOpened(*place.block, slot, fd, image, named ? recorded : target)) Dropped(image, trace::kReasonNoRoom);
+  if (!MirrorOpened(*place.block, slot, fd, image, target)) Dropped(image, trace::kReasonNoRoom);
 }
 
 /// Compares one number with what the kernel says of it. Returns true where it tells something: a leak or a difference.

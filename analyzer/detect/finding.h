@@ -65,7 +65,9 @@ struct StoryEvent {
   int fd = -1;
   PathId path = kNoPath;
   std::optional<Sender> sender = std::nullopt;  ///< of what was received
-  uint64_t count = 0;  ///< of descriptors, where the event stands for a call path's; 0 = for one
+  uint64_t count = 0;          ///< of descriptors, where the event stands for a call path's; 0 = for one
+  int made_from = -1;          ///< of what was duplicated
+  bool is_background = false;  ///< an original's story: of use to the reader, no part of the cause
 };
 
 struct DescriptorNote {
@@ -76,6 +78,7 @@ struct DescriptorNote {
   bool close_on_exec = false;
   std::optional<Sender> received_from = std::nullopt;
   int registered_in = -1;  ///< the epoll set that watches it; -1 = none known
+  int duplicated_from = -1;
 };
 
 inline constexpr size_t kMaxFds = 100;

@@ -34,6 +34,7 @@ uint64_t BaseOf(CallPaths& paths, const Finding& finding) {
   Fnv hash;
   hash.Add(Name(finding.kind));
   for (const StoryEvent& event : finding.events) {
+    if (event.is_background) continue;
     hash.Add(Name(event.role));
     AddPath(paths.Frames(event.path), &hash);
     if (event.path == kNoPath) hash.Add(event.call);

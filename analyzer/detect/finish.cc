@@ -14,7 +14,7 @@ namespace {
 
 std::string Where(Model& model, const Finding& finding, Role role) {
   for (const StoryEvent& event : finding.events) {
-    if (event.role != role) continue;
+    if (event.role != role || event.is_background) continue;
     const Frame* frame = model.paths().Location(event.path);
     return frame != nullptr ? Describe(*frame) : event.call.empty() ? "?" : event.call;
   }
@@ -34,8 +34,9 @@ std::string FromWhom(const Model& model, const Finding& finding) {
 /// The place where the story's first descriptor came from, in whatever way.
 std::string WhereOpened(Model& model, const Finding& finding) {
   for (const Role role : {Role::kOpened, Role::kDuplicated, Role::kReceived}) {
-    const bool told = std::any_of(finding.events.begin(), finding.events.end(),
-                                  [role](const StoryEvent& event) { return event.role == role; });
+    const bool told = std::any_of(finding.events.begin(), finding.events.end(), [role](const StoryEvent& event) {
+      return event.role == role && !event.is_background;
+    });
     const char* verb = role == Role::kOpened ? "opened" : role == Role::kDuplicated ? "duplicated" : "received";
     if (told) return fmt::format("{} at {}{}", verb, Where(model, finding, role), FromWhom(model, finding));
   }
@@ -59,12 +60,22 @@ std::string EndOf(const Process& process) {
   }
 }
 
+/// "; descriptor 3, which it was made from, was closed at …": whoever closed that may think that it was all.
+std::string OriginalClosed(Model& model, const Finding& finding) {
+  const StoryEvent& last = finding.events.back();
+  if (finding.count != 1 || !last.is_background || last.role != Role::kClosed) return "";
+  const Frame* frame = model.paths().Location(last.path);
+  return fmt::format("; descriptor {}, which it was made from, was closed{}", last.fd,
+                     frame == nullptr ? "" : " at " + Describe(*frame));
+}
+
 std::string LeakMessage(Model& model, const Finding& finding) {
   const Process& process = model.processes()[finding.processes.front()];
   const bool runs = process.end.kind == EndKind::kRunning || process.end.kind == EndKind::kUnknown;
   const bool one = finding.count == 1;
   std::string more = finding.growing ? "; eight calls or more left theirs" : "";
   if (!finding.keeper.empty()) more += "; " + finding.keeper;
+  more += OriginalClosed(model, finding);
   return fmt::format("{} descriptor{} {} {} {} {}{}", finding.count, one ? "" : "s", WhereOpened(model, finding),
                      runs ? (one ? "is" : "are") : (one ? "was" : "were"), "still open",
                      finding.processes.size() == 1

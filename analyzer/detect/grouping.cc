@@ -14,7 +14,8 @@ namespace {
 std::string KeyOf(const Finding& finding) {
   std::string key = fmt::format("{} {}", static_cast<int>(finding.kind), finding.error);
   for (const StoryEvent& event : finding.events) {
-    if (event.role == Role::kInherited || event.role == Role::kForked) continue;  // how it came here is no other cause
+    if (event.is_background || event.role == Role::kInherited || event.role == Role::kForked)
+      continue;  // how it came here is no other cause
     key += ' ' + std::to_string(static_cast<int>(event.role)) + ':' + std::to_string(event.path);
     if (event.path == kNoPath) key += event.call;
   }

@@ -9,6 +9,7 @@
 
 #include "analyzer/detect/detectors.h"
 #include "analyzer/detect/handed_over.h"
+#include "analyzer/detect/lineage.h"
 #include "analyzer/model/registrations.h"
 
 namespace fdaudit::analyzer {
@@ -108,8 +109,15 @@ Finding Tell(Model& model, const Registrations& registrations, ProcessIndex inde
   }
   const OpenDescriptor& first = *left.first.begin();
   TellOpening(model, index, first.life, first.fd, &finding.events);
-  finding.keeper = KeeperOf(model, first.life, finding.events.front());
+  finding.deciding = finding.events.size() - 1;
+  finding.keeper = KeeperOf(model, first.life, finding.events[finding.deciding]);
   if (!finding.keeper.empty() && !finding.growing) finding.severity = Severity::kNote;
+  // Its original's owner did its part, and the duplicate has none.
+  const std::optional<Original> original = FindOriginal(model, index, first.life);
+  if (original && original->life.closed.stamp != 0) {
+    TellClosing(model, original->process, original->life, original->fd, &finding.events);
+    finding.events.back().is_background = true;
+  }
   return finding;
 }
 

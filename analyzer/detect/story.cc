@@ -1,18 +1,12 @@
 #include "analyzer/detect/story.h"
 
 #include <algorithm>
-#include <string_view>
 #include <utility>
+
+#include "analyzer/detect/lineage.h"
 
 namespace fdaudit::analyzer {
 namespace {
-
-Role OpeningRole(std::string_view call) {
-  for (const std::string_view name : {"dup", "dup2", "dup3", "fcntl", "fcntl64"}) {
-    if (call == name) return Role::kDuplicated;
-  }
-  return Role::kOpened;
-}
 
 /// By whom a descriptor of `process` was received and from whom, where it was: the opening tells the receiver, which is
 /// another process for what was inherited since.
@@ -36,6 +30,37 @@ StoryEvent StartOf(const Model& model, Role role, ProcessIndex process, int fd) 
   return event;
 }
 
+StoryEvent OpeningEvent(Model& model, ProcessIndex process, const trace::Incarnation& life, int fd) {
+  StoryEvent event = EventOf(model, model.processes()[process].file, Role::kOpened, life.opened, fd);
+  event.sender = SenderOf(model, process, life);
+  if (event.sender) event.role = Role::kReceived;
+  if (IsDuplicate(life)) {
+    event.role = Role::kDuplicated;
+    event.made_from = life.related;
+  }
+  return event;
+}
+
+/// Duplicates of duplicates: how far back the story goes.
+constexpr int kMostOriginals = 4;
+
+/// How what the duplicate `life` was made from had been got, as far as that is known.
+void TellOriginals(Model& model, ProcessIndex process, trace::Incarnation life, std::vector<StoryEvent>* events) {
+  std::vector<Original> originals;
+  while (originals.size() < kMostOriginals) {
+    const std::optional<Original> original = FindOriginal(model, process, life);
+    if (!original || original->life.opened.stack == trace::kNoIndex) break;
+    originals.push_back(*original);
+    process = original->process;
+    life = original->life;
+  }
+  for (auto original = originals.rbegin(); original != originals.rend(); ++original) {
+    StoryEvent event = OpeningEvent(model, original->process, original->life, original->fd);
+    event.is_background = true;
+    events->push_back(std::move(event));
+  }
+}
+
 }  // namespace
 
 StoryEvent EventOf(Model& model, uint32_t file, Role role, const trace::Act& act, int fd) {
@@ -47,14 +72,11 @@ StoryEvent EventOf(Model& model, uint32_t file, Role role, const trace::Act& act
 
 void TellOpening(Model& model, ProcessIndex process, const trace::Incarnation& life, int fd,
                  std::vector<StoryEvent>* events) {
-  const uint32_t file = model.processes()[process].file;
   const bool inherited = (life.opened.flags & trace::kActInherited) != 0;
   const bool unseen = (life.opened.flags & trace::kActSeenAtEnd) != 0;
   if (!unseen && (!inherited || life.opened.stack != trace::kNoIndex)) {
-    StoryEvent event = EventOf(model, file, Role::kOpened, life.opened, fd);
-    event.sender = SenderOf(model, process, life);
-    event.role = event.sender ? Role::kReceived : OpeningRole(event.call);
-    events->push_back(std::move(event));
+    TellOriginals(model, process, life, events);
+    events->push_back(OpeningEvent(model, process, life, fd));
   }
   if (inherited) events->push_back(StartOf(model, Role::kInherited, process, fd));
 }
@@ -71,7 +93,10 @@ void TellClosing(Model& model, ProcessIndex process, const trace::Incarnation& l
 DescriptorNote NoteOf(const Model& model, ProcessIndex process, int fd, const trace::Incarnation& life,
                       std::string target) {
   const bool close_on_exec = (life.flags & trace::kCloseOnExec) != 0;
-  return {fd, life.kind, life.detail, std::move(target), close_on_exec, SenderOf(model, process, life), -1};
+  DescriptorNote note{fd, life.kind, life.detail, std::move(target), close_on_exec};
+  note.received_from = SenderOf(model, process, life);
+  if (IsDuplicate(life)) note.duplicated_from = life.related;
+  return note;
 }
 
 std::string NameOf(const Model& model, const Sender& sender) {

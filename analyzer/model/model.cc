@@ -92,6 +92,7 @@ void Model::ReadImages(uint32_t file) {
     process.exe = files_[file].GetText(image.exe);
     process.argv = SplitArguments(files_[file].GetText(image.argv));
     process.cwd = files_[file].GetText(image.cwd);
+    process.started_stamp = image.started.stamp;
     process.started_s = Seconds(file, image.started.stamp);
     if (image.ended_by != EndedBy::kNone) process.ended_s = Seconds(file, image.ended.stamp);
     process.opened = image.opened;

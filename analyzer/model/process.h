@@ -36,6 +36,7 @@ struct Process {
   std::string exe;
   std::vector<std::string> argv;
   std::string cwd;
+  uint64_t started_stamp = 0;
   double started_s = 0;  ///< since the session's start
   double ended_s = 0;    ///< where ended_by says that it ended
   uint64_t opened = 0;

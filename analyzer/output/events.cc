@@ -42,7 +42,8 @@ constexpr const char* kEventNames[] = {"none",
                                        "unregistered",
                                        "spawned",
                                        "unshared",
-                                       "session-begun"};
+                                       "session-begun",
+                                       "addressed"};
 
 struct Moment {
   double time_s;

@@ -77,7 +77,8 @@ Json DescriptorsJson(const Model& model, const Finding& finding) {
                     {"target", TextOrNull(note.target)},
                     {"close_on_exec", note.close_on_exec},
                     {"received_from", SenderJson(model, note.received_from)},
-                    {"registered_in", note.registered_in < 0 ? Json(nullptr) : Json(note.registered_in)}});
+                    {"registered_in", note.registered_in < 0 ? Json(nullptr) : Json(note.registered_in)},
+                    {"duplicated_from", note.duplicated_from < 0 ? Json(nullptr) : Json(note.duplicated_from)}});
   }
   return list;
 }

@@ -241,6 +241,7 @@ void Writer::Event(const Finding& finding, const StoryEvent& event, size_t frame
   std::string text = fmt::format("  {:<18} {:>11.6f} s", Name(event.role), event.time_s);
   if (!event.call.empty()) text += "  " + EscapeForTerminal(event.call);
   if (event.fd >= 0) text += fmt::format("  descriptor {}", event.fd);
+  if (event.made_from >= 0) text += fmt::format("  from {}", event.made_from);
   if (event.sender) text += "  from " + EscapeForTerminal(NameOf(model_, *event.sender));
   if (!one_thread && event.thread != 0) text += fmt::format("  thread {}", event.thread);
   if (model_.processes().size() > 1) text += "  " + ProcessName(event.process);

@@ -3,6 +3,8 @@
 #include <csignal>
 #include <ctime>
 
+#include "shim/channel_text.h"
+#include "shim/stack_range.h"
 #include "shim/text.h"
 
 namespace fdaudit::shim {
@@ -69,6 +71,41 @@ NewDescriptor NewMemoryFile(const char* name, unsigned flags, TargetText& text) 
 NewDescriptor NewSharedMemory(const char* name, TargetText& text) {
   while (*name == '/') ++name;
   return NewObject(trace::FdKind::kSharedMemory, true, Joined("/dev/shm/", name, text));
+}
+
+NewDescriptor NewSocket(int domain, int type, TargetText& text) {
+  NewDescriptor what = NewObject(trace::FdKind::kSocket, (type & SOCK_CLOEXEC) != 0, text);
+  what.detail = SocketDetail(domain, type);
+  TextBuilder words(text, sizeof text);
+  AddSocket(words, what.detail, {});
+  return what;
+}
+
+NewDescriptor NewSocketPair(int domain, int type) {
+  NewDescriptor what = NewObject(trace::FdKind::kSocket, (type & SOCK_CLOEXEC) != 0);
+  what.detail = SocketDetail(domain, type) | trace::kSocketPaired;
+  return what;
+}
+
+AddressRoom RoomFor(const sockaddr* address, const socklen_t* size, uintptr_t frame) {
+  const auto place = reinterpret_cast<uintptr_t>(size);
+  if (address == nullptr || place % alignof(socklen_t) != 0) return {address, size, 0};
+  return {address, size, StackRange(frame).Covers(place & ~uintptr_t{7}) ? *size : 0};
+}
+
+NewDescriptor NewConnection(int listener, const AddressRoom& from, int flags, TargetText& text) {
+  NewDescriptor what = NewObject(trace::FdKind::kSocket, (flags & SOCK_CLOEXEC) != 0, text);
+  NewDescriptor listening;
+  TargetText local;
+  TargetText peer;
+  RecordedDescriptor(listener, &listening, text);
+  what.detail = static_cast<uint16_t>((listening.detail & ~trace::kSocketListening) | trace::kSocketAccepted);
+  CopyLocalName(text, local);
+  TextBuilder name(peer, sizeof peer);
+  if (from.room != 0) AddAddress(name, from.address, *from.size < from.room ? *from.size : from.room);
+  TextBuilder words(text, sizeof text);
+  AddSocket(words, what.detail, {local, peer});
+  return what;
 }
 
 NewDescriptor NewEvent(unsigned initial, int flags, TargetText& text) {

@@ -37,15 +37,20 @@ inline NewDescriptor NewFileAt(int directory, const char* path, const void* how,
 
 inline NewDescriptor NewPipe(int flags) { return NewObject(trace::FdKind::kPipe, (flags & O_CLOEXEC) != 0); }
 
-inline constexpr int kSocketTypeMask = 0xf;  // above lie SOCK_CLOEXEC and SOCK_NONBLOCK
+NewDescriptor NewSocket(int domain, int type, TargetText& text);
+/// socketpair(2): its ends are told by RecordOpenedPair.
+NewDescriptor NewSocketPair(int domain, int type);
 
-inline NewDescriptor NewSocket(int domain, int type) {
-  NewDescriptor what = NewObject(trace::FdKind::kSocket, (type & SOCK_CLOEXEC) != 0);
-  what.detail = static_cast<uint16_t>((domain & 0xff) << 8 | (type & kSocketTypeMask));
-  return what;
-}
-
-inline NewDescriptor NewConnection(int flags) { return NewSocket(0, flags & ~kSocketTypeMask); }
+/// Room that accept's caller has for an address, known before the call: what the kernel writes to `size` is the whole
+/// address's, also where it had to be cut.
+struct AddressRoom {
+  const sockaddr* address;
+  const socklen_t* size;
+  socklen_t room;  ///< 0 = none, or unknown
+};
+/// `frame`: an address on this thread's stack. The program's memory is only read where that is known to be possible.
+AddressRoom RoomFor(const sockaddr* address, const socklen_t* size, uintptr_t frame);
+NewDescriptor NewConnection(int listener, const AddressRoom& from, int flags, TargetText& text);
 
 /// `name` as the caller gave it.
 NewDescriptor NewMemoryFile(const char* name, unsigned flags, TargetText& text);

@@ -53,6 +53,7 @@ struct Arguments {
   unsigned Unsigned(int index) const { return static_cast<unsigned>(values[index]); }
   const char* Text(int index) const { return reinterpret_cast<const char*>(values[index]); }
   int* Numbers(int index) const { return reinterpret_cast<int*>(values[index]); }
+  const sockaddr* Address(int index) const { return reinterpret_cast<const sockaddr*>(values[index]); }
   const void* Memory(int index) const { return reinterpret_cast<const void*>(values[index]); }
 };
 
@@ -64,6 +65,9 @@ enum class Effect : uint8_t {
   kDuplicates,
   kDuplicatesTo,
   kControls,
+  kBinds,
+  kListens,
+  kConnects,
   kReceives,
   kReceivesMany,
   kCloses,
@@ -140,10 +144,10 @@ constexpr Row kRows[] = {
     FDAUDIT_OPENS(memfd_create, NewMemoryFile(a.Text(0), a.Unsigned(1), text)),
     FDAUDIT_OPENS(memfd_secret, NewObject(FdKind::kMemFd, (a.Int(0) & O_CLOEXEC) != 0)),
     FDAUDIT_OPENS(mq_open, NewMessageQueue(a.Text(0))),
-    FDAUDIT_OPENS(socket, NewSocket(a.Int(0), a.Int(1))),
-    FDAUDIT_OPENS(accept, NewConnection(0)),
-    FDAUDIT_OPENS(accept4, NewConnection(a.Int(3))),
-    {SYS_socketpair, Effect::kOpensTwo, FDAUDIT_TELLS(NewSocket(a.Int(0), a.Int(1))), nullptr, 3},
+    FDAUDIT_OPENS(socket, NewSocket(a.Int(0), a.Int(1), text)),
+    FDAUDIT_OPENS(accept, NewConnection(a.Int(0), {}, 0, text)),
+    FDAUDIT_OPENS(accept4, NewConnection(a.Int(0), {}, a.Int(3), text)),
+    {SYS_socketpair, Effect::kOpensTwo, FDAUDIT_TELLS(NewSocketPair(a.Int(0), a.Int(1))), nullptr, 3},
     {SYS_pipe2, Effect::kOpensTwo, FDAUDIT_TELLS(NewPipe(a.Int(1)))},
     FDAUDIT_OPENS(epoll_create1, NewEpollSet(a.Int(0))),
     FDAUDIT_OPENS(eventfd2, NewEvent(a.Unsigned(0), a.Int(1), text)),
@@ -171,6 +175,9 @@ constexpr Row kRows[] = {
     {SYS_dup, Effect::kDuplicates},
     {SYS_dup3, Effect::kDuplicatesTo},
     {SYS_fcntl, Effect::kControls},
+    {SYS_bind, Effect::kBinds},
+    {SYS_listen, Effect::kListens},
+    {SYS_connect, Effect::kConnects},
     {SYS_recvmsg, Effect::kReceives},
     {SYS_recvmmsg, Effect::kReceivesMany},
     {SYS_close, Effect::kCloses},
@@ -266,6 +273,12 @@ INTERPOSE("makes a system call by number: any of the above", long, syscall, long
     }
     case Effect::kControls:
       return Controlled(a.Int(0), a.Int(1), static_cast<uintptr_t>(v2), made, number, v0, v1, v2);
+    case Effect::kBinds:
+      return Addressed(a.Int(0), SocketStep::kBound, a.Address(1), a.Unsigned(2), made, number, v0, v1, v2);
+    case Effect::kListens:
+      return Addressed(a.Int(0), SocketStep::kListening, nullptr, 0, made, number, v0, v1);
+    case Effect::kConnects:
+      return Connected(a.Int(0), a.Address(1), a.Unsigned(2), made, number, v0, v1, v2);
     case Effect::kReceives:
       return Received(a.Int(0), static_cast<const msghdr*>(a.Memory(1)), a.Int(2), made, number, v0, v1, v2);
     case Effect::kReceivesMany:

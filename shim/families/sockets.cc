@@ -5,17 +5,39 @@
 #include "shim/events.h"
 #include "shim/families/new_descriptors.h"
 
+extern "C" int __connect(int, const sockaddr*, socklen_t);
+
 using namespace fdaudit::shim;  // NOLINT: the interposers below are the global namespace's
 
+#define FDAUDIT_ROOM(address, size) RoomFor(address, size, reinterpret_cast<uintptr_t>(__builtin_frame_address(0)))
+
 INTERPOSE("opens a socket", int, socket, int domain, int type, int protocol) noexcept {
-  return Opened(NewSocket(domain, type), real::socket, domain, type, protocol);
+  const auto what = [=](TargetText& text) { return NewSocket(domain, type, text); };
+  return Opened(what, real::socket, domain, type, protocol);
 }
 INTERPOSE("opens two connected sockets", int, socketpair, int domain, int type, int protocol, int* fds) noexcept {
-  return OpenedPair(NewSocket(domain, type), fds, real::socketpair, domain, type, protocol, fds);
+  return OpenedPair(NewSocketPair(domain, type), fds, real::socketpair, domain, type, protocol, fds);
 }
 INTERPOSE("opens a connection's socket", int, accept, int fd, sockaddr* address, socklen_t* size) {
-  return Opened(NewConnection(0), real::accept, fd, address, size);
+  const AddressRoom from = FDAUDIT_ROOM(address, size);
+  const auto what = [&](TargetText& text) { return NewConnection(fd, from, 0, text); };
+  return Opened(what, real::accept, fd, address, size);
 }
 INTERPOSE("opens a connection's socket", int, accept4, int fd, sockaddr* address, socklen_t* size, int flags) {
-  return Opened(NewConnection(flags), real::accept4, fd, address, size, flags);
+  const AddressRoom from = FDAUDIT_ROOM(address, size);
+  const auto what = [&](TargetText& text) { return NewConnection(fd, from, flags, text); };
+  return Opened(what, real::accept4, fd, address, size, flags);
+}
+
+INTERPOSE("gives a socket its address", int, bind, int fd, const sockaddr* address, socklen_t size) noexcept {
+  return Addressed(fd, SocketStep::kBound, address, size, real::bind, fd, address, size);
+}
+INTERPOSE("lets a socket take connections", int, listen, int fd, int backlog) noexcept {
+  return Addressed(fd, SocketStep::kListening, nullptr, 0, real::listen, fd, backlog);
+}
+INTERPOSE("connects a socket", int, connect, int fd, const sockaddr* address, socklen_t size) {
+  return Connected(fd, address, size, real::connect, fd, address, size);
+}
+INTERPOSE("connects a socket", int, __connect, int fd, const sockaddr* address, socklen_t size) {
+  return Connected(fd, address, size, real::__connect, fd, address, size);
 }

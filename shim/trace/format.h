@@ -320,9 +320,9 @@ enum ActFlags : uint16_t {
   kActSeenAtEnd = 1u << 5,        ///< not recorded when it happened, found at the end
   kActInSignalHandler = 1u << 6,  ///< on a signal stack or inside another recording
   kActOwnTable = 1u << 7,         ///< by a vfork child, or a thread or child in this memory with a table of its own
-  kActPlaced = 1u << 10,          ///< an opening by duplication: the number was chosen for somebody
-  kActKept = 1u << 9,             ///< an opening whose close-on-exec was taken off on purpose (F_SETFD)
-  kActSwept = 1u << 8,            ///< a close in a loop over all numbers
+  kActDuplicated = 1u << 10,  ///< an opening by dup and the like: Incarnation::related is the number it was made from
+  kActKept = 1u << 9,         ///< an opening whose close-on-exec was taken off on purpose (F_SETFD)
+  kActSwept = 1u << 8,        ///< a close in a loop over all numbers
 };
 
 enum IncarnationFlags : uint8_t {
@@ -345,9 +345,18 @@ struct Incarnation {
                     ///< pid; -1 = none
   FdKind kind;
   uint8_t flags;    ///< IncarnationFlags
-  uint16_t detail;  ///< socket: domain << 8 | type; else 0
+  uint16_t detail;  ///< socket: domain << 8 | SocketState bits | type; else 0
 };
 static_assert(sizeof(Incarnation) == 64);
+
+inline constexpr uint16_t kSocketTypeMask = 0xf;
+
+enum SocketState : uint16_t {
+  kSocketListening = 1u << 4,
+  kSocketAccepted = 1u << 5,
+  kSocketConnecting = 1u << 6,  ///< connect(2) had not ended when it returned
+  kSocketPaired = 1u << 7,      ///< by socketpair(2)
+};
 
 enum class SlotState : uint8_t {
   kNever = 0,  ///< never open in this image
@@ -469,6 +478,7 @@ enum class EventKind : uint8_t {
   kSpawned = 23,       ///< posix_spawn, system, popen: other = child's pid
   kUnshared = 24,      ///< the calling thread has a table of its own from now on
   kSessionBegun = 25,  ///< by setsid, daemon
+  kAddressed = 26,     ///< bind, listen, connect: fd's addresses or state are known now
 };
 
 struct Event {

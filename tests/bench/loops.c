@@ -7,11 +7,15 @@
 // nothing of it again, but for what the operation itself does twice.
 #define _GNU_SOURCE 1
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -49,6 +53,76 @@ static void fork_wait(void) {
   pid_t child = fork();
   if (child == 0) _exit(0);
   if (child < 0 || waitpid(child, &status, 0) != child || status != 0) fail("fork");
+}
+
+// A connection over loopback: made, accepted, both ends closed. The client's end is reset, so that no port stays taken.
+static void accept_close(void) {
+  static int listener = -1;
+  static struct sockaddr_in address = {.sin_family = AF_INET};
+  socklen_t size = sizeof address;
+  if (listener < 0) {
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    listener = socket(AF_INET, SOCK_STREAM, 0);
+    if (bind(listener, (struct sockaddr*)&address, size) != 0 || listen(listener, 16) != 0 ||
+        getsockname(listener, (struct sockaddr*)&address, &size) != 0)
+      fail("listen");
+  }
+  const struct linger reset = {1, 0};
+  struct sockaddr_in from;
+  int client = socket(AF_INET, SOCK_STREAM, 0);
+  if (setsockopt(client, SOL_SOCKET, SO_LINGER, &reset, sizeof reset) != 0 ||
+      connect(client, (struct sockaddr*)&address, sizeof address) != 0)
+    fail("connect");
+  size = sizeof from;
+  int fd = accept4(listener, (struct sockaddr*)&from, &size, SOCK_CLOEXEC);
+  if (fd < 0 || close(client) != 0 || close(fd) != 0) fail("accept4");
+}
+
+// A descriptor sent to ourselves, received and closed.
+static void receive_close(void) {
+  static int ends[2] = {-1, -1};
+  static int sent;
+  if (ends[0] < 0 && (socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) != 0 || (sent = open("/dev/null", O_RDONLY)) < 0))
+    fail("socketpair");
+  char byte = 'x';
+  _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  struct iovec data = {&byte, 1};
+  struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  struct cmsghdr* header = CMSG_FIRSTHDR(&message);
+  *header = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+  memcpy(CMSG_DATA(header), &sent, sizeof sent);
+  if (sendmsg(ends[0], &message, 0) != 1 || recvmsg(ends[1], &message, 0) != 1) fail("recvmsg");
+  int fd;
+  memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
+  if (close(fd) != 0) fail("close");
+}
+
+// A message without descriptors.
+static void send_receive(void) {
+  static int ends[2] = {-1, -1};
+  if (ends[0] < 0 && socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) != 0) fail("socketpair");
+  char byte = 'x';
+  struct iovec data = {&byte, 1};
+  struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1};
+  if (sendmsg(ends[0], &message, 0) != 1 || recvmsg(ends[1], &message, 0) != 1) fail("recvmsg");
+}
+
+static void spawn_wait(void) {
+  static char* arguments[] = {"true", NULL};
+  extern char** environ;
+  int status;
+  pid_t child;
+  if (posix_spawn(&child, "/bin/true", NULL, NULL, arguments, environ) != 0 || waitpid(child, &status, 0) != child ||
+      status != 0)
+    fail("posix_spawn");
+}
+
+static void epoll_add_delete(void) {
+  static int set = -1, ends[2];
+  if (set < 0 && ((set = epoll_create1(0)) < 0 || pipe(ends) != 0)) fail("epoll");
+  struct epoll_event event = {.events = EPOLLIN};
+  if (epoll_ctl(set, EPOLL_CTL_ADD, ends[0], &event) != 0 || epoll_ctl(set, EPOLL_CTL_DEL, ends[0], NULL) != 0)
+    fail("epoll_ctl");
 }
 
 static void close_twice(void) {
@@ -113,7 +187,9 @@ int main(int argc, char** argv) {
     operation* run;
     int threads;
   } kLoops[] = {{"open_close", open_close, 1}, {"dup_close", dup_close, 1}, {"socketpair", pair_close, 1},
-                {"fopen_fclose", fopen_fclose, 1}, {"fork_wait", fork_wait, 1}, {"two_threads", open_close, 2}};
+                {"fopen_fclose", fopen_fclose, 1}, {"fork_wait", fork_wait, 1}, {"two_threads", open_close, 2},
+                {"accept_close", accept_close, 1}, {"receive_close", receive_close, 1}, {"send_receive", send_receive, 1},
+                {"spawn_wait", spawn_wait, 1}, {"epoll", epoll_add_delete, 1}};
   if (argc < 4) return 98;
   depth = atoi(argv[2]);
   count = atol(argv[3]);

@@ -24,6 +24,7 @@ skipped. A case may say
     what          type and target of its first descriptor, as a regular expression over "TYPE TARGET"
     function      the finding's location's function, or null for none
     frames        functions of the deciding stack, innermost first, as a subsequence
+    message       regular expression that its message must hold
     descriptor    entries that its first descriptor must have, as far as given: close_on_exec, received_from …
     sender        entries that the process must have from which the first descriptor was received, see processes
     process       entries that the finding's process must have, see processes
@@ -170,6 +171,8 @@ class Case:
             what = f"{first.get('type')} {first.get('target')}"
             if not re.fullmatch(wanted["what"], what):
                 reasons.append(f"it is {what!r}, not {wanted['what']!r}")
+        if not re.search(wanted.get("message", ""), finding["message"]):
+            reasons.append(f"message is {finding['message']!r}, not {wanted['message']!r}")
         first = finding["descriptors"][0] if finding["descriptors"] else {}
         if not fits(wanted.get("descriptor", {}), first):
             reasons.append(f"its first descriptor is {first}, not {wanted['descriptor']}")
@@ -182,7 +185,8 @@ class Case:
             if not any(self.event_fits(event, e, report) for e in events):
                 reasons.append(f"no event {event} (in this order)")
         if "frames" in wanted:
-            deciding = finding["events"][-1 if finding["kind"] != "leak" else 0]
+            openings = [e for e in finding["events"] if e["role"] in ("opened", "duplicated", "received")]
+            deciding = openings[-1] if finding["kind"] == "leak" else finding["events"][-1]
             functions = [f.get("function") for f in report["stacks"].get(deciding.get("stack") or "", [])]
             rest = iter(functions)
             if not all(any(same_function(want, f) for f in rest) for want in wanted["frames"]):
