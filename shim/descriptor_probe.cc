@@ -126,6 +126,17 @@ bool IsAnother(int fd, const trace::Incarnation& life, const char* recorded_targ
   return found == 0 && S_ISREG(named.st_mode) && (named.st_ino != now.st_ino || named.st_dev != now.st_dev);
 }
 
+void DescribeKind(int fd, trace::Incarnation& life, char (&target)[trace::kTargetSize]) {
+  struct stat status = {};
+  if (life.kind != FdKind::kUnknown || raw::Fstat(fd, &status) != 0) return;
+  life.kind = KindFromMode(status.st_mode, life.kind);
+  if (life.kind == FdKind::kSocket) {
+    life.detail = SocketDetail(SocketOption(fd, SO_DOMAIN), SocketOption(fd, SO_TYPE));
+  } else if (life.kind == FdKind::kUnknown) {
+    ReadName(fd, target, sizeof target);  // "anon_inode:[eventfd]"
+  }
+}
+
 void DescribeOpenDescriptor(int fd, trace::Incarnation& life, Partner partner, char (&target)[trace::kTargetSize]) {
   char buffer[768];
   TextBuilder text(buffer, sizeof buffer);

@@ -71,6 +71,10 @@ void ForEachOpenDescriptor(Visitor visit) {
 /// than the one named. The number was closed, and handed out again, without a recorded call.
 bool IsAnother(int fd, const trace::Incarnation& life, const char* recorded_target, const char* target);
 
+/// What sort of thing the open descriptor is, by the system call or two that tell it: the rest is asked at the end.
+/// What has no sort but its name gets that.
+void DescribeKind(int fd, trace::Incarnation& life, char (&target)[trace::kTargetSize]);
+
 /// The other end of a pipe or socketpair, as the ledger knows it.
 struct Partner {
   int fd = -1;  ///< -1 = unknown

@@ -118,7 +118,8 @@ void RecordedTarget(int fd, TargetText& text) {
 void RecordedDescriptor(int fd, NewDescriptor* out, TargetText& text) {
   const Guard guard;
   text[0] = '\0';
-  if (CurrentImage() != 0 && thread_state.vfork_depth == 0) LedgerDescribe(fd, out, text);
+  const uint32_t image = CurrentImage();
+  if (image != 0 && ThreadOf(image).UsesLedger()) LedgerDescribe(fd, out, text);
 }
 
 void RecordAddressed(const CallSite& site, int fd, SocketStep step, const sockaddr* address, socklen_t size) {
@@ -203,7 +204,7 @@ void OpenReceived(Recording& recording, const CallSite& site, const Act& act, co
     life.kind = trace::FdKind::kPidFd;
     what.flags |= trace::kCloseOnExec;
   }
-  if (SystemCallsAllowed() && recording.owns_ledger()) DescribeOpenDescriptor(received.fd, life, {}, target);
+  if (SystemCallsAllowed() && recording.owns_ledger()) DescribeKind(received.fd, life, target);
   what.kind = life.kind;
   what.detail = life.detail;
   what.target = target;

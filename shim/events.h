@@ -217,7 +217,11 @@ __attribute__((always_inline)) inline int Addressed(int fd, SocketStep step, con
                                                     Function& function, A... arguments) {
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const int result = function(arguments...);
-  if (result == 0) RecordAddressed(site, fd, step, address, size);
+  if (result == 0) {
+    RecordAddressed(site, fd, step, address, size);
+  } else if (errno == EBADF) {
+    RecordBadUse(site, fd);
+  }
   return result;
 }
 
@@ -231,6 +235,8 @@ __attribute__((always_inline)) inline int Connected(int fd, const sockaddr* addr
     RecordAddressed(site, fd, SocketStep::kConnected, address, size);
   } else if (errno == EINPROGRESS || errno == EINTR) {
     RecordAddressed(site, fd, SocketStep::kConnecting, address, size);
+  } else if (errno == EBADF) {
+    RecordBadUse(site, fd);
   }
   return result;
 }
@@ -242,7 +248,9 @@ __attribute__((always_inline)) inline auto Received(int socket, const msghdr* me
                                                     A... arguments) {
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const auto result = function(arguments...);
-  if (result >= 0 && message->msg_controllen != 0 && BringsDescriptors(*message)) {
+  if (__builtin_expect(result < 0, 0)) {
+    if (errno == EBADF) RecordBadUse(site, socket);
+  } else if (message->msg_controllen != 0 && BringsDescriptors(*message)) {
     RecordReceived(site, socket, *message, flags);
   }
   return result;
@@ -254,6 +262,7 @@ __attribute__((always_inline)) inline auto ReceivedMany(int socket, const mmsghd
                                                         Function& function, A... arguments) {
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const auto result = function(arguments...);
+  if (result < 0 && errno == EBADF) RecordBadUse(site, socket);
   for (auto i = result * 0; i < result; ++i) {
     const msghdr& message = messages[i].msg_hdr;
     if (message.msg_controllen != 0 && BringsDescriptors(message)) RecordReceived(site, socket, message, flags);

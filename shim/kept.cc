@@ -102,8 +102,8 @@ void Keep(const CallSite& site, Kept& kept, int fd) {
   uint64_t before = Atomic(kept.held).load();
   if (IsKnown(before) || before == claim || !Atomic(kept.held).compare_exchange_strong(before, claim)) return;
   trace::Incarnation life = {};
-  char target[trace::kTargetSize];
-  DescribeOpenDescriptor(fd, life, target);
+  char target[trace::kTargetSize] = "";
+  DescribeOpenDescriptor(fd, life, {}, target);
   NewDescriptor what;
   what.kind = life.kind;
   what.flags = trace::kKeptByLibc;

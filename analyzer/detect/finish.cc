@@ -62,8 +62,10 @@ std::string EndOf(const Process& process) {
 
 /// "; descriptor 3, which it was made from, was closed at …": whoever closed that may think that it was all.
 std::string OriginalClosed(Model& model, const Finding& finding) {
-  const StoryEvent& last = finding.events.back();
-  if (finding.count != 1 || !last.is_background || last.role != Role::kClosed) return "";
+  const size_t next = finding.deciding + 1;
+  if (finding.count != 1 || next >= finding.events.size()) return "";
+  const StoryEvent& last = finding.events[next];
+  if (!last.is_background || last.role != Role::kClosed) return "";
   const Frame* frame = model.paths().Location(last.path);
   return fmt::format("; descriptor {}, which it was made from, was closed{}", last.fd,
                      frame == nullptr ? "" : " at " + Describe(*frame));

@@ -116,7 +116,7 @@ Finding Tell(Model& model, const Registrations& registrations, ProcessIndex inde
   const std::optional<Original> original = FindOriginal(model, index, first.life);
   if (original && original->life.closed.stamp != 0) {
     TellClosing(model, original->process, original->life, original->fd, &finding.events);
-    finding.events.back().is_background = true;
+    for (size_t i = finding.deciding + 1; i < finding.events.size(); ++i) finding.events[i].is_background = true;
   }
   return finding;
 }

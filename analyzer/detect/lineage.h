@@ -15,9 +15,7 @@ struct Original {
   trace::Incarnation life;
 };
 
-inline bool IsDuplicate(const trace::Incarnation& life) {
-  return (life.opened.flags & trace::kActDuplicated) != 0 && life.related >= 0;
-}
+inline bool IsDuplicate(const trace::Incarnation& life) { return (life.opened.flags & trace::kActDuplicated) != 0; }
 
 /// What `duplicate`, a life of a number of `process`, was made from.
 std::optional<Original> FindOriginal(const Model& model, ProcessIndex process, const trace::Incarnation& duplicate);

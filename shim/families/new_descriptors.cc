@@ -3,7 +3,6 @@
 #include <csignal>
 #include <ctime>
 
-#include "shim/channel_text.h"
 #include "shim/stack_range.h"
 #include "shim/text.h"
 
@@ -74,16 +73,16 @@ NewDescriptor NewSharedMemory(const char* name, TargetText& text) {
 }
 
 NewDescriptor NewSocket(int domain, int type, TargetText& text) {
-  NewDescriptor what = NewObject(trace::FdKind::kSocket, (type & SOCK_CLOEXEC) != 0, text);
-  what.detail = SocketDetail(domain, type);
+  NewDescriptor what = NewSocket(domain, type);
   TextBuilder words(text, sizeof text);
   AddSocket(words, what.detail, {});
+  what.target = text;
   return what;
 }
 
 NewDescriptor NewSocketPair(int domain, int type) {
-  NewDescriptor what = NewObject(trace::FdKind::kSocket, (type & SOCK_CLOEXEC) != 0);
-  what.detail = SocketDetail(domain, type) | trace::kSocketPaired;
+  NewDescriptor what = NewSocket(domain, type);
+  what.detail |= trace::kSocketPaired;
   return what;
 }
 

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 
+#include "shim/channel_text.h"
 #include "shim/events.h"
 
 namespace fdaudit::shim {
@@ -37,6 +38,12 @@ inline NewDescriptor NewFileAt(int directory, const char* path, const void* how,
 
 inline NewDescriptor NewPipe(int flags) { return NewObject(trace::FdKind::kPipe, (flags & O_CLOEXEC) != 0); }
 
+inline NewDescriptor NewSocket(int domain, int type) {
+  NewDescriptor what = NewObject(trace::FdKind::kSocket, (type & SOCK_CLOEXEC) != 0);
+  what.detail = SocketDetail(domain, type);
+  return what;
+}
+/// The same in words, as yet without addresses.
 NewDescriptor NewSocket(int domain, int type, TargetText& text);
 /// socketpair(2): its ends are told by RecordOpenedPair.
 NewDescriptor NewSocketPair(int domain, int type);

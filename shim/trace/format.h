@@ -320,9 +320,9 @@ enum ActFlags : uint16_t {
   kActSeenAtEnd = 1u << 5,        ///< not recorded when it happened, found at the end
   kActInSignalHandler = 1u << 6,  ///< on a signal stack or inside another recording
   kActOwnTable = 1u << 7,         ///< by a vfork child, or a thread or child in this memory with a table of its own
+  kActSwept = 1u << 8,            ///< a close in a loop over all numbers
+  kActKept = 1u << 9,             ///< an opening whose close-on-exec was taken off on purpose (F_SETFD)
   kActDuplicated = 1u << 10,  ///< an opening by dup and the like: Incarnation::related is the number it was made from
-  kActKept = 1u << 9,         ///< an opening whose close-on-exec was taken off on purpose (F_SETFD)
-  kActSwept = 1u << 8,        ///< a close in a loop over all numbers
 };
 
 enum IncarnationFlags : uint8_t {

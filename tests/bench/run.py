@@ -96,7 +96,7 @@ def rows(scratch, quick):
         loop("socketpair + 2 closes, 20 deep", "socketpair", 20, 100000 // scale, 1.25),
         loop("fopen + fclose, 20 deep", "fopen_fclose", 20, 200000 // scale, 1.5),
         loop("accept4 on loopback + closes, 20 deep", "accept_close", 20, 30000 // scale, 1.25),
-        loop("recvmsg with SCM_RIGHTS + close, 20 deep", "receive_close", 20, 150000 // scale, 1.5),
+        loop("recvmsg with SCM_RIGHTS + close, 20 deep", "receive_close", 20, 150000 // scale, 1.6),
         loop("recvmsg without, 20 deep", "send_receive", 20, 300000 // scale, 1.1),
         loop("epoll_ctl add + delete, 20 deep", "epoll", 20, 300000 // scale, 1.5),
         loop("posix_spawn of /bin/true + wait", "spawn_wait", 5, 3000 // scale, 1.3),

@@ -284,7 +284,9 @@ TEST_F(Detectors, AnInheritedDescriptorIsToldAsSuch) {
 }
 
 TEST_F(Detectors, ADuplicateIsToldAsSuch) {
-  DoubleClose(trace(), image_, 7, Act("dup", "f", 1), Act("close", "g", 2), Act("close", "h", 3));
+  trace::Act duplicated = Act("dup", "f", 1);
+  duplicated.flags = trace::kActDuplicated;
+  DoubleClose(trace(), image_, 7, duplicated, Act("close", "g", 2), Act("close", "h", 3));
   EXPECT_EQ(Roles(scene_.Detect().at(0)), Texts({"duplicated", "closed", "closed-again"}));
 }
 

@@ -172,7 +172,8 @@ TEST(Json, HasEveryFieldOfTheContract) {
                                           {"target", "/etc/app.conf"},
                                           {"close_on_exec", false},
                                           {"received_from", nullptr},
-                                          {"registered_in", nullptr}}));
+                                          {"registered_in", nullptr},
+                                          {"duplicated_from", nullptr}}));
   EXPECT_EQ(leak["omitted"], 0);
   EXPECT_EQ(leak["events"][0]["role"], "opened");
   EXPECT_EQ(leak["location"], json({{"function", "load_config"}, {"file", "/src/app.c"}, {"line", 41}}));
