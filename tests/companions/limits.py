@@ -88,7 +88,8 @@ def million(*arguments, library=None):
             complaints.append(f"{process['coverage']}")
         if size > 400 << 20:
             complaints.append(f"the trace takes {size} bytes")
-        found = [(f["kind"], f["count"], f["growing"]) for f in ran.report["findings"]]
+        found = [(f["kind"], f["count"], f["growing"]) for f in ran.report["findings"]
+                 if f["kind"] != "exhausted"]  # the picture of a table that is nearly full
         wanted = [] if arguments[0] == "close" else [("leak", MILLION, True)]
         return complaints + ([] if found == wanted else [f"findings: {found}"])
 

@@ -27,19 +27,26 @@ static int limited(int free) {
   return setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// A name in what all processes of the machine share, for this one alone.
+static const char* shared_name(void) {
+  static char name[32];
+  snprintf(name, sizeof name, "/files-calls-%d", (int)getpid());
+  return name;
+}
+
 static mqd_t queue(void) {
-  const mqd_t made = syscall(SYS_mq_open, "files-calls", O_CREAT | O_RDWR, 0600, NULL);
-  mq_unlink("/files-calls");
+  const mqd_t made = syscall(SYS_mq_open, shared_name() + 1, O_CREAT | O_RDWR, 0600, NULL);
+  mq_unlink(shared_name());
   return made;
 }
 
-static int in_queue(const char* name, mqd_t made) {
-  mq_unlink(name);
+static int in_queue(mqd_t made) {
+  mq_unlink(shared_name());
   return made;
 }
 
 static int shared(int made) {
-  shm_unlink("/files-calls");
+  shm_unlink(shared_name());
   return made;
 }
 
@@ -101,13 +108,13 @@ static int structured(const char* path) {
   CALL(openat2, "-", structured("made"), structured("/nowhere/x"))                                              \
   CALL(open_by_handle_at, "-", by_handle(), open_by_handle_at(777, (struct file_handle*)unmapped, 0))           \
   CALL(memfd_create, "memfd", memfd_create("name", MFD_CLOEXEC), memfd_create("name", ~0U))                     \
-  CALL(shm_open, "shared-memory", shared(shm_open("/files-calls", O_CREAT | O_RDWR, 0600)),                     \
+  CALL(shm_open, "shared-memory", shared(shm_open(shared_name(), O_CREAT | O_RDWR, 0600)),                     \
        shm_open("/nowhere/x", O_RDWR, 0))                                                                       \
-  CALL(mq_open, "mqueue", in_queue("/mq_open", mq_open("/mq_open", O_CREAT | O_RDWR, 0600, NULL)),       \
+  CALL(mq_open, "mqueue", in_queue(mq_open(shared_name(), O_CREAT | O_RDWR, 0600, NULL)),       \
        mq_open("no-slash", O_RDWR))                                                                             \
   CALL(__mq_open_2, "mqueue",                                                                            \
-       (syscall(SYS_close, syscall(SYS_mq_open, "mq_open_2", O_CREAT | O_RDWR, 0600, NULL)),                    \
-        in_queue("/mq_open_2", __mq_open_2("/mq_open_2", O_RDONLY))),                                           \
+       (syscall(SYS_close, syscall(SYS_mq_open, shared_name() + 1, O_CREAT | O_RDWR, 0600, NULL)),                    \
+        in_queue(__mq_open_2(shared_name(), O_RDONLY))),                                           \
        __mq_open_2("/no-such-queue", O_RDWR))                                                                   \
   CALL(mq_close, "-", mq_close(queue()), mq_close(777))                                                         \
   CALL(posix_openpt, "pty", posix_openpt(O_RDWR | O_NOCTTY), (limited(0), posix_openpt(O_RDWR)))                \
