@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 
 #include "shim/options.h"
@@ -51,6 +52,15 @@ bool PreloadWithoutShim(const char* list, TextBuilder& out) {
   return before != 0 || *rest != '\0';
 }
 
+/// Whether the program may open the trace file, if its rights are this process's. Kernels before 5.8 don't tell.
+__attribute__((noinline)) bool TraceIsReachable() {
+  char path[768];
+  TextBuilder text(path, sizeof path);
+  text.Add(options.trace).Add("/").Add(recorder.session());
+  const long result = raw::Call(SYS_faccessat2, AT_FDCWD, raw::Address(path), R_OK | W_OK, AT_EACCESS);
+  return !raw::Failed(result) || result == -ENOSYS;
+}
+
 /// For the pointers to so many entries, two of ours and the final nullptr.
 size_t RoomFor(size_t entries) { return (entries + 3) * sizeof(char*); }
 
@@ -71,7 +81,7 @@ void PrepareExecEnvironment(const char* shim_path, const char* options_entry) {
   options_for_children = options_entry;
 }
 
-EnvironmentPlan PlanEnvironment(char* const* environment, uint32_t image) {
+EnvironmentPlan PlanEnvironment(char* const* environment, const ExecOutlook& outlook, uint32_t image) {
   EnvironmentPlan plan;
   if (shim_file[0] == '\0' || options_for_children == nullptr) return plan;
   if (environment != nullptr) {
@@ -86,10 +96,14 @@ EnvironmentPlan PlanEnvironment(char* const* environment, uint32_t image) {
   // Under seccomp the next image inherits a filter that the shim's start might not survive.
   const bool sandboxed = !SystemCallsAllowed();
   const bool reachable = options.follow && !sandboxed && raw::Access(shim_file, R_OK) == 0;
-  if (!reachable) {
-    plan.problem = !options.follow ? trace::ExecProblem::kNoFollow
-                   : sandboxed     ? trace::ExecProblem::kSandboxed
-                                   : trace::ExecProblem::kShimUnreachable;
+  plan.problem = !options.follow                                  ? trace::ExecProblem::kNoFollow
+                 : sandboxed                                      ? trace::ExecProblem::kSandboxed
+                 : !reachable                                     ? trace::ExecProblem::kShimUnreachable
+                 : outlook.problem != trace::ExecProblem::kNone ? outlook.problem
+                 : !TraceIsReachable()                            ? trace::ExecProblem::kTraceUnreachable
+                                                                  : trace::ExecProblem::kNone;
+  // A static program and one of another libc keep the shim, so that what they start is audited again.
+  if (!reachable || outlook.refuses_shim) {
     if (!has_shim || plan.entries >= kMostEntries) return plan;
     plan.action = EnvironmentPlan::Action::kStrip;
     plan.room = RoomFor(plan.entries) + strlen(preload) + sizeof kPreloadPrefix;
@@ -147,7 +161,7 @@ constinit char* environment_for_libc[kMostEntries + 512] = {};
 
 EnvironmentForLibc::EnvironmentForLibc(uint32_t image) {
   const bool alone = SingleThreaded() && environ != environment_for_libc;
-  const EnvironmentPlan plan = PlanEnvironment(environ, alone ? image : 0);
+  const EnvironmentPlan plan = PlanEnvironment(environ, {}, alone ? image : 0);
   problem_ = plan.problem;
   if (plan.action == EnvironmentPlan::Action::kKeep) return;
   if (alone && plan.room <= sizeof environment_for_libc) {

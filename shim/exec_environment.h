@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "shim/exec_target.h"
 #include "shim/trace/format.h"
 
 namespace fdaudit::shim {
@@ -31,8 +32,9 @@ struct EnvironmentPlan {
   trace::ExecProblem problem = trace::ExecProblem::kNone;  ///< why the program will not be audited
 };
 
-/// `image`: the record that was made for the program to come, which learns of it by its options (process_spawn.h).
-EnvironmentPlan PlanEnvironment(char* const* environment, uint32_t image = 0);
+/// `outlook`: what is known of the program. `image`: the record that was made for the program to come, which learns of
+/// it by its options (process_spawn.h).
+EnvironmentPlan PlanEnvironment(char* const* environment, const ExecOutlook& outlook, uint32_t image = 0);
 
 /// Builds the environment in `memory` (plan.room bytes, aligned for pointers) and returns it. Not for Action::kKeep.
 char** BuildEnvironment(const EnvironmentPlan& plan, char* const* environment, void* memory);

@@ -305,7 +305,18 @@ uint32_t BeginExecedImage(char* const* arguments) {
   return image;
 }
 
-void NoteExec(const char* target, trace::ExecProblem problem) {
+void NoteSkipped() {
+  NotePidNamespace();
+  const uint32_t before = ImageOfPid(raw::Pid());
+  ImageRecord* predecessor = before == 0 ? nullptr : ImageOf(before);
+  ImageRecord* record = AwaitedRecord(options.image, predecessor);
+  if (record == nullptr) record = predecessor;
+  if (record == nullptr || record->ended_by != trace::EndedBy::kExec || record->successor != 0) return;
+  record->exec_problem = trace::ExecProblem::kSkipped;
+  Atomic(record->reasons).fetch_or(trace::kReasonExecUnaudited);
+}
+
+void NoteExec(const char* target, trace::ExecProblem problem, bool is_known) {
   const uint32_t image = CurrentImage();
   if (image == 0) return;
   ThreadState& self = ThreadOf(image);
@@ -317,6 +328,7 @@ void NoteExec(const char* target, trace::ExecProblem problem) {
   if (problem != trace::ExecProblem::kNone) Atomic(record->reasons).fetch_or(trace::kReasonExecUnaudited);
   record->exec_target = recorder.AddText(target, strlen(target));
   record->exec_problem = problem;
+  record->exec_looked_at = is_known ? 1 : 0;
   if (!is_guest) LedgerSumUp();
   if (SystemCallsAllowed()) record->ended = Now();
   record->ended_by = trace::EndedBy::kExec;

@@ -70,6 +70,9 @@ inline constinit char executable_path[512] = "";
 /// The image that exec or the tool started: looks up who it comes from, and what it got.
 uint32_t BeginExecedImage(char* const* arguments);
 
+/// This image is not to be recorded, which its record or its predecessor's shall say.
+void NoteSkipped();
+
 /// From now on nothing is recorded in this process and its children.
 void FallSilent();
 
@@ -77,7 +80,7 @@ void FallSilent();
 void NoteReason(uint32_t reason);
 
 /// Before an exec's system call; and when it came back.
-void NoteExec(const char* target, trace::ExecProblem problem);
+void NoteExec(const char* target, trace::ExecProblem problem, bool is_known);
 void NoteExecFailed();
 
 /// The image ends by exit with `status`. Only the first end counts.

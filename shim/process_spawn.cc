@@ -43,10 +43,11 @@ uint32_t PrepareSpawn(const trace::Act& act) {
   return NumberOf(record);
 }
 
-void NoteSpawnTarget(uint32_t image, const char* target, trace::ExecProblem problem) {
+void NoteSpawnTarget(uint32_t image, const char* target, trace::ExecProblem problem, bool is_known) {
   ImageRecord* record = ImageOf(image);
   if (problem != trace::ExecProblem::kNone) record->reasons |= trace::kReasonExecUnaudited;
   record->exec_problem = problem;
+  record->exec_looked_at = is_known ? 1 : 0;
   record->exec_target = recorder.AddText(target, strlen(target));
   record->ended = record->started;
   record->ended_by = trace::EndedBy::kExec;

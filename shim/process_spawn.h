@@ -19,7 +19,7 @@ struct ThreadState;
 /// Before libc starts a program. `act`: the call. Returns the record's number, 0 where there is to be none.
 uint32_t PrepareSpawn(const trace::Act& act);
 /// What will be started, and why it will not be audited.
-void NoteSpawnTarget(uint32_t image, const char* target, trace::ExecProblem problem);
+void NoteSpawnTarget(uint32_t image, const char* target, trace::ExecProblem problem, bool is_known);
 /// Number `fd` of the program to come is `from` of its parent, or trace::kPlacedOpened.
 void NotePlacement(uint32_t image, int fd, int from);
 /// Something was arranged, and nobody knows what.

@@ -196,6 +196,7 @@ void Start(char** environment, char* const* arguments) {
   if (recorder.created_here()) AmendEnvironment(environment);
   FindExecutable(arguments);
   if (ListNames(options.skip, executable_path)) {
+    NoteSkipped();
     FallSilent();
   } else {
     BeginExecedImage(arguments);

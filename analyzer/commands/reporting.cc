@@ -9,11 +9,13 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <string_view>
 #include <utility>
 
 #include "analyzer/commands/command.h"
 #include "analyzer/output/report.h"
+#include "analyzer/target/elf_target.h"
 #include "analyzer/trace/trace_error.h"
 
 namespace fdaudit::analyzer {
@@ -30,6 +32,17 @@ struct Format {
 constexpr Format kFormats[] = {{"text", true},    {"json", true},    {"html", false},    {"sarif", false},
                                {"junit", false},  {"github", false}, {"gitlab", false},  {"markdown", false},
                                {"folded", false}, {"pprof", false},  {"perfetto", false}};
+
+/// Looked up as things are now. A relative path is left alone: whose directory it started from is not known.
+trace::ExecProblem TargetProblem(const std::string& program) {
+  const bool is_relative = !program.starts_with('/') && program.find('/') != std::string::npos;
+  if (program.empty() || is_relative) return trace::ExecProblem::kNone;
+  const TargetInfo info = InspectProgram(program);
+  if (info.is_set_id) return trace::ExecProblem::kSetId;
+  if (info.foreign_machine || info.foreign_libc) return trace::ExecProblem::kForeign;
+  return info.is_elf && !info.is_dynamic && !info.problem.empty() ? trace::ExecProblem::kStatic
+                                                                  : trace::ExecProblem::kNone;
+}
 
 bool WantsColor(std::FILE* out) {
   const char* no_color = std::getenv("NO_COLOR");
@@ -91,6 +104,12 @@ LoadedTraces::LoadedTraces(const std::vector<std::string>& paths, const ReportOp
     return symbolizer->Lookup(module, address);
   };
   model_options.code_lookup = [this](int pid, uint64_t address) { return NameCode(pid, address); };
+  std::map<std::string, trace::ExecProblem> looked_at;
+  model_options.target_problem = [looked_at](const std::string& program) mutable {
+    const auto [known, is_new] = looked_at.try_emplace(program);
+    if (is_new) known->second = TargetProblem(program);
+    return known->second;
+  };
   model_ = std::make_unique<Model>(OpenTraces(paths), std::move(model_options));
 }
 

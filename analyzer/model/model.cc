@@ -162,7 +162,8 @@ void Model::LinkSuccessorsAcrossFiles() {
   }
 }
 
-/// An image that ended by exec and is followed by none: the program that it started never joined the trace.
+/// An image that ended by exec and is followed by none: the program that it started never joined the trace. Where
+/// nothing kept it from doing so, it has ended before it could.
 void Model::NoteUnauditedExecs() {
   std::vector<bool> followed(processes_.size(), false);
   for (const Process& process : processes_) {
@@ -170,7 +171,20 @@ void Model::NoteUnauditedExecs() {
   }
   for (ProcessIndex i = 0; i < processes_.size(); ++i) {
     const bool exec_ended = raw_[i].ended_by == EndedBy::kExec && raw_[i].successor == trace::kNoIndex;
-    if (exec_ended && !followed[i]) processes_[i].reasons |= trace::kReasonExecUnaudited;
+    if (!exec_ended) continue;
+    Process& process = processes_[i];
+    trace::ExecProblem& problem = process.exec_problem;
+    if (followed[i]) {  // in another file
+      problem = trace::ExecProblem::kNone;
+      process.reasons &= ~trace::kReasonExecUnaudited;
+      continue;
+    }
+    process.exec_ended_early = problem == trace::ExecProblem::kNone && raw_[i].exec_looked_at != 0;
+    if (process.exec_ended_early) continue;
+    process.reasons |= trace::kReasonExecUnaudited;
+    if (problem == trace::ExecProblem::kNone && options_.target_problem) {
+      problem = options_.target_problem(process.exec_target);
+    }
   }
 }
 

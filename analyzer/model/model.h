@@ -21,6 +21,8 @@ struct ModelOptions {
   SymbolLookup lookup;                                                ///< empty: frames stay module and offset
   CodeLookup code_lookup;                                             ///< empty: code made at run time stays nameless
   std::function<Liveness(const LiveQuery&)> liveness = &AskLiveness;  ///< tests put their own here
+  /// Why a program can't be audited, as its file tells; kNone where it can, or is not known. Empty: nobody looks.
+  std::function<trace::ExecProblem(const std::string& program)> target_problem;
 };
 
 struct Session {

@@ -37,6 +37,8 @@ const char* ExecProblemName(trace::ExecProblem problem) {
       return "exec-sandboxed";
     case trace::ExecProblem::kShimUnreachable:
       return "exec-shim-unreachable";
+    case trace::ExecProblem::kTraceUnreachable:
+      return "exec-trace-unreachable";
     case trace::ExecProblem::kEnvironment:
       return "exec-environment";
     case trace::ExecProblem::kSkipped:
@@ -99,6 +101,7 @@ std::vector<std::string> ReasonNames(const Process& process) {
   if ((process.reasons & trace::kReasonExecUnaudited) != 0 || process.exec_problem != trace::ExecProblem::kNone) {
     names.emplace_back(ExecProblemName(process.exec_problem));
   }
+  if (process.exec_ended_early) names.emplace_back("exec-ended-early");
   return names;
 }
 

@@ -49,6 +49,7 @@ struct Process {
   uint64_t events_dropped = 0;
   uint32_t reasons = 0;  ///< trace::CoverageReason bits
   trace::ExecProblem exec_problem = trace::ExecProblem::kNone;
+  bool exec_ended_early = false;  ///< what exec started could be audited, and ended before that began
   std::string exec_target;
 };
 

@@ -38,6 +38,8 @@ const char* WhyUnaudited(trace::ExecProblem problem) {
       return "cannot reach the shim from where it runs (chroot, container)";
     case trace::ExecProblem::kSandboxed:
       return "inherits a seccomp filter, under which the shim does not start";
+    case trace::ExecProblem::kTraceUnreachable:
+      return "may not open the trace file (another user)";
     case trace::ExecProblem::kEnvironment:
       return "got an environment that the program had cleared or replaced (by system or popen, in a threaded program)";
     case trace::ExecProblem::kSkipped:
@@ -54,6 +56,7 @@ void TellUnaudited(const Model& model, std::vector<std::string>* lines) {
   constexpr size_t kMost = 5;
   std::set<std::string> told;
   for (const Process& process : model.processes()) {
+    if (process.exec_ended_early) told.insert(process.exec_target + " was started, and ended before its audit began");
     const bool unaudited =
         process.exec_problem != trace::ExecProblem::kNone || (process.reasons & trace::kReasonExecUnaudited) != 0;
     if (!unaudited) continue;

@@ -7,20 +7,29 @@
 
 #include "shim/events.h"
 #include "shim/exec_environment.h"
+#include "shim/exec_target.h"
 
 namespace fdaudit::shim {
 namespace {
 
 /// What all execs meet in. `call(environment)` is the real exec, which returns only when it fails.
 template <typename Call>
-int Exec(const CallSite& site, const char* target, char* const* environment, Call call) {
+int Exec(const CallSite& site, const ProgramName& program, char* const* environment, Call call) {
   const int saved_errno = errno;
-  const EnvironmentPlan plan = PlanEnvironment(environment);
-  RecordExec(site, target == nullptr ? "" : target, plan.problem);
+  const ExecOutlook outlook = LookAtProgram(program);
+  const EnvironmentPlan plan = PlanEnvironment(environment, outlook);
+  RecordExec(site, program.path == nullptr ? "" : program.path, plan.problem, outlook.is_known);
   errno = saved_errno;
   const int result = CallWithEnvironment(plan, environment, call);
   RecordExecFailed(site);
   return result;
+}
+
+ProgramName Sought(const char* file) { return {file, AT_FDCWD, true}; }
+
+ProgramName InDirectory(int directory, const char* path, int flags) {
+  const bool is_itself = (flags & AT_EMPTY_PATH) != 0 || (path != nullptr && path[0] != '\0');
+  return {path, is_itself ? directory : -1};  // an empty path is refused without the flag
 }
 
 }  // namespace
@@ -47,52 +56,52 @@ using namespace fdaudit::shim;  // NOLINT: the interposers below are the global 
 INTERPOSE("replaces the program; closes what is close-on-exec", int, execve, const char* path, char* const* argv,
           char* const* environment)
 noexcept {
-  return Exec(FDAUDIT_CALL_SITE(real::execve), path, environment,
+  return Exec(FDAUDIT_CALL_SITE(real::execve), {path}, environment,
               [=](char* const* passed) { return real::execve(path, argv, passed); });
 }
 INTERPOSE("replaces the program; closes what is close-on-exec", int, execv, const char* path, char* const* argv)
 noexcept {
-  return Exec(FDAUDIT_CALL_SITE(real::execv), path, environ,
+  return Exec(FDAUDIT_CALL_SITE(real::execv), {path}, environ,
               [=](char* const* passed) { return real::execve(path, argv, passed); });
 }
 INTERPOSE("replaces the program; closes what is close-on-exec", int, execvpe, const char* file, char* const* argv,
           char* const* environment)
 noexcept {
-  return Exec(FDAUDIT_CALL_SITE(real::execvpe), file, environment,
+  return Exec(FDAUDIT_CALL_SITE(real::execvpe), Sought(file), environment,
               [=](char* const* passed) { return real::execvpe(file, argv, passed); });
 }
 INTERPOSE("replaces the program; closes what is close-on-exec", int, execvp, const char* file, char* const* argv)
 noexcept {
-  return Exec(FDAUDIT_CALL_SITE(real::execvp), file, environ,
+  return Exec(FDAUDIT_CALL_SITE(real::execvp), Sought(file), environ,
               [=](char* const* passed) { return real::execvpe(file, argv, passed); });
 }
 INTERPOSE("replaces the program; closes what is close-on-exec", int, fexecve, int fd, char* const* argv,
           char* const* environment)
 noexcept {
-  return Exec(FDAUDIT_CALL_SITE(real::fexecve), "", environment,
+  return Exec(FDAUDIT_CALL_SITE(real::fexecve), {"", fd}, environment,
               [=](char* const* passed) { return real::fexecve(fd, argv, passed); });
 }
 INTERPOSE("replaces the program; closes what is close-on-exec", int, execveat, int directory, const char* path,
           char* const* argv, char* const* environment, int flags)
 noexcept {
-  return Exec(FDAUDIT_CALL_SITE(real::execveat), path, environment,
+  return Exec(FDAUDIT_CALL_SITE(real::execveat), InDirectory(directory, path, flags), environment,
               [=](char* const* passed) { return real::execveat(directory, path, argv, passed, flags); });
 }
 INTERPOSE("replaces the program; closes what is close-on-exec", int, execl, const char* path, const char* first, ...)
 noexcept {
   FDAUDIT_EXEC_LIST(first, argv, );
-  return Exec(FDAUDIT_CALL_SITE(real::execl), path, environ,
+  return Exec(FDAUDIT_CALL_SITE(real::execl), {path}, environ,
               [=](char* const* passed) { return real::execve(path, argv, passed); });
 }
 INTERPOSE("replaces the program; closes what is close-on-exec", int, execlp, const char* file, const char* first, ...)
 noexcept {
   FDAUDIT_EXEC_LIST(first, argv, );
-  return Exec(FDAUDIT_CALL_SITE(real::execlp), file, environ,
+  return Exec(FDAUDIT_CALL_SITE(real::execlp), Sought(file), environ,
               [=](char* const* passed) { return real::execvpe(file, argv, passed); });
 }
 INTERPOSE("replaces the program; closes what is close-on-exec", int, execle, const char* path, const char* first, ...)
 noexcept {
   FDAUDIT_EXEC_LIST(first, argv, char* const* environment = va_arg(arguments, char* const*));
-  return Exec(FDAUDIT_CALL_SITE(real::execle), path, environment,
+  return Exec(FDAUDIT_CALL_SITE(real::execle), {path}, environment,
               [=](char* const* passed) { return real::execve(path, argv, passed); });
 }

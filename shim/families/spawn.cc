@@ -10,6 +10,7 @@
 
 #include "shim/events.h"
 #include "shim/exec_environment.h"
+#include "shim/exec_target.h"
 #include "shim/probe.h"
 #include "shim/process_spawn.h"
 #include "shim/text.h"
@@ -79,9 +80,22 @@ void RecordFileActions(const CallSite& site, uint32_t image, const posix_spawn_f
   }
 }
 
+/// The program's name; an empty one where the child looks for it in another directory than this process.
+ProgramName NameIn(const char* path, bool sought, const posix_spawn_file_actions_t* list) {
+  const bool anywhere = path[0] == '/' || list == nullptr || list->__used == 0;
+  if (!anywhere && !IsPlausible(*list)) return {nullptr, -1};
+  const auto* actions = anywhere ? nullptr : reinterpret_cast<const FileAction*>(list->__actions);
+  for (int i = 0; !anywhere && i < list->__used; ++i) {
+    const FileAction::Tag tag = actions[i].tag;
+    if (tag == FileAction::Tag::kChdir || tag == FileAction::Tag::kFchdir) return {nullptr, -1};
+  }
+  return {path, AT_FDCWD, sought};
+}
+
 struct SpawnArguments {
   pid_t* pid;
   const char* path;
+  bool sought;  ///< in PATH
   const posix_spawn_file_actions_t* actions;
   const posix_spawnattr_t* attributes;
   char* const* argv;
@@ -97,8 +111,9 @@ __attribute__((always_inline)) inline int Spawned(Function& function, const Spaw
   pid_t* pid = a.pid == nullptr ? &unwanted : a.pid;
   const uint32_t image = RecordSpawning(site);
   RecordFileActions(site, image, a.actions);
-  const EnvironmentPlan plan = PlanEnvironment(a.environment, image);
-  if (image != 0) NoteSpawnTarget(image, a.path, plan.problem);
+  const ExecOutlook outlook = LookAtProgram(NameIn(a.path, a.sought, a.actions));
+  const EnvironmentPlan plan = PlanEnvironment(a.environment, outlook, image);
+  if (image != 0) NoteSpawnTarget(image, a.path, plan.problem, outlook.is_known);
   errno = errno_before;
   const int error = CallWithEnvironment(plan, a.environment, [&](char* const* passed) {
     return function(pid, a.path, a.actions, a.attributes, a.argv, passed);
@@ -117,7 +132,7 @@ auto ByShell(const CallSite& site, int child_number, Call call, Started started)
   if (child_number >= 0) RecordChildAction(site, image, {ChildAction::What::kOpens, child_number});
   EnvironmentForLibc environment(image);
   const bool awaited = environment.tells_image() || environment.problem() != trace::ExecProblem::kNone;
-  if (image != 0) NoteSpawnTarget(image, "/bin/sh", environment.problem());
+  if (image != 0) NoteSpawnTarget(image, "/bin/sh", environment.problem(), false);
   errno = errno_before;
   const auto result = call();
   const int errno_after = errno;
@@ -160,12 +175,12 @@ using namespace fdaudit::shim;  // NOLINT: the interposers below are the global 
 INTERPOSE("starts a program with a copy of the table, changed by file actions", int, posix_spawn, pid_t* pid,
           const char* path, const posix_spawn_file_actions_t* actions, const posix_spawnattr_t* attributes,
           char* const* argv, char* const* environment) {
-  return Spawned(real::posix_spawn, {pid, path, actions, attributes, argv, environment});
+  return Spawned(real::posix_spawn, {pid, path, false, actions, attributes, argv, environment});
 }
 INTERPOSE("starts a program with a copy of the table, changed by file actions", int, posix_spawnp, pid_t* pid,
           const char* file, const posix_spawn_file_actions_t* actions, const posix_spawnattr_t* attributes,
           char* const* argv, char* const* environment) {
-  return Spawned(real::posix_spawnp, {pid, file, actions, attributes, argv, environment});
+  return Spawned(real::posix_spawnp, {pid, file, true, actions, attributes, argv, environment});
 }
 
 #if defined(__x86_64__)
@@ -174,12 +189,12 @@ NEWEST_VERSION(posix_spawnp, "GLIBC_2.15");
 INTERPOSE_OLD("the same; a file of unknown format is given to the shell", "GLIBC_2.2.5", int, posix_spawn, pid_t* pid,
               const char* path, const posix_spawn_file_actions_t* actions, const posix_spawnattr_t* attributes,
               char* const* argv, char* const* environment) {
-  return Spawned(real::posix_spawn_old_version, {pid, path, actions, attributes, argv, environment});
+  return Spawned(real::posix_spawn_old_version, {pid, path, false, actions, attributes, argv, environment});
 }
 INTERPOSE_OLD("the same; a file of unknown format is given to the shell", "GLIBC_2.2.5", int, posix_spawnp, pid_t* pid,
               const char* file, const posix_spawn_file_actions_t* actions, const posix_spawnattr_t* attributes,
               char* const* argv, char* const* environment) {
-  return Spawned(real::posix_spawnp_old_version, {pid, file, actions, attributes, argv, environment});
+  return Spawned(real::posix_spawnp_old_version, {pid, file, true, actions, attributes, argv, environment});
 }
 #endif
 

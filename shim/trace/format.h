@@ -167,6 +167,7 @@ enum class ExecProblem : uint8_t {
   kNoFollow = 6,
   kSandboxed = 7,
   kEnvironment = 8,  ///< libc passes an environment on that lacks the shim (system, popen in a threaded program)
+  kTraceUnreachable = 9,  ///< it may not open the trace file, and has perhaps begun one of its own
 };
 
 /// Where a number of a program came from, where that was arranged before it began (file actions of posix_spawn, dup2 in
@@ -201,7 +202,7 @@ struct ImageRecord {
   StartedBy started_by;
   EndedBy ended_by;
   ExecProblem exec_problem;
-  uint8_t reserved0;
+  uint8_t exec_looked_at;  ///< 1 = the program was looked at before; with kNone: it could be audited
   int32_t status;    ///< exit status (0–255) where ended_by is kExit
   uint32_t reasons;  ///< CoverageReason bits
   uint64_t pid_namespace;

@@ -16,6 +16,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "support"))
 import harness  # noqa: E402
+import unaudited  # noqa: E402
 
 suite = harness.Suite("resilience")
 ROOT = os.geteuid() == 0
@@ -339,6 +340,8 @@ def read_only_root():
                           cwd=folder, env=harness.clean_environment())
         return [] if (ran.status, ran.out) == (3, "fine\n") else [f"{ran.status} {ran.out} {ran.err}"]
 
+
+unaudited.add_to(suite)
 
 if __name__ == "__main__":
     harness.standard_main(suite)
