@@ -96,12 +96,12 @@ EnvironmentPlan PlanEnvironment(char* const* environment, const ExecOutlook& out
   // Under seccomp the next image inherits a filter that the shim's start might not survive.
   const bool sandboxed = !SystemCallsAllowed();
   const bool reachable = options.follow && !sandboxed && raw::Access(shim_file, R_OK) == 0;
-  plan.problem = !options.follow                                  ? trace::ExecProblem::kNoFollow
-                 : sandboxed                                      ? trace::ExecProblem::kSandboxed
-                 : !reachable                                     ? trace::ExecProblem::kShimUnreachable
+  plan.problem = !options.follow                                ? trace::ExecProblem::kNoFollow
+                 : sandboxed                                    ? trace::ExecProblem::kSandboxed
+                 : !reachable                                   ? trace::ExecProblem::kShimUnreachable
                  : outlook.problem != trace::ExecProblem::kNone ? outlook.problem
-                 : !TraceIsReachable()                            ? trace::ExecProblem::kTraceUnreachable
-                                                                  : trace::ExecProblem::kNone;
+                 : !TraceIsReachable()                          ? trace::ExecProblem::kTraceUnreachable
+                                                                : trace::ExecProblem::kNone;
   // A static program and one of another libc keep the shim, so that what they start is audited again.
   if (!reachable || outlook.refuses_shim) {
     if (!has_shim || plan.entries >= kMostEntries) return plan;

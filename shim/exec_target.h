@@ -3,9 +3,9 @@
 // What the kernel will load for an exec, looked at beforehand: whether the shim can be in it, and whether the dynamic
 // linker would complain about being told to load it.
 //
-// Looking needs a descriptor for a moment. So it is done only where nobody else uses this table, whose open(2) could get
-// another number for it, and with signals blocked. Elsewhere the analyzer looks afterwards. Only raw system calls; any
-// context.
+// Looking needs a descriptor for a moment. So it is done only where nobody else uses this table, whose open(2) could
+// get another number for it, and with signals blocked. Elsewhere the analyzer looks afterwards. Only raw system calls;
+// any context.
 
 #include <fcntl.h>
 

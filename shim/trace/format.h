@@ -166,7 +166,7 @@ enum class ExecProblem : uint8_t {
   kSkipped = 5,
   kNoFollow = 6,
   kSandboxed = 7,
-  kEnvironment = 8,  ///< libc passes an environment on that lacks the shim (system, popen in a threaded program)
+  kEnvironment = 8,       ///< libc passes an environment on that lacks the shim (system, popen in a threaded program)
   kTraceUnreachable = 9,  ///< it may not open the trace file, and has perhaps begun one of its own
 };
 
@@ -203,8 +203,8 @@ struct ImageRecord {
   EndedBy ended_by;
   ExecProblem exec_problem;
   uint8_t exec_looked_at;  ///< 1 = the program was looked at before; with kNone: it could be audited
-  int32_t status;    ///< exit status (0–255) where ended_by is kExit
-  uint32_t reasons;  ///< CoverageReason bits
+  int32_t status;          ///< exit status (0–255) where ended_by is kExit
+  uint32_t reasons;        ///< CoverageReason bits
   uint64_t pid_namespace;
   uint64_t descriptor_limit;  ///< RLIMIT_NOFILE (soft) at the start
   ClockPair started;
