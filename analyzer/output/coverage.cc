@@ -2,7 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <set>
+#include <string>
+#include <vector>
+
+#include "analyzer/output/escape.h"
 
 namespace fdaudit::analyzer {
 namespace {
@@ -21,6 +26,7 @@ constexpr ReasonText kReasonTexts[] = {
     {trace::kReasonOwnTable,
      "a thread, or a child in its parent's memory, had a descriptor table of its own (unshare, clone): what it did is "
      "not told"},
+    {trace::kReasonIoUring, "the program set up io_uring, which opens and closes descriptors without a call"},
     {trace::kReasonSeccomp, "the program entered seccomp: less could be checked from then on"},
     {trace::kReasonStartedLate, "descriptors were opened before fdaudit was there"},
     {trace::kReasonExitUnchecked, "the ledger could not be compared with the kernel's table at the end"},
@@ -75,7 +81,52 @@ std::string Counted(uint64_t count) {
   return count == 1 ? "1 descriptor was" : fmt::format("{} descriptors were", count);
 }
 
+/// What may have done it: of the ways that are known of this process the most particular one.
+const char* WhyOf(const Process& process) {
+  if ((process.reasons & trace::kReasonIoUring) != 0) return "io-uring";
+  if ((process.reasons & (trace::kReasonSharedTable | trace::kReasonOwnTable)) != 0) return "shared-table";
+  if ((process.reasons & trace::kReasonStartedLate) != 0) return "started-late";
+  if ((process.reasons & (trace::kReasonNoRoom | trace::kReasonDescriptorTooHigh)) != 0) return "no-room";
+  return "unseen-call";
+}
+
+constexpr size_t kUntrackedTold = 5;
+
+void TellUntracked(const Model& model, std::vector<std::string>* lines) {
+  size_t told = 0;
+  for (const auto& [process, descriptors] : UntrackedDescriptors(model)) {
+    for (const Untracked& one : descriptors) {
+      if (++told > kUntrackedTold) return;
+      lines->push_back(fmt::format("  {} descriptor {}, {}{}{}: {} between {:.3f} s and {:.3f} s",
+                                   model.processes()[process].id, one.fd, Name(one.kind), one.target.empty() ? "" : " ",
+                                   EscapeForTerminal(one.target), one.is_open ? "opened" : "closed", one.not_before_s,
+                                   one.not_after_s));
+    }
+  }
+}
+
 }  // namespace
+
+std::map<ProcessIndex, std::vector<Untracked>> UntrackedDescriptors(const Model& model) {
+  std::map<ProcessIndex, std::vector<Untracked>> found;
+  model.ForEachSlot([&](ProcessIndex index, int fd, const trace::Slot& slot) {
+    const bool is_open = slot.head.state == trace::SlotState::kUnseen;
+    if (!is_open && slot.head.state != trace::SlotState::kGone) return;
+    const Process& process = model.processes()[index];
+    std::vector<Untracked>& list = found[index];
+    if (list.size() == kMaxUntracked) return;
+    const trace::Incarnation& life = CurrentLife(slot);
+    const trace::Incarnation& before = slot.lives[(slot.head.count - 1) & 1];
+    const auto seconds = [&](uint64_t stamp, double otherwise) {
+      return stamp == 0 ? otherwise : model.Seconds(process.file, stamp);
+    };
+    const double end = process.ended_by == trace::EndedBy::kNone ? model.session().duration_s : process.ended_s;
+    const uint64_t since = is_open ? (slot.head.count > 1 ? before.closed.stamp : 0) : life.opened.stamp;
+    list.push_back({is_open, fd, life.kind, FieldText(slot.target), seconds(since, process.started_s),
+                    is_open ? seconds(life.opened.stamp, end) : end, WhyOf(process)});
+  });
+  return found;
+}
 
 std::vector<std::string> CoverageLines(const Model& model) {
   std::vector<std::string> lines = model.session().notes;
@@ -94,6 +145,7 @@ std::vector<std::string> CoverageLines(const Model& model) {
         " opened without fdaudit seeing it (raw system calls, io_uring, libc's insides): never told as leaks");
   }
   if (closes != 0) lines.push_back(Counted(closes) + " closed without fdaudit seeing it: never told as double closes");
+  TellUntracked(model, &lines);
   if (dropped != 0) lines.push_back(fmt::format("{} acts were not recorded for lack of room", dropped));
   for (const ReasonText& reason : kReasonTexts) {
     if ((reasons & reason.bit) != 0) lines.emplace_back(reason.text);

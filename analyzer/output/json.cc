@@ -8,6 +8,7 @@
 #include <set>
 
 #include "analyzer/detect/kinds.h"
+#include "analyzer/output/coverage.h"
 #include "analyzer/output/escape.h"
 #include "analyzer/output/report.h"
 #include "analyzer/version.h"
@@ -43,7 +44,22 @@ Json IdOrNull(const Model& model, ProcessIndex process) {
   return process == kNoProcess ? Json(nullptr) : Json(model.processes()[process].id);
 }
 
-Json ProcessJson(const Model& model, const Process& process) {
+Json UntrackedJson(const std::vector<Untracked>& descriptors) {
+  Json list = Json::array();
+  for (const Untracked& one : descriptors) {
+    list.push_back({{"what", one.is_open ? "open" : "close"},
+                    {"fd", one.fd},
+                    {"type", Name(one.kind)},
+                    {"target", TextOrNull(one.target)},
+                    {"not_before_s", Seconds(one.not_before_s)},
+                    {"not_after_s", Seconds(one.not_after_s)},
+                    {"why", one.why}});
+  }
+  return list;
+}
+
+Json ProcessJson(const Model& model, const Process& process, const std::vector<Untracked>& untracked) {
+  const uint64_t differences = process.untracked_opens + process.untracked_closes;
   return {{"id", process.id},
           {"pid", process.pid},
           {"parent", IdOrNull(model, process.parent)},
@@ -60,6 +76,8 @@ Json ProcessJson(const Model& model, const Process& process) {
           {"coverage",
            {{"untracked_opens", process.untracked_opens},
             {"untracked_closes", process.untracked_closes},
+            {"untracked", UntrackedJson(untracked)},
+            {"untracked_omitted", differences > untracked.size() ? differences - untracked.size() : 0},
             {"events_dropped", process.events_dropped},
             {"reasons", ReasonNames(process)}}}};
 }
@@ -175,7 +193,12 @@ std::string RenderJson(const Report& report) {
                {"tool", {{"name", "fdaudit"}, {"version", kVersion}}},
                {"session", SessionJson(model.session())}};
   Json& processes = root["processes"] = Json::array();
-  for (const Process& process : model.processes()) processes.push_back(ProcessJson(model, process));
+  const std::map<ProcessIndex, std::vector<Untracked>> untracked = UntrackedDescriptors(model);
+  for (ProcessIndex i = 0; i < model.processes().size(); ++i) {
+    const auto known = untracked.find(i);
+    processes.push_back(
+        ProcessJson(model, model.processes()[i], known == untracked.end() ? std::vector<Untracked>() : known->second));
+  }
   Json& findings = root["findings"] = Json::array();
   for (const Finding& finding : report.findings) findings.push_back(FindingJson(model, finding));
   root["stacks"] = StacksJson(report);

@@ -31,6 +31,7 @@ skipped. A case may say
   processes     list of objects, each matched with another process of the report: started_by, end, descriptors … as far
                 as given. {"opened": "stdout.pairs"} takes the number from the JSON object that the program printed
   process_count how many there must be
+  untracked     list of entries that some process's coverage.untracked must have, as far as given
   coverage      "any", or what the coverage of all processes must add up to (default: all zero)
 """
 
@@ -220,6 +221,10 @@ class Case:
                 left.remove(fitting[0])
             else:
                 complaints.append(f"no process {json.dumps(wanted)}\n  among {json.dumps([brief(p) for p in left])}")
+        unseen = [u for p in processes for u in p["coverage"]["untracked"]]
+        for wanted in self.spec.get("untracked", []):
+            if not any(wanted.items() <= u.items() and u["not_before_s"] <= u["not_after_s"] for u in unseen):
+                complaints.append(f"not told as unseen: {wanted}; told: {unseen}")
         if self.spec.get("coverage") != "any":
             wanted = {**NO_LOSS, **self.spec.get("coverage", {})}
             got = {key: sum(p["coverage"][key] for p in processes) for key in wanted}
