@@ -30,7 +30,7 @@ struct CallSite {
 };
 
 #define FDAUDIT_CALL_SITE(real_function) \
-  CallSite { FDAUDIT_CALLER_REGISTERS(), CallNumber(*(real_function).row), Stamp() }
+  CallSite { FDAUDIT_CALLER_REGISTERS(), CallNumber(real_function), Stamp() }
 
 /// An owner without a descriptor (a stream in memory).
 inline constexpr int kNoDescriptor = INT_MIN;

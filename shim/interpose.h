@@ -1,7 +1,7 @@
 #pragma once
 
-// INTERPOSE: one definition of an intercepted function yields its real pointer (real::NAME), its row in the table of
-// calls, and the exported symbol. The text says what a call of it does to descriptors (docs/interposers.md).
+// INTERPOSE: one definition of an intercepted function yields its real pointer (real::NAME), which is its row in the
+// table of calls, and the exported symbol. The text says what a call of it does to descriptors (docs/interposers.md).
 //
 //   INTERPOSE("opens a socket", int, socket, int domain, int type, int protocol) {
 //     return Opened(NewSocket(domain, type), real::socket, domain, type, protocol);
@@ -16,46 +16,52 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <cstring>
+
+#include "shim/gnu_hash.h"
 
 extern "C" __attribute__((weak)) void* dlvsym(void*, const char*, const char*) noexcept;  // musl has none
 
 namespace fdaudit::shim {
 
-/// A row of the table of calls. The linker gathers the rows of all families into one array; the compiler must not leave
-/// gaps in it by aligning a row more than the type asks for.
-struct alignas(32) CallRow {
-  const char* name;
-  struct RealPointer* real;
-  const char* means;   ///< what it does to descriptors, for docs/interposers.md
-  const char* family;  ///< the file that defines it
-};
+/// A row of the table of calls: a real function. The linker gathers the rows of all families into one array; the
+/// compiler must not leave gaps in it by aligning a row more than the type asks for. Nothing in it points anywhere
+/// before the look-up: each page of pointers that the dynamic linker fills is copied for every exec'd program.
+struct alignas(64) RealFunction {
+  static constexpr size_t kNameSize = 28;
 
-extern "C" __attribute__((visibility("hidden"))) const CallRow __start_fdaudit_calls[];
-extern "C" __attribute__((visibility("hidden"))) const CallRow __stop_fdaudit_calls[];
-
-inline uint16_t CallNumber(const CallRow& row) { return static_cast<uint16_t>(&row - __start_fdaudit_calls); }
-
-/// A pointer to the real function, with the row that describes it.
-struct RealPointer {
   void* pointer = nullptr;
-  const CallRow* row = nullptr;
-  const char* version = nullptr;  ///< of the symbol; nullptr = the default one
+  uint32_t hash = 0;  ///< of the name
+  char name[kNameSize] = {};
+  char version[24] = {};  ///< of the symbol; "" = the default one
+
+  constexpr RealFunction(const char* symbol, const char* symbol_version) : hash(GnuHash(symbol)) {
+    for (size_t i = 0; symbol[i] != '\0'; ++i) name[i] = symbol[i];
+    for (size_t i = 0; symbol_version[i] != '\0'; ++i) version[i] = symbol_version[i];
+  }
 
   bool Find() {
     if (__atomic_load_n(&pointer, __ATOMIC_RELAXED) == nullptr) {
-      const bool versioned = version != nullptr && dlvsym != nullptr;
-      void* found = versioned ? dlvsym(RTLD_NEXT, row->name, version) : dlsym(RTLD_NEXT, row->name);
+      const bool versioned = version[0] != '\0' && dlvsym != nullptr;
+      void* found = versioned ? dlvsym(RTLD_NEXT, name, version) : dlsym(RTLD_NEXT, name);
       __atomic_store_n(&pointer, found, __ATOMIC_RELAXED);
     }
     return pointer != nullptr;
   }
 };
 
+extern "C" __attribute__((visibility("hidden"))) RealFunction __start_fdaudit_calls[];
+extern "C" __attribute__((visibility("hidden"))) RealFunction __stop_fdaudit_calls[];
+
+inline uint16_t CallNumber(const RealFunction& row) { return static_cast<uint16_t>(&row - __start_fdaudit_calls); }
+
 template <typename Signature>
 struct Real;
 
 template <typename R, typename... A>
-struct Real<R(A...)> : RealPointer {
+struct Real<R(A...)> : RealFunction {
+  using RealFunction::RealFunction;
+
   /// Calls it. A function that this libc lacks fails with ENOSYS.
   R operator()(A... arguments) {
     if (!Find()) return Missing();
@@ -76,7 +82,9 @@ struct Real<R(A...)> : RealPointer {
 };
 
 template <typename R, typename... A>
-struct Real<R(A..., ...)> : RealPointer {
+struct Real<R(A..., ...)> : RealFunction {
+  using RealFunction::RealFunction;
+
   template <typename... Extra>
   R operator()(A... arguments, Extra... extra) {
     if (!Find()) {
@@ -91,17 +99,17 @@ struct Real<R(A..., ...)> : RealPointer {
 
 #define FDAUDIT_EXPORT extern "C" __attribute__((visibility("default")))
 
-#define FDAUDIT_REAL(means, symbol, version, result, name, ...)                                                \
-  namespace fdaudit::shim::real {                                                                              \
-  extern Real<result(__VA_ARGS__)> name;                                                                       \
-  __attribute__((section("fdaudit_calls"), used)) static const CallRow row_of_##name = {#symbol, &name, means, \
-                                                                                        __FILE__};             \
-  constinit Real<result(__VA_ARGS__)> name = {{nullptr, &row_of_##name, version}};                             \
+// The text goes to docs/interposers.md by way of a section that no running program ever reads.
+#define FDAUDIT_REAL(means, symbol, version, result, name, ...)                                               \
+  namespace fdaudit::shim::real {                                                                             \
+  __attribute__((section("fdaudit_calls"), used)) constinit Real<result(__VA_ARGS__)> name{#symbol, version}; \
+  __attribute__((section("fdaudit_means"), used)) static const char means_of_##name[] =                       \
+      #symbol "\0" means "\0" __FILE__;                                                                       \
   }
 
 // The row and the real pointer alone, for what shim/arch exports.
 #define INTERPOSE_BY_HAND(means, result, name, ...) \
-  FDAUDIT_REAL(means, name, nullptr, result, name __VA_OPT__(, ) __VA_ARGS__)
+  FDAUDIT_REAL(means, name, "", result, name __VA_OPT__(, ) __VA_ARGS__)
 
 #define INTERPOSE(means, result, name, ...)                         \
   INTERPOSE_BY_HAND(means, result, name __VA_OPT__(, ) __VA_ARGS__) \

@@ -12,6 +12,7 @@
 #include "shim/exec_environment.h"
 #include "shim/findings.h"
 #include "shim/interpose.h"
+#include "shim/libraries_behind.h"
 #include "shim/libunwind_rules.h"
 #include "shim/message.h"
 #include "shim/options.h"
@@ -147,9 +148,12 @@ void NameCalls() {
   }
 }
 
-void FindRealFunctions() {
-  for (const CallRow* row = __start_fdaudit_calls; row != __stop_fdaudit_calls; ++row) {
-    row->real->Find();
+/// An auditor (rtld-audit(7)) may send what dlsym finds elsewhere.
+void FindRealFunctions(char** environment) {
+  const LibrariesBehind libraries(gnu_get_libc_version != nullptr && Variable(environment, "LD_AUDIT=") == nullptr);
+  for (RealFunction* row = __start_fdaudit_calls; row != __stop_fdaudit_calls; ++row) {
+    if (row->pointer == nullptr && row->version[0] == '\0') row->pointer = libraries.Find(row->name, row->hash);
+    if (row->pointer == nullptr && (!libraries.complete() || row->version[0] != '\0')) row->Find();
   }
   // What libc lacks would be told by the program's first dlerror(3). A look-up that succeeds clears that.
   static_cast<void>(dlsym(RTLD_NEXT, "close"));
@@ -229,7 +233,7 @@ uint32_t StartEarly() {
 
 /// The dynamic linker passes main's arguments to constructors.
 __attribute__((constructor)) void StartShim(int, char** arguments, char** environment) {
-  FindRealFunctions();
+  FindRealFunctions(environment);
   StartOnce(environment, arguments);
 }
 

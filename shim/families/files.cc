@@ -122,8 +122,8 @@ namespace {
 
 constexpr struct OpenAt2 {
   static constexpr long kNumber = 437;  // on every architecture; older headers lack it
-  const CallRow* row = &real::row_of_openat2;
 
+  operator const RealFunction&() const { return real::openat2; }
   int operator()(int directory, const char* path, const open_how* how, size_t size) const {
     if (real::openat2.pointer != nullptr) return real::openat2(directory, path, how, size);
     const long result = raw::Call(kNumber, directory, raw::Address(path), raw::Address(how), static_cast<long>(size));

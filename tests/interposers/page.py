@@ -11,7 +11,6 @@ know keeps what the page says already.
 import pathlib
 import platform
 import re
-import struct
 import subprocess
 import sys
 
@@ -20,7 +19,6 @@ sys.path.insert(0, str(HERE.parent / "support"))
 import harness  # noqa: E402
 
 PAGE = harness.ROOT / "docs" / "interposers.md"
-ROW_SIZE = 32  # CallRow in shim/interpose.h
 FIRST_VERSION = {"x86_64": "2.2.5", "aarch64": "2.17"}  # what is as old as glibc on this machine
 HEAD = """# What the shim intercepts
 
@@ -38,43 +36,14 @@ def readelf(option):
                           check=True).stdout.splitlines()
 
 
-class Image:
-    """The shim's bytes by the addresses at which they are mapped."""
-
-    def __init__(self):
-        self.bytes = pathlib.Path(harness.SHIM).read_bytes()
-        self.segments = []
-        for line in readelf("-l"):
-            fields = line.split()
-            if fields[:1] == ["LOAD"]:
-                offset, address, _, size = (int(f, 16) for f in fields[1:5])
-                self.segments.append((address, size, offset))
-
-    def at(self, address):
-        for start, size, offset in self.segments:
-            if start <= address < start + size:
-                return offset + address - start
-        raise ValueError(f"no segment holds {address:#x}")
-
-    def text(self, address):
-        start = self.at(address)
-        return self.bytes[start:self.bytes.index(b"\0", start)].decode()
-
-
 def rows():
-    """(name, what it does, family) of each intercepted function."""
-    image = Image()
-    section = next(re.search(r"fdaudit_calls\s+PROGBITS\s+(\w+) \w+ (\w+)", line).groups()
-                   for line in readelf("-S") if "fdaudit_calls" in line)
-    start, size = (int(number, 16) for number in section)
-    pointers = {}  # the dynamic linker fills the table's pointers: they stand in its relocations
-    for line in readelf("-r"):
-        match = re.match(r"(\w+)\s+\w+\s+R_\w+_RELATIVE\s+(\w+)", line)
-        if match:
-            pointers[int(match[1], 16)] = int(match[2], 16)
-    word = struct.calcsize("P")
-    return [tuple(image.text(pointers[row + word * column]) for column in (0, 2, 3))
-            for row in range(start, start + size, ROW_SIZE)]
+    """(name, what it does, family) of each intercepted function: strings that the section holds one after the other,
+    with zeros between."""
+    place = next(re.search(r"fdaudit_means\s+PROGBITS\s+\w+ (\w+) (\w+)", line).groups()
+                 for line in readelf("-S") if "fdaudit_means" in line)
+    offset, size = (int(number, 16) for number in place)
+    texts = [text.decode() for text in pathlib.Path(harness.SHIM).read_bytes()[offset:offset + size].split(b"\0") if text]
+    return [tuple(texts[i:i + 3]) for i in range(0, len(texts), 3)]
 
 
 def libc_versions():

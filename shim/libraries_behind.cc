@@ -1,0 +1,92 @@
+// See libraries_behind.h. The tables' layout: elf(5), and the System V ABI's chapter on dynamic linking; DT_GNU_HASH
+// and the choice of a version are glibc's (elf/dl-lookup.c).
+
+#include "shim/libraries_behind.h"
+
+#include <cstring>
+
+#include "shim/gnu_hash.h"
+
+#pragma weak _r_debug
+
+namespace fdaudit::shim {
+namespace {
+
+constexpr VersionNumber kHiddenVersion = 0x8000;
+constexpr uint32_t kWordBits = sizeof(uintptr_t) * 8;
+
+const link_map* ObjectOfShim() {
+  const auto inside = reinterpret_cast<const DynamicEntry*>(_DYNAMIC);
+  const link_map* object = &_r_debug == nullptr ? nullptr : _r_debug.r_map;
+  while (object != nullptr && object->l_ld != inside) object = object->l_next;
+  return object;
+}
+
+}  // namespace
+
+bool SymbolTable::Read(const link_map& object) {
+  // The dynamic linker has made these addresses absolute, but for those of objects that it did not map (the vdso).
+  const auto absolute = [&](ElfW(Addr) address) { return address < object.l_addr ? address + object.l_addr : address; };
+  uintptr_t table = 0;
+  for (const DynamicEntry* entry = object.l_ld; entry->d_tag != DT_NULL; ++entry) {
+    const uintptr_t address = absolute(entry->d_un.d_ptr);
+    if (entry->d_tag == DT_GNU_HASH) table = address;
+    if (entry->d_tag == DT_SYMTAB) symbols_ = reinterpret_cast<const Symbol*>(address);
+    if (entry->d_tag == DT_STRTAB) strings_ = reinterpret_cast<const char*>(address);
+    if (entry->d_tag == DT_VERSYM) versions_ = reinterpret_cast<const VersionNumber*>(address);
+  }
+  if (table == 0 || symbols_ == nullptr || strings_ == nullptr) return false;
+  const auto* header = reinterpret_cast<const uint32_t*>(table);
+  bias_ = object.l_addr;
+  bucket_count_ = header[0];
+  first_symbol_ = header[1];
+  bloom_words_ = header[2];
+  bloom_shift_ = header[3];
+  bloom_ = reinterpret_cast<const uintptr_t*>(header + 4);
+  buckets_ = reinterpret_cast<const uint32_t*>(bloom_ + bloom_words_);
+  chains_ = buckets_ + bucket_count_ - first_symbol_;
+  return bucket_count_ != 0 && bloom_words_ != 0;
+}
+
+void* SymbolTable::Find(const char* name, uint32_t hash) const {
+  const uintptr_t word = bloom_[(hash / kWordBits) % bloom_words_];
+  if ((word >> (hash % kWordBits) & word >> ((hash >> bloom_shift_) % kWordBits) & 1) == 0) return nullptr;
+  uint32_t index = buckets_[hash % bucket_count_];
+  if (index < first_symbol_) return nullptr;
+  for (;; ++index) {
+    const Symbol& symbol = symbols_[index];
+    if ((chains_[index] ^ hash) < 2 && symbol.st_shndx != SHN_UNDEF &&
+        (versions_ == nullptr || (versions_[index] & kHiddenVersion) == 0) &&
+        strcmp(strings_ + symbol.st_name, name) == 0) {
+      const bool function = ELF64_ST_TYPE(symbol.st_info) == STT_FUNC;
+      return function ? reinterpret_cast<void*>(bias_ + symbol.st_value) : nullptr;
+    }
+    if ((chains_[index] & 1) != 0) return nullptr;
+  }
+}
+
+LibrariesBehind::LibrariesBehind(bool usable) {
+  constexpr const char* kOnlyInLibc = "gnu_get_libc_version";
+  constexpr const char* kSinceOneLibrary = "dlsym";  // was libdl's
+  const link_map* object = usable ? ObjectOfShim() : nullptr;
+  if (object == nullptr) return;
+  for (object = object->l_next; object != nullptr && count_ < kMostLibraries; object = object->l_next) {
+    SymbolTable& table = tables_[count_];
+    if (!table.Read(*object)) continue;
+    ++count_;
+    if (table.Find(kOnlyInLibc, GnuHash(kOnlyInLibc)) != nullptr) {
+      complete_ = table.Find(kSinceOneLibrary, GnuHash(kSinceOneLibrary)) != nullptr;
+      return;
+    }
+  }
+  count_ = 0;
+}
+
+void* LibrariesBehind::Find(const char* name, uint32_t hash) const {
+  for (int i = 0; i < count_; ++i) {
+    if (void* found = tables_[i].Find(name, hash); found != nullptr) return found;
+  }
+  return nullptr;
+}
+
+}  // namespace fdaudit::shim
