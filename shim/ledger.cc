@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "shim/clock.h"
+#include "shim/close_counts.h"
 #include "shim/ledger_races.h"
 #include "shim/ledger_slots.h"
 
@@ -137,6 +138,7 @@ void LedgerCloseUndo(int fd, uint32_t count) {
   Head wanted = head;
   wanted.state = SlotState::kOpen;
   if (!SwapHead(*place.slot, head, wanted)) return;
+  UncountClose(place.slot->lives[count & 1]);
   place.slot->lives[count & 1].closed = Act{};
   place.slot->closing = 0;
   --place.slot->closes;

@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "shim/clock.h"
+#include "shim/close_counts.h"
 
 namespace fdaudit::shim {
 namespace {
@@ -87,6 +88,7 @@ CloseOutcome ClosedBefore(const Place& place, int fd, const CloseTicket& ticket,
     if (!SwapHead(slot, head, wanted)) continue;
     if (unseen) {
       if (!ManyClosed(slot, 1, act.thread)) Count(&trace::ImageRecord::untracked_closes, act.image);
+      UncountClose(life);
       life.closed = Act{};
       --slot.closes;
     } else {

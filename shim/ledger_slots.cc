@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include "shim/close_counts.h"
 #include "shim/descriptor_probe.h"
 #include "shim/raw_io.h"
 
@@ -124,8 +125,10 @@ bool CloseOpen(const Place& place, int fd, const Act& act, Head head) {
   wanted.state = SlotState::kClosed;
   wanted.flags &= kStaleUnderWay;  // a stale close may still hit the next incarnation
   if (!SwapHead(*place.slot, head, wanted)) return false;
-  place.slot->lives[head.count & 1].closed = act;
+  Incarnation& life = place.slot->lives[head.count & 1];
+  life.closed = act;
   ++place.slot->closes;
+  CountClose(life);
   Mirror(place, fd, act.image);
   return true;
 }

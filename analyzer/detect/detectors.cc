@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "analyzer/detect/finish.h"
+#include "analyzer/detect/siblings.h"
 
 namespace fdaudit::analyzer {
 
@@ -25,6 +26,7 @@ std::vector<Finding> Detect(Model& model, const DetectOptions& options) {
   std::erase_if(findings, [&model](const Finding& finding) {
     return model.paths().IsSanitizersOwn(finding.events[finding.deciding].path);
   });
+  TellSiblings(model, &findings);
   Finish(model, options, &findings);
   std::stable_sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) {
     return std::tuple(a.severity, a.kind, ~a.count, a.events.front().time_s, a.id) <

@@ -81,6 +81,33 @@ struct DescriptorNote {
   int duplicated_from = -1;
 };
 
+/// How a leak grew in one process: calls whose descriptors are still open, and what that comes to.
+struct Growth {
+  uint64_t calls = 0;  ///< of the finding's call path
+  double first_s = 0;
+  double last_s = 0;
+  uint64_t calls_here = 0;  ///< of the same line, over whatever call paths
+  uint64_t paths_here = 0;
+  uint64_t open = 0;      ///< all descriptors of the process in the end, or so far
+  uint64_t limit = 0;     ///< RLIMIT_NOFILE when it began; 0 = unknown
+  double per_second = 0;  ///< descriptors that the line leaves, from the first one to the process's end; 0 = unknown
+};
+
+/// What became of the descriptors that were opened where a leak was.
+struct Siblings {
+  enum class Of { kPath, kLine };
+  struct Closer {
+    PathId path;
+    uint64_t count;
+  };
+  Of of = Of::kPath;  ///< the same call path, or, where none of its were closed, the same line over other call paths
+  uint64_t opened = 0;
+  uint64_t closed = 0;
+  bool is_complete = true;      ///< false: there were more than the trace had room to count
+  std::vector<Closer> closers;  ///< the most first
+};
+
+inline constexpr size_t kMaxClosers = 5;
 inline constexpr size_t kMaxFds = 100;
 inline constexpr size_t kMaxDescriptors = 20;
 
@@ -102,6 +129,9 @@ struct Finding {
   int error = 0;                   ///< errno that the finding is about
   int limit = 0;                   ///< exhausted: RLIMIT_NOFILE then
   uint64_t held = 0;               ///< exhausted: descriptors open then
+  std::optional<Growth> growth;    ///< leak: of the process where most calls left theirs; none where it was one call
+
+  std::optional<Siblings> siblings;  ///< leak: filled by TellSiblings() (siblings.h); none where it is not known
 
   // Filled by Finish() (finish.h).
   std::string id;

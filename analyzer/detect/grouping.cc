@@ -35,6 +35,7 @@ void Merge(Finding* into, Finding from) {
   into->severity = std::min(into->severity, from.severity);
   into->certainty = std::min(into->certainty, from.certainty);
   into->growing |= from.growing;
+  if (from.growth && (!into->growth || into->growth->calls < from.growth->calls)) into->growth = from.growth;
   into->count += from.count;
   into->fds.insert(into->fds.end(), from.fds.begin(), from.fds.end());
   TidyFds(&into->fds);

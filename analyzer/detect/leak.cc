@@ -1,6 +1,8 @@
 // leak: opened by this process image and still open at its end. Read from the ledger alone. Slots that the ledger saw
 // vanish or appear (kGone, kUnseen) are coverage and never accused.
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -29,12 +31,23 @@ struct OpenDescriptor {
 struct Left {
   uint64_t count = 0;
   std::vector<int> fds;
-  std::set<uint64_t> calls;        // stamps; one call of pipe(2) opens two. Stops at kGrowingCalls
+  std::vector<uint64_t> calls;     // stamps; one call of pipe(2) opens two
   std::set<uint64_t> unwatched;    // those of them whose descriptors no live epoll set watches
   std::set<OpenDescriptor> first;  // the earliest kMaxDescriptors
 };
 
 using LeftKey = std::tuple<ProcessIndex, uint32_t, uint16_t>;  // process, stack, call (for what has no stack)
+using LineKey = std::tuple<ProcessIndex, std::string>;
+
+/// What one line left open in one process, over all call paths that lead to it: a leak in a recursion, or below callers
+/// that vary, is the same leak.
+struct LeftByLine {
+  uint64_t calls = 0;
+  uint64_t paths = 0;
+  uint64_t count = 0;
+  uint64_t first = UINT64_MAX;  // stamps
+};
+using LeftsByLine = std::map<LineKey, LeftByLine>;
 
 bool IsLeft(const Process& process, int fd, const trace::Slot& slot) {
   if (fd <= 2 || slot.head.state != trace::SlotState::kOpen) return false;
@@ -48,7 +61,7 @@ void Note(int fd, const trace::Slot& slot, bool watched, Left* left) {
   const trace::Incarnation& life = CurrentLife(slot);
   ++left->count;
   left->fds.push_back(fd);
-  if (left->calls.size() < kGrowingCalls) left->calls.insert(life.opened.stamp);
+  left->calls.push_back(life.opened.stamp);
   if (!watched && left->unwatched.size() < kGrowingCalls) left->unwatched.insert(life.opened.stamp);
   if (left->first.size() == kMaxDescriptors) {
     const auto last = std::prev(left->first.end());
@@ -91,9 +104,40 @@ std::string KeeperOf(Model& model, const trace::Incarnation& life, const StoryEv
   return by_module ? "a module of libc's name service keeps it" : "";
 }
 
-Finding Tell(Model& model, const Registrations& registrations, ProcessIndex index, Left left) {
+LineKey LineOf(Model& model, const LeftKey& key) {
+  const ProcessIndex index = std::get<0>(key);
+  const Process& process = model.processes()[index];
+  const PathId path = model.paths().Intern(process.file, std::get<1>(key), process.pid);
+  const Frame* frame = model.paths().Location(path);
+  if (frame == nullptr) return {index, std::to_string(std::get<2>(key))};
+  const bool is_named = !frame->file.empty() && frame->line > 0;
+  return {index, is_named ? fmt::format("{} {}:{}", frame->function, frame->file, frame->line)
+                          : fmt::format("{} {:x}", frame->module, frame->offset)};
+}
+
+/// When the process ended, as far as is known, or the session's end where it goes on.
+double EndOf(const Model& model, const Process& process, double last_s) {
+  if (process.ended_by != trace::EndedBy::kNone) return process.ended_s;
+  return process.end.kind == EndKind::kKilled ? last_s : model.session().duration_s;
+}
+
+Growth GrowthOf(const Model& model, ProcessIndex index, const Left& left, const LeftByLine& line) {
+  const Process& process = model.processes()[index];
+  const auto seconds = [&](uint64_t stamp) { return model.Seconds(process.file, stamp); };
+  Growth growth{left.calls.size(), seconds(left.calls.front()), seconds(left.calls.back())};
+  growth.calls_here = line.calls;
+  growth.paths_here = line.paths;
+  growth.open = process.open_at_end;
+  growth.limit = process.descriptor_limit;
+  const double lasted = EndOf(model, process, growth.last_s) - seconds(line.first);
+  if (lasted > 0) growth.per_second = static_cast<double>(line.count) / lasted;
+  return growth;
+}
+
+Finding Tell(Model& model, const Registrations& registrations, ProcessIndex index, Left left, const LeftByLine& line) {
   const Process& process = model.processes()[index];
   Finding finding{Kind::kLeak, Severity::kWarning};
+  if (line.calls > 1) finding.growth = GrowthOf(model, index, left, line);
   finding.growing = left.calls.size() >= kGrowingCalls;
   // What an event loop watches when the process is killed is at work, however much of it there is.
   const bool no_chance = process.end.kind != EndKind::kExit && left.unwatched.size() < kGrowingCalls;
@@ -121,6 +165,20 @@ Finding Tell(Model& model, const Registrations& registrations, ProcessIndex inde
   return finding;
 }
 
+LeftsByLine SumByLine(Model& model, std::map<LeftKey, Left>* lefts) {
+  LeftsByLine sums;
+  for (auto& [key, left] : *lefts) {
+    std::sort(left.calls.begin(), left.calls.end());
+    left.calls.erase(std::unique(left.calls.begin(), left.calls.end()), left.calls.end());
+    LeftByLine& sum = sums[LineOf(model, key)];
+    sum.calls += left.calls.size();
+    sum.count += left.count;
+    sum.first = std::min(sum.first, left.calls.front());
+    ++sum.paths;
+  }
+  return sums;
+}
+
 }  // namespace
 
 void FindLeaks(Model& model, Grouping* out) {
@@ -134,13 +192,14 @@ void FindLeaks(Model& model, Grouping* out) {
     Note(fd, slot, registrations.SetOf(index, fd).has_value(),
          &lefts[{index, opened.stack, opened.stack == trace::kNoIndex ? opened.call : uint16_t{0}}]);
   });
+  const LeftsByLine by_line = SumByLine(model, &lefts);
   for (auto& [key, left] : lefts) {
     const ProcessIndex index = std::get<0>(key);
     const EndKind end = model.processes()[index].end.kind;
     // What a running process has open is its business, unless it grows.
     const bool may_go_on = end == EndKind::kRunning || end == EndKind::kUnknown;
     if (may_go_on && left.calls.size() < kGrowingCalls) continue;
-    out->Add(Tell(model, registrations, index, std::move(left)));
+    out->Add(Tell(model, registrations, index, std::move(left), by_line.at(LineOf(model, key))));
   }
 }
 

@@ -148,6 +148,11 @@ std::vector<Frame> CallPaths::RawFrames(PathId id) const {
   return frames;
 }
 
+bool CallPaths::IsOfOneProcess(PathId path) const {
+  return paths_[path].has_bare_addresses || std::any_of(paths_[path].raw.begin(), paths_[path].raw.end(),
+                                                        [this](RawFrame raw) { return modules_[raw.module].code_of; });
+}
+
 std::vector<ModuleRef> CallPaths::NamedModules() const {
   std::vector<ModuleRef> modules;
   for (const Module& module : modules_) {

@@ -45,6 +45,8 @@ class CallPaths {
   /// Equal for the same path in another run or on another machine, but for code made at run time.
   uint64_t Hash(PathId path) const { return paths_[path].hash; }
   uint16_t Flags(PathId path) const { return paths_[path].flags; }  ///< trace::StackFlags
+  /// True where some frame is code made at run time: the path of another process even where the addresses are equal.
+  bool IsOfOneProcess(PathId path) const;
 
   /// The innermost frame that is not runtime code, else the innermost of all; null for an empty path.
   const Frame* Location(PathId path);

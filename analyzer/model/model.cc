@@ -100,6 +100,7 @@ void Model::ReadImages(uint32_t file) {
     process.inherited = image.inherited;
     process.peak = image.peak;
     process.open_at_end = image.open_at_end;
+    process.descriptor_limit = image.descriptor_limit;
     process.untracked_opens = image.untracked_opens;
     process.untracked_closes = image.untracked_closes;
     process.events_dropped = image.events_dropped;

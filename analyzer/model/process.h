@@ -44,6 +44,7 @@ struct Process {
   uint64_t inherited = 0;
   uint64_t peak = 0;
   uint64_t open_at_end = 0;
+  uint64_t descriptor_limit = 0;  ///< RLIMIT_NOFILE (soft) when it began
   uint64_t untracked_opens = 0;
   uint64_t untracked_closes = 0;
   uint64_t events_dropped = 0;

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "analyzer/detect/kinds.h"
+#include "analyzer/output/causes.h"
 #include "analyzer/output/coverage.h"
 #include "analyzer/output/escape.h"
 #include "analyzer/output/report.h"
@@ -115,11 +116,42 @@ Json EventsJson(Model& model, const Finding& finding) {
   return list;
 }
 
-Json LocationJson(const Finding& finding) {
-  if (!finding.location) return nullptr;
-  return {{"function", TextOrNull(finding.location->function)},
-          {"file", TextOrNull(finding.location->file)},
-          {"line", LineOrNull(finding.location->line)}};
+Json LocationJson(const Frame* frame) {
+  if (frame == nullptr) return nullptr;
+  return {
+      {"function", TextOrNull(frame->function)}, {"file", TextOrNull(frame->file)}, {"line", LineOrNull(frame->line)}};
+}
+
+Json GrowthJson(const std::optional<Growth>& growth) {
+  if (!growth) return nullptr;
+  const std::optional<double> full_in = FullInSeconds(*growth);
+  return {{"calls", growth->calls},
+          {"first_s", Seconds(growth->first_s)},
+          {"last_s", Seconds(growth->last_s)},
+          {"calls_here", growth->calls_here},
+          {"paths_here", growth->paths_here},
+          {"per_second", growth->per_second > 0 ? Json(growth->per_second) : Json(nullptr)},
+          {"open", growth->open},
+          {"limit", growth->limit != 0 ? Json(growth->limit) : Json(nullptr)},
+          {"full_in_s", full_in ? Json(Seconds(*full_in)) : Json(nullptr)}};
+}
+
+Json SiblingsJson(Model& model, const std::optional<Siblings>& siblings) {
+  if (!siblings) return nullptr;
+  Json closers = Json::array();
+  for (const Siblings::Closer& closer : siblings->closers) {
+    if (closers.size() == kMaxClosers) break;
+    closers.push_back({{"count", closer.count},
+                       {"stack", StackKey(model.paths(), closer.path)},
+                       {"location", LocationJson(model.paths().Location(closer.path))}});
+  }
+  const size_t omitted = siblings->closers.size() - closers.size();
+  return {{"of", siblings->of == Siblings::Of::kPath ? "path" : "line"},
+          {"opened", siblings->opened},
+          {"closed", siblings->closed},
+          {"complete", siblings->is_complete},
+          {"closers", std::move(closers)},
+          {"omitted", omitted}};
 }
 
 Json FindingJson(Model& model, const Finding& finding) {
@@ -140,7 +172,9 @@ Json FindingJson(Model& model, const Finding& finding) {
           {"descriptors", DescriptorsJson(model, finding)},
           {"omitted", told == 0 || told > finding.count ? 0 : finding.count - told},
           {"events", EventsJson(model, finding)},
-          {"location", LocationJson(finding)},
+          {"location", LocationJson(finding.location ? &*finding.location : nullptr)},
+          {"growth", GrowthJson(finding.growth)},
+          {"siblings", SiblingsJson(model, finding.siblings)},
           {"context", nullptr}};
 }
 
@@ -160,12 +194,15 @@ Json StackJson(const std::vector<Frame>& frames) {
 Json StacksJson(const Report& report) {
   CallPaths& paths = report.model->paths();
   Json stacks = Json::object();
-  std::set<PathId> done;
+  std::set<PathId> done = {kNoPath};
+  const auto add = [&](PathId path) {
+    if (done.insert(path).second) stacks[StackKey(paths, path)] = StackJson(paths.Frames(path));
+  };
   for (const Finding& finding : report.findings) {
-    for (const StoryEvent& event : finding.events) {
-      if (event.path == kNoPath || !done.insert(event.path).second) continue;
-      stacks[StackKey(paths, event.path)] = StackJson(paths.Frames(event.path));
-    }
+    for (const StoryEvent& event : finding.events) add(event.path);
+    if (!finding.siblings) continue;
+    const std::vector<Siblings::Closer>& closers = finding.siblings->closers;
+    for (size_t i = 0; i < std::min(closers.size(), kMaxClosers); ++i) add(closers[i].path);
   }
   return stacks;
 }

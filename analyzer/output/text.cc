@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "analyzer/detect/kinds.h"
+#include "analyzer/output/causes.h"
 #include "analyzer/output/coverage.h"
 #include "analyzer/output/escape.h"
 #include "analyzer/output/report.h"
@@ -17,10 +18,10 @@
 namespace fdaudit::analyzer {
 namespace {
 
-constexpr size_t kMaxLines = 24;   // a finding
-constexpr size_t kFixedLines = 8;  // of it: all but the stacks and the events' own lines
-constexpr size_t kMaxFrames = 4;   // a stack
-constexpr size_t kMaxRanges = 12;  // of numbers
+constexpr size_t kMaxLines = 24;    // a finding
+constexpr size_t kFixedLines = 10;  // of it: all but the stacks and the events' own lines
+constexpr size_t kMaxFrames = 4;    // a stack
+constexpr size_t kMaxRanges = 12;   // of numbers
 constexpr size_t kMaxTargets = 3;
 constexpr size_t kMaxEvents = 8;
 
@@ -81,6 +82,7 @@ class Writer {
   void Targets(const Finding& finding);
   void Event(const Finding& finding, const StoryEvent& event, size_t frames);
   void Stack(PathId path, size_t limit);
+  void Causes(const Finding& finding);
   void Coverage();
   std::string ProcessName(ProcessIndex process) const;
 
@@ -168,7 +170,10 @@ void Writer::OneFinding(const Finding& finding) {
   const size_t events = std::min(finding.events.size(), kMaxEvents);
   const size_t frames =
       std::clamp<size_t>((kMaxLines - kFixedLines - events) / std::max<size_t>(events, 1), 1, kMaxFrames);
-  for (size_t i = 0; i < events; ++i) Event(finding, finding.events[i], frames);
+  for (size_t i = 0; i < events; ++i) {
+    Event(finding, finding.events[i], frames);
+    if (i == finding.deciding) Causes(finding);
+  }
   if (finding.location) Line("  look at  " + Styled(Style::kBold, EscapeForTerminal(PlaceOf(*finding.location))));
   if (finding.keeper.empty()) Line(fmt::format("  mend     {}", Info(finding.kind).mend));
 }
@@ -267,6 +272,14 @@ void Writer::Stack(PathId path, size_t limit) {
     }
     Line("      " + text);
   }
+}
+
+/// Beside the opening that leaked.
+void Writer::Causes(const Finding& finding) {
+  const bool had_siblings = finding.siblings && finding.siblings->opened > 1;
+  if (had_siblings)
+    Line("  siblings " + Styled(Style::kBold, EscapeForTerminal(DescribeSiblings(model_, *finding.siblings))));
+  if (finding.growth) Line("  growth   " + DescribeGrowth(*finding.growth));
 }
 
 void Writer::Coverage() {

@@ -5,7 +5,7 @@
 // page for readers in other languages.
 //
 // One sparse file serves a process tree. It is a header and a handful of regions; a region is an array of fixed-size
-// elements that is only ever appended to (three are hash tables, one is a ring; see RegionKind). All integers are
+// elements that is only ever appended to (four are hash tables, one is a ring; see RegionKind). All integers are
 // little-endian, in the machine's natural alignment. Elements are addressed by index, never by pointer.
 //
 //   0          4096          8192 …
@@ -38,15 +38,16 @@ inline constexpr uint32_t kNoIndex = 0;  // indices of images and stacks in reco
 /// What a region's elements are. The element type is named behind each.
 enum class RegionKind : uint32_t {
   kNone = 0,
-  kCalls = 1,       ///< CallName: names of the intercepted functions; Act::call indexes it
-  kImages = 3,      ///< ImageRecord: image N is element N-1
-  kModules = 4,     ///< ModuleRecord: found by key; filled in no particular order
-  kStackIndex = 5,  ///< StackEntry: found by key; filled in no particular order; stack N is element N-1
-  kStackWords = 6,  ///< uint64_t: frames, see StackEntry. Word 0 is never used
-  kText = 7,        ///< char: see Text. Byte 0 is never used
-  kSlots = 8,       ///< SlotBlock
-  kFindings = 9,    ///< FindingRecord
-  kJournal = 10,    ///< JournalBlock: a ring; block number N lies at N mod capacity
+  kCalls = 1,         ///< CallName: names of the intercepted functions; Act::call indexes it
+  kImages = 3,        ///< ImageRecord: image N is element N-1
+  kModules = 4,       ///< ModuleRecord: found by key; filled in no particular order
+  kStackIndex = 5,    ///< StackEntry: found by key; filled in no particular order; stack N is element N-1
+  kStackWords = 6,    ///< uint64_t: frames, see StackEntry. Word 0 is never used
+  kText = 7,          ///< char: see Text. Byte 0 is never used
+  kSlots = 8,         ///< SlotBlock
+  kFindings = 9,      ///< FindingRecord
+  kJournal = 10,      ///< JournalBlock: a ring; block number N lies at N mod capacity
+  kCloseCounts = 11,  ///< CloseCount: found by key; filled in no particular order
 };
 
 /// Where a region lies and how far it is filled.
@@ -280,6 +281,15 @@ enum StackFlags : uint16_t {
 inline constexpr int kFrameOffsetBits = 44;
 inline constexpr uint64_t kFrameExact = uint64_t{1} << 43;
 inline constexpr uint64_t kFrameOffsetMask = kFrameExact - 1;
+
+/// How many descriptors that one call path had opened another one has closed, in the image that opened them, over all
+/// images: what the ledger, which keeps the last two lives of a number, has forgotten. One pair of call paths may have
+/// several entries, whose counts are to be added up: threads keep out of each other's way. Visible once `key` is not 0.
+struct CloseCount {
+  uint64_t key;    ///< stack that opened << 32 | stack that closed; claims the element by compare-and-swap
+  uint64_t count;  ///< atomically
+};
+static_assert(sizeof(CloseCount) == 16);
 
 // ---------------------------------------------------------------------------------------------------------------------
 // The ledger

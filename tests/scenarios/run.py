@@ -25,6 +25,8 @@ skipped. A case may say
     function      the finding's location's function, or null for none
     frames        functions of the deciding stack, innermost first, as a subsequence
     message       regular expression that its message must hold
+    growth, siblings   what these must have, as far as given; null for none
+    closed_at     markers: the lines where its siblings were closed, the most first
     descriptor    entries that its first descriptor must have, as far as given: close_on_exec, received_from …
     sender        entries that the process must have from which the first descriptor was received, see processes
     process       entries that the finding's process must have, see processes
@@ -174,6 +176,12 @@ class Case:
                 reasons.append(f"it is {what!r}, not {wanted['what']!r}")
         if not re.search(wanted.get("message", ""), finding["message"]):
             reasons.append(f"message is {finding['message']!r}, not {wanted['message']!r}")
+        for key in ("growth", "siblings"):
+            if key in wanted and not fits(wanted[key], finding[key]):
+                reasons.append(f"{key} is {finding[key]}, not {wanted[key]}")
+        if "closed_at" in wanted:
+            must("closed_at", [self.lines[m] for m in wanted["closed_at"]],
+                 [c["location"]["line"] for c in (finding["siblings"] or {"closers": []})["closers"]])
         first = finding["descriptors"][0] if finding["descriptors"] else {}
         if not fits(wanted.get("descriptor", {}), first):
             reasons.append(f"its first descriptor is {first}, not {wanted['descriptor']}")

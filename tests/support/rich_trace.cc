@@ -34,6 +34,8 @@ std::string RichTrace() {
     if (i > 1) record.lives[1] = record.lives[0];
     if (i > 2) record.kind = trace::FindingKind::kStaleClose;
   }
+  trace.AddCloseCount(open, close, 31);
+  trace.AddCloseCount(open, close, ~uint64_t{0});
   for (int i = 0; i < 100; ++i) {
     trace.AddEvent(i % 2 == 0 ? parent : child, static_cast<uint32_t>(1 + i % 3),
                    TraceBuilder::MakeEvent(trace.NextStamp(), static_cast<trace::EventKind>(1 + i % 20), i, open));

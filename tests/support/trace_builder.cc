@@ -159,6 +159,10 @@ trace::FindingRecord& TraceBuilder::AddFailedClose(uint32_t image, int fd, const
   return findings_.back();
 }
 
+void TraceBuilder::AddCloseCount(uint32_t opened, uint32_t closed, uint64_t count) {
+  close_counts_.push_back({uint64_t{opened} << 32 | closed, count});
+}
+
 void TraceBuilder::AddEvent(uint32_t image, uint32_t thread, const trace::Event& event) {
   const auto [place, is_new] = open_blocks_.try_emplace({image, thread}, 0, 0);
   auto& [index, used] = place->second;
@@ -199,6 +203,8 @@ std::string TraceBuilder::Bytes() const {
   for (const auto& [key, block] : blocks_) blocks.push_back(block);
   Append(RegionKind::kSlots, blocks, &header, &bytes);
   Append(RegionKind::kFindings, findings_, &header, &bytes);
+  Append(RegionKind::kCloseCounts, close_counts_, &header, &bytes);
+  header.regions[static_cast<uint32_t>(RegionKind::kCloseCounts)].lost = close_counts_lost;
   Append(RegionKind::kJournal, journal_, &header, &bytes);
   if (header.file_size == 0) header.file_size = bytes.size();
   memcpy(bytes.data(), &header, sizeof header);

@@ -48,6 +48,10 @@ class TraceBuilder {
 
   trace::FindingRecord& AddFailedClose(uint32_t image, int fd, const trace::Act& act);
 
+  /// `count` descriptors that one stack opened were closed by another.
+  void AddCloseCount(uint32_t opened, uint32_t closed, uint64_t count);
+  uint64_t close_counts_lost = 0;  ///< what the table had no room for
+
   void AddEvent(uint32_t image, uint32_t thread, const trace::Event& event);
   /// An event at a stamp, with the rest left at plausible values.
   static trace::Event MakeEvent(uint64_t stamp, trace::EventKind kind, int fd, uint32_t stack);
@@ -68,6 +72,7 @@ class TraceBuilder {
   std::vector<trace::ImageRecord> images_;
   std::map<std::pair<uint32_t, int>, trace::SlotBlock> blocks_;
   std::vector<trace::FindingRecord> findings_;
+  std::vector<trace::CloseCount> close_counts_;
   std::vector<trace::JournalBlock> journal_;
   std::map<std::pair<uint32_t, uint32_t>, std::pair<size_t, uint32_t>> open_blocks_;  // image, thread -> block, events
 };

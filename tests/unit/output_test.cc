@@ -81,6 +81,7 @@ warning: leak  ID
   opened                0.000002 s  open  descriptor 5
       load_config (app.c:41)
       main (app.c:90)
+  growth   3 calls from 0.000002 s to 0.000004 s; 3 descriptors a second
   look at  /src/app.c:41  load_config
   mend     close it on every way out of the opening function, error paths too, or let a guard object (RAII, with, defer) own it
 

@@ -1,0 +1,117 @@
+#include "analyzer/detect/siblings.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+namespace fdaudit::analyzer {
+namespace {
+
+/// What was opened by one call path, over all processes.
+struct Opened {
+  uint64_t open = 0;                  // still, or not known to be closed
+  std::map<PathId, uint64_t> closed;  // by the call path that did it
+};
+
+class SiblingFinder {
+ public:
+  explicit SiblingFinder(Model& model) : model_(model) {
+    ReadCounts();
+    CountOpen();
+  }
+
+  std::optional<Siblings> Of(PathId opening);
+
+ private:
+  void ReadCounts();
+  void CountOpen();
+  Siblings Sum(Siblings::Of of, const std::vector<const Opened*>& all) const;
+  std::vector<const Opened*> OfTheSameLine(PathId opening);
+
+  Model& model_;
+  bool is_recorded_ = true;
+  bool is_complete_ = true;
+  std::map<PathId, Opened> opened_;
+};
+
+void SiblingFinder::ReadCounts() {
+  constexpr trace::RegionKind kCounts = trace::RegionKind::kCloseCounts;
+  for (uint32_t file = 0; file < model_.files().size(); ++file) {
+    is_recorded_ = is_recorded_ && model_.files()[file].Count(kCounts) != 0;
+    is_complete_ = is_complete_ && model_.files()[file].Lost(kCounts) == 0;
+    model_.files()[file].ForEach<trace::CloseCount>(kCounts, [this, file](uint64_t, const trace::CloseCount& entry) {
+      // A writer may have been killed between the two, and another between a close and its taking back.
+      if (entry.key == 0 || entry.count == 0 || entry.count > UINT64_MAX / 2) return;
+      const PathId opening = model_.paths().Intern(file, static_cast<uint32_t>(entry.key >> 32));
+      const PathId closing = model_.paths().Intern(file, static_cast<uint32_t>(entry.key));
+      if (opening != kNoPath && closing != kNoPath) opened_[opening].closed[closing] += entry.count;
+    });
+  }
+}
+
+void SiblingFinder::CountOpen() {
+  model_.ForEachSlot([this](ProcessIndex index, int, const trace::Slot& slot) {
+    const Process& process = model_.processes()[index];
+    const trace::Act& act = CurrentLife(slot).opened;
+    const bool is_own = act.stamp != 0 && act.image == process.image && (act.flags & trace::kActInherited) == 0;
+    const bool is_open = slot.head.state == trace::SlotState::kOpen || slot.head.state == trace::SlotState::kGone;
+    if (is_own && is_open) ++opened_[model_.PathOf(process.file, act)].open;
+  });
+}
+
+Siblings SiblingFinder::Sum(Siblings::Of of, const std::vector<const Opened*>& all) const {
+  Siblings siblings;
+  siblings.of = of;
+  siblings.is_complete = is_complete_;
+  std::map<PathId, uint64_t> closers;
+  for (const Opened* one : all) {
+    siblings.opened += one->open;
+    for (const auto& [path, count] : one->closed) {
+      closers[path] += count;
+      siblings.opened += count;
+      siblings.closed += count;
+    }
+  }
+  for (const auto& [path, count] : closers) siblings.closers.push_back({path, count});
+  std::stable_sort(siblings.closers.begin(), siblings.closers.end(),
+                   [](const auto& a, const auto& b) { return a.count > b.count; });
+  return siblings;
+}
+
+/// By the address of the call, which is cheap: no other path has to be given names.
+std::vector<const Opened*> SiblingFinder::OfTheSameLine(PathId opening) {
+  const Frame* line = model_.paths().Location(opening);
+  if (line == nullptr || line->is_python) return {};
+  std::vector<const Opened*> all;
+  for (const auto& [path, opened] : opened_) {
+    const std::vector<Frame> frames = model_.paths().RawFrames(path);
+    const bool same = std::any_of(frames.begin(), frames.end(), [line](const Frame& frame) {
+      return frame.offset == line->offset && frame.module == line->module;
+    });
+    if (same) all.push_back(&opened);
+  }
+  return all;
+}
+
+std::optional<Siblings> SiblingFinder::Of(PathId opening) {
+  if (!is_recorded_ || opening == kNoPath || model_.paths().IsOfOneProcess(opening)) return std::nullopt;
+  Siblings siblings = Sum(Siblings::Of::kPath, {&opened_[opening]});
+  if (siblings.closed == 0) {
+    Siblings of_line = Sum(Siblings::Of::kLine, OfTheSameLine(opening));
+    if (of_line.closed != 0) return of_line;
+  }
+  return siblings;
+}
+
+}  // namespace
+
+void TellSiblings(Model& model, std::vector<Finding>* findings) {
+  const auto is_leak = [](const Finding& finding) { return finding.kind == Kind::kLeak; };
+  if (std::none_of(findings->begin(), findings->end(), is_leak)) return;
+  SiblingFinder finder(model);
+  for (Finding& finding : *findings) {
+    if (is_leak(finding)) finding.siblings = finder.Of(finding.events[finding.deciding].path);
+  }
+}
+
+}  // namespace fdaudit::analyzer

@@ -1,0 +1,16 @@
+#pragma once
+
+// What became of the descriptors that were opened where a leak was: who closes them when all goes well is usually the
+// answer to how the leak is to be mended. Read from the trace's counts of closes (docs/trace-format.md), which know all
+// that was ever closed, whatever the journal still holds.
+
+#include <vector>
+
+#include "analyzer/detect/finding.h"
+#include "analyzer/model/model.h"
+
+namespace fdaudit::analyzer {
+
+void TellSiblings(Model& model, std::vector<Finding>* findings);
+
+}  // namespace fdaudit::analyzer
