@@ -446,11 +446,11 @@ void RecordSpawned(const CallSite& site, uint32_t image, int pid, int error) {
   recording.Journal(kind, recording.MakeAct(Stamp()), -1, pid <= 0 ? -1 : pid, 0, error);
 }
 
-void RecordExec(const CallSite& site, const char* target, trace::ExecProblem problem, bool is_known) {
+uint32_t RecordExec(const CallSite& site, const char* target, trace::ExecProblem problem, bool is_known) {
   Recording recording(site);
-  if (!recording) return;
+  if (!recording) return 0;
   recording.Journal(EventKind::kExec, recording.MakeAct(site.began), -1, -1);
-  NoteExec(target, problem, is_known);
+  return NoteExec(target, problem, is_known);
 }
 
 void RecordExecFailed(const CallSite& site) {

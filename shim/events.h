@@ -95,7 +95,7 @@ void RecordChildAction(const CallSite& site, uint32_t image, const ChildAction& 
 /// `pid`: 0 = unknown, negative = it was not started, for `error`.
 void RecordSpawned(const CallSite& site, uint32_t image, int pid, int error);
 /// `problem`: why the program will not be audited.
-void RecordExec(const CallSite& site, const char* target, trace::ExecProblem problem, bool is_known);
+uint32_t RecordExec(const CallSite& site, const char* target, trace::ExecProblem problem, bool is_known);
 void RecordExecFailed(const CallSite& site);
 
 inline bool IsTableFull(int error) { return error == EMFILE || error == ENFILE; }

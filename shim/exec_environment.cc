@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstring>
 
 #include "shim/options.h"
@@ -52,19 +51,19 @@ bool PreloadWithoutShim(const char* list, TextBuilder& out) {
   return before != 0 || *rest != '\0';
 }
 
-/// Whether the program may open the trace file, if its rights are this process's. Kernels before 5.8 don't tell.
+/// Whether the program may open the trace file. Asked for the real user, who has no capabilities unless it is root: so
+/// will the program be. (With another effective user it would be privileged, and not audited at all.)
 __attribute__((noinline)) bool TraceIsReachable() {
   char path[768];
   TextBuilder text(path, sizeof path);
-  text.Add(options.trace).Add("/").Add(recorder.session());
-  const long result = raw::Call(SYS_faccessat2, AT_FDCWD, raw::Address(path), R_OK | W_OK, AT_EACCESS);
-  return !raw::Failed(result) || result == -ENOSYS;
+  text.Add(options.trace).Add("/").Add(options.session);
+  return raw::Access(path, R_OK | W_OK) == 0;
 }
 
 /// For the pointers to so many entries, two of ours and the final nullptr.
 size_t RoomFor(size_t entries) { return (entries + 3) * sizeof(char*); }
 
-/// Behind the options, for one child alone: which image's record awaits it. That child cuts it off again.
+/// Behind the options, for one child alone: which image's record it continues. That child cuts it off again.
 constexpr size_t kImageTextSize = sizeof ":image=4294967295";
 
 /// The options for children as an entry; `memory` is for those of one child.
@@ -96,14 +95,17 @@ EnvironmentPlan PlanEnvironment(char* const* environment, const ExecOutlook& out
   // Under seccomp the next image inherits a filter that the shim's start might not survive.
   const bool sandboxed = !SystemCallsAllowed();
   const bool reachable = options.follow && !sandboxed && raw::Access(shim_file, R_OK) == 0;
+  const bool trace_reachable = !reachable || TraceIsReachable();
   plan.problem = !options.follow                                ? trace::ExecProblem::kNoFollow
                  : sandboxed                                    ? trace::ExecProblem::kSandboxed
                  : !reachable                                   ? trace::ExecProblem::kShimUnreachable
                  : outlook.problem != trace::ExecProblem::kNone ? outlook.problem
-                 : !TraceIsReachable()                          ? trace::ExecProblem::kTraceUnreachable
+                 : !trace_reachable                             ? trace::ExecProblem::kTraceUnreachable
                                                                 : trace::ExecProblem::kNone;
+  // Once the report is made, and the trace removed, nobody would remove the second file that the program would make.
+  const bool is_over = !trace_reachable && recorder.recording() && recorder.header().removed != 0;
   // A static program and one of another libc keep the shim, so that what they start is audited again.
-  if (!reachable || outlook.refuses_shim) {
+  if (!reachable || outlook.refuses_shim || is_over) {
     if (!has_shim || plan.entries >= kMostEntries) return plan;
     plan.action = EnvironmentPlan::Action::kStrip;
     plan.room = RoomFor(plan.entries) + strlen(preload) + sizeof kPreloadPrefix;
@@ -114,7 +116,7 @@ EnvironmentPlan PlanEnvironment(char* const* environment, const ExecOutlook& out
   const size_t preload_size =
       (preload == nullptr ? 0 : strlen(preload)) + strlen(shim_file) + sizeof kPreloadPrefix + 1;
   const bool fits = preload_size < kMaxPreload && plan.entries < kMostEntries;
-  if (!fits || (has_shim && has_options && image == 0)) return plan;
+  if (!fits || (has_shim && has_options && image == 0 && trace_reachable)) return plan;
   plan.action = EnvironmentPlan::Action::kExtend;
   plan.room = RoomFor(plan.entries) + preload_size + strlen(options_for_children) + kImageTextSize;
   plan.image = image;

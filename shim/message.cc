@@ -46,7 +46,7 @@ void Summarize() {
   TextBuilder text(line, sizeof line);
   text.Add(static_cast<uint64_t>(FindingsOf(image))).Add(" bad closes and ");
   text.Add(static_cast<uint64_t>(LeaksSoFar())).Add(" open descriptors of its own when it ended; fdaudit report ");
-  text.Add(options.trace).Add("/").Add(recorder.session());
+  text.Add(options.trace).Add("/").Add(options.session);
   Complain("this process had ", text.text());
 }
 

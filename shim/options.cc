@@ -74,6 +74,7 @@ struct OptionRow {
 constexpr OptionRow kOptionRows[] = {
     {"trace", [](Value v) { return ReadText(v, options.trace); }},
     {"session", [](Value v) { return ReadText(v, options.session); }},
+    {"family", [](Value v) { return ReadText(v, options.family); }},
     {"ahead", [](Value v) { return ReadSize(v, 0, 4096, &options.ahead); }},
     {"image", [](Value v) { return ReadSize(v, 0, UINT32_MAX, &options.image); }},
     {"skip", [](Value v) { return ReadText(v, options.skip); }},

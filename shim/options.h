@@ -14,12 +14,13 @@ inline constexpr size_t kMaxOptionText = 1024;
 
 struct Options {
   char trace[512] = "";    ///< directory; empty = the default one
-  char session[128] = "";  ///< the trace file there that the process tree writes; set for children, not for users
+  char session[160] = "";  ///< the trace file there that the process tree writes; set for children, not for users
+  char family[112] = "";   ///< the family's first file, where `session` is another; set for children, not for users
   /// How much of LD_PRELOAD's value `fdaudit run` meant for this image alone: a sanitizer's library, which comes first.
   uint64_t ahead = 0;
   char skip[256] = "";  ///< comma-separated file names of programs that run unaudited
   uint32_t depth = 64;  ///< frames, 1–256
-  uint64_t image = 0;   ///< the record in the session that awaits this process; set for children, not for users
+  uint64_t image = 0;   ///< the record in the session that this process continues; set for children, not for users
   uint64_t journal = uint64_t{16} << 20;  ///< bytes
   bool follow = true;
   bool python = true;

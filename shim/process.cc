@@ -11,6 +11,7 @@
 #include "shim/process_records.h"
 #include "shim/process_spawn.h"
 #include "shim/raw_io.h"
+#include "shim/session.h"
 #include "shim/surroundings.h"
 #include "shim/table.h"
 #include "shim/text.h"
@@ -50,6 +51,22 @@ uint32_t ImageOfPid(int pid) {
     const ImageRecord* record = ImageOf(image);
     if (record->pid == pid && record->pid_namespace == pid_namespace) return image;
     image = record->next_with_pid_hash;
+  }
+  return 0;
+}
+
+/// The newest image of this process. In the first process of a pid namespace, and those that come into it from outside:
+/// whoever forked it knew another pid of it, and may have entered that in the index.
+uint32_t ImageBeforeExec() {
+  const int pid = raw::Pid();
+  const uint32_t found = ImageOfPid(pid);
+  if (found != 0 || (pid != 1 && raw::ParentPid() != 0)) return found;
+  const trace::Region& images = recorder.region(RegionKind::kImages);
+  for (uint64_t image = images.used < images.capacity ? images.used : images.capacity; image != 0; --image) {
+    const ImageRecord* record = ImageOf(static_cast<uint32_t>(image));
+    if (recorder.IsBacked(RegionKind::kImages, image - 1) && record->id == image && record->pid == pid &&
+        record->pid_namespace == pid_namespace)
+      return record->id;
   }
   return 0;
 }
@@ -161,8 +178,7 @@ void DescribeProgram(ImageRecord* record, char* const* arguments) {
   SetProgram(record);
 }
 
-void FindRelatives(ImageRecord* record) {
-  const uint32_t before = ImageOfPid(record->pid);
+void FindRelatives(ImageRecord* record, uint32_t before) {
   if (before != 0 && ImageOf(before)->ended_by == trace::EndedBy::kExec && ImageOf(before)->successor == 0) {
     record->predecessor = before;
     record->parent = ImageOf(before)->parent;
@@ -264,6 +280,13 @@ void ForgetProblem(ImageRecord* record) {
   Atomic(record->reasons).fetch_and(~trace::kReasonExecUnaudited);
 }
 
+/// The image before this one is in another file, where this process's pid finds it if nothing else does.
+void NoteOrigin(ImageRecord* record) {
+  record->origin_file = recorder.AddText(origin.file, strlen(origin.file));
+  record->origin_image = static_cast<uint32_t>(origin.image);
+  if (origin.image != 0) record->started_by = StartedBy::kExec;
+}
+
 /// The program for which the record was made beforehand is this one.
 void Join(ImageRecord* record) {
   Identify(record);
@@ -283,7 +306,8 @@ uint32_t BeginExecedImage(char* const* arguments) {
   NotePidNamespace();
   // What the image before knew of its namespace is gone.
   if (IsKnownElsewhere(raw::Pid()) || IsKnownElsewhere(raw::ParentPid())) pid_namespace = PidNamespace();
-  const uint32_t before = ImageOfPid(raw::Pid());
+  const bool is_new_here = origin.file[0] != '\0';
+  const uint32_t before = is_new_here ? 0 : ImageBeforeExec();
   ImageRecord* record = AwaitedRecord(options.image, before == 0 ? nullptr : ImageOf(before));
   const bool awaited = record != nullptr;
   if (!awaited) record = NewImage(StartedBy::kRun);
@@ -293,8 +317,10 @@ uint32_t BeginExecedImage(char* const* arguments) {
   }
   if (awaited) {
     Join(record);
+  } else if (is_new_here) {
+    NoteOrigin(record);
   } else {
-    FindRelatives(record);
+    FindRelatives(record, before);
   }
   DescribeProgram(record, arguments);
   Publish(record);
@@ -306,8 +332,9 @@ uint32_t BeginExecedImage(char* const* arguments) {
 }
 
 void NoteSkipped() {
+  if (origin.file[0] != '\0') return;  // that one's record is out of reach
   NotePidNamespace();
-  const uint32_t before = ImageOfPid(raw::Pid());
+  const uint32_t before = ImageBeforeExec();
   ImageRecord* predecessor = before == 0 ? nullptr : ImageOf(before);
   ImageRecord* record = AwaitedRecord(options.image, predecessor);
   if (record == nullptr) record = predecessor;
@@ -316,15 +343,15 @@ void NoteSkipped() {
   Atomic(record->reasons).fetch_or(trace::kReasonExecUnaudited);
 }
 
-void NoteExec(const char* target, trace::ExecProblem problem, bool is_known) {
+uint32_t NoteExec(const char* target, trace::ExecProblem problem, bool is_known) {
   const uint32_t image = CurrentImage();
-  if (image == 0) return;
+  if (image == 0) return 0;
   ThreadState& self = ThreadOf(image);
   const bool is_guest = IsGuestProcess(self);
-  if (is_guest && !SystemCallsAllowed()) return;
+  if (is_guest && !SystemCallsAllowed()) return 0;
   GuestLeaves(self);
   ImageRecord* record = is_guest ? GuestRecord(self, image) : ImageOf(image);
-  if (record == nullptr) return;
+  if (record == nullptr) return 0;
   if (problem != trace::ExecProblem::kNone) Atomic(record->reasons).fetch_or(trace::kReasonExecUnaudited);
   record->exec_target = recorder.AddText(target, strlen(target));
   record->exec_problem = problem;
@@ -332,6 +359,7 @@ void NoteExec(const char* target, trace::ExecProblem problem, bool is_known) {
   if (!is_guest) LedgerSumUp();
   if (SystemCallsAllowed()) record->ended = Now();
   record->ended_by = trace::EndedBy::kExec;
+  return NumberOf(record);
 }
 
 void NoteExecFailed() {

@@ -79,8 +79,8 @@ void FallSilent();
 /// This image's ledger may know less than the kernel, for one of trace::CoverageReason.
 void NoteReason(uint32_t reason);
 
-/// Before an exec's system call; and when it came back.
-void NoteExec(const char* target, trace::ExecProblem problem, bool is_known);
+/// Before an exec's system call; and when it came back. Returns the number of the image that ends, 0 = none.
+uint32_t NoteExec(const char* target, trace::ExecProblem problem, bool is_known);
 void NoteExecFailed();
 
 /// The image ends by exit with `status`. Only the first end counts.

@@ -2,7 +2,6 @@
 
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/utsname.h>
 
 #include <cerrno>
 #include <cstring>
@@ -29,29 +28,6 @@ constexpr uint64_t kLeastPages = 96;  // less than that can't hold one process's
 
 uint64_t Least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
-/// Directories are made as needed, for this user only; an existing one must be a real directory.
-bool MakeDirectories(const char* directory) {
-  char path[512];
-  TextBuilder text(path, sizeof path);
-  if (text.Add(directory).overflowed()) return false;
-  for (char* slash = strchr(path + 1, '/'); slash != nullptr; slash = strchr(slash + 1, '/')) {
-    *slash = '\0';
-    raw::MakeDirectory(path, 0700);
-    *slash = '/';
-  }
-  raw::MakeDirectory(path, 0700);
-  struct stat status = {};
-  return raw::Call(SYS_newfstatat, AT_FDCWD, raw::Address(path), raw::Address(&status), AT_SYMLINK_NOFOLLOW) == 0 &&
-         S_ISDIR(status.st_mode);
-}
-
-void TraceName(char* out, size_t size, const char* host) {
-  TextBuilder name(out, size);
-  for (const char* c = host; *c != '\0'; ++c) name.Add(*c == '/' ? "_" : c, 1);
-  name.Add("-").Add(static_cast<uint64_t>(raw::Pid())).Add("-").Add(raw::Nanoseconds(CLOCK_REALTIME) / 1000);
-  name.Add(".fdaudit");
-}
-
 /// How many pages may ever be backed: a share of what file system and control group have left.
 uint64_t PageLimit(int fd, uint64_t file_size, uint32_t* features) {
   uint64_t room = 0;
@@ -76,32 +52,37 @@ uint64_t ChooseLayout(uint64_t size_limit, uint64_t journal_bytes, Region (&regi
 
 }  // namespace
 
-bool Recorder::Open(const char* directory, const char* session, const char** problem) {
-  char path[768];
-  TextBuilder text(path, sizeof path);
-  if (session[0] != '\0' && !text.Add(directory).Add("/").Add(session).overflowed() && Join(path)) {
-    memcpy(session_, session, strlen(session) + 1);
-    return true;
-  }
-  return Create(directory, problem);
+namespace {
+
+bool IsFormatOfThisShim(const trace::Header& found, uint64_t size) {
+  return memcmp(found.magic, trace::kMagic, sizeof found.magic) == 0 && found.major_version == trace::kMajorVersion &&
+         found.minor_version == trace::kMinorVersion && found.header_size == sizeof(trace::Header) &&
+         found.file_size == size;
 }
 
-bool Recorder::Join(const char* path) {
+/// Its name can be guessed, so somebody else may have put it there.
+bool IsOwn(const struct stat& status) {
+  return static_cast<long>(status.st_uid) == raw::Call(SYS_geteuid) && (status.st_mode & 077) == 0;
+}
+
+}  // namespace
+
+bool Recorder::Join(const char* path, const char* family) {
   const int fd = raw::Open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0) return false;
   struct stat status = {};
   void* memory = nullptr;
   if (raw::Fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size >= kPageSize * 2 &&
-      static_cast<uint64_t>(status.st_size) <= SoftLimit(RLIMIT_AS) / 8) {
+      (family == nullptr || IsOwn(status)) && static_cast<uint64_t>(status.st_size) <= SoftLimit(RLIMIT_AS) / 8) {
     memory = raw::Map(static_cast<size_t>(status.st_size), PROT_READ | PROT_WRITE, MAP_SHARED, fd);
   }
   raw::Close(fd);
   if (memory == nullptr) return false;
   const auto& found = *static_cast<const trace::Header*>(memory);
   // Another version of the shim may number its calls otherwise: it gets a file of its own.
-  if (memcmp(found.magic, trace::kMagic, sizeof found.magic) != 0 || found.major_version != trace::kMajorVersion ||
-      found.minor_version != trace::kMinorVersion || found.header_size != sizeof(trace::Header) ||
-      found.file_size != static_cast<uint64_t>(status.st_size)) {
+  const bool is_ours = family == nullptr || (strncmp(found.family, family, sizeof found.family) == 0 &&
+                                             found.pid_namespace == PidNamespace());
+  if (!is_ours || !IsFormatOfThisShim(found, static_cast<uint64_t>(status.st_size))) {
     raw::Unmap(memory, static_cast<size_t>(status.st_size));
     return false;
   }
@@ -112,16 +93,7 @@ bool Recorder::Join(const char* path) {
   return true;
 }
 
-bool Recorder::Create(const char* directory, const char** problem) {
-  struct utsname host = {};
-  raw::Call(SYS_uname, raw::Address(&host));
-  TraceName(session_, sizeof session_, host.nodename);
-  char path[768];
-  TextBuilder text(path, sizeof path);
-  *problem = "the trace directory's name is too long";
-  if (text.Add(directory).Add("/").Add(session_).overflowed()) return false;
-  *problem = "the trace directory can't be made, or is a symbolic link";
-  if (!MakeDirectories(directory)) return false;
+bool Recorder::Create(const char* path, const char* family, const char** problem) {
   // Beyond RLIMIT_FSIZE, ftruncate would raise SIGXFSZ in the program: never ask for more.
   Region regions[trace::kMaxRegions];
   const uint64_t limit = Least(SoftLimit(RLIMIT_AS) / 8, SoftLimit(RLIMIT_FSIZE));
@@ -171,7 +143,8 @@ bool Recorder::Create(const char* directory, const char** problem) {
   h.latest = h.started;
   h.started_realtime_ns = static_cast<int64_t>(raw::Nanoseconds(CLOCK_REALTIME));
   ReadSmallFile("/proc/sys/kernel/random/boot_id", h.boot_id, sizeof h.boot_id);
-  memcpy(h.host, host.nodename, sizeof h.host - 1);
+  HostName(h.host, sizeof h.host);
+  TextBuilder(h.family, sizeof h.family).Add(family);
   h.depth = options.depth;
   h.creator_pid = raw::Pid();
   h.pid_namespace = PidNamespace();

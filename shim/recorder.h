@@ -1,8 +1,8 @@
 #pragma once
 
-// The mapped trace file: made or joined once for each image, then only memory. Everything here but Open() is lock-free,
-// async-signal-safe and safe in fork children; nothing touches errno. A store may only go to pages that Back() has
-// backed with storage: a store into a hole of a full disk is SIGBUS in the audited program.
+// The mapped trace file: made or joined once for each image (session.h says which), then only memory. Everything else
+// here is lock-free, async-signal-safe and safe in fork children; nothing touches errno. A store may only go to pages
+// that Back() has backed with storage: a store into a hole of a full disk is SIGBUS in the audited program.
 
 #include <atomic>
 #include <cstdint>
@@ -18,14 +18,15 @@ std::atomic_ref<T> Atomic(T& value) {
 
 class Recorder {
  public:
-  /// Joins `directory`/`session`, or makes a new file in `directory` where session is empty or can't be joined. The
-  /// file descriptor used for it is closed again before it returns. False: nothing can be recorded; `problem` says why.
-  bool Open(const char* directory, const char* session, const char** problem);
+  /// Joins a file that others write to. `family`: only this user's own, made for that family in this pid namespace;
+  /// nullptr: any. The descriptor used for it is closed again before it returns.
+  bool Join(const char* path, const char* family = nullptr);
+  /// Makes a new file, whose directory is there. False: nothing can be recorded; `problem` says why.
+  bool Create(const char* path, const char* family, const char** problem);
 
   bool recording() const { return base_ != nullptr; }
   trace::Header& header() const { return *reinterpret_cast<trace::Header*>(base_); }
   trace::Region& region(trace::RegionKind kind) const { return header().regions[static_cast<uint32_t>(kind)]; }
-  const char* session() const { return session_; }
   bool created_here() const { return created_here_; }
 
   /// Claims `count` consecutive elements, backed by storage. Returns their first index, or -1 when the trace is full.
@@ -39,6 +40,13 @@ class Recorder {
 
   /// Makes sure that elements [index, index + count) may be stored to. `ahead` more pages are wished for.
   bool Back(trace::RegionKind kind, uint64_t index, uint64_t count = 1, uint32_t ahead = 0);
+
+  /// Whether element `index`, which lies in one page, may be looked at.
+  bool IsBacked(trace::RegionKind kind, uint64_t index) const {
+    const trace::Region& r = region(kind);
+    const uint64_t page = (r.offset + index * r.element_size) / trace::kPageSize;
+    return all_backed_ || (Atomic(page_bits_[page / 64]).load(std::memory_order_acquire) >> (page % 64) & 1) != 0;
+  }
 
   /// Elements that were given back, newest first, linked through a field of theirs (index + 1). The list's head carries
   /// a count of changes above the index, so that an element which left and came back is noticed. -1: none.
@@ -73,8 +81,6 @@ class Recorder {
   void NoteTime();
 
  private:
-  bool Join(const char* path);
-  bool Create(const char* directory, const char** problem);
   bool BackPages(uint64_t first, uint64_t last);
   void NoteBacked(trace::RegionKind kind, uint64_t last);
 
@@ -88,7 +94,6 @@ class Recorder {
   /// Spares short-lived processes the bitmap's page.
   uint64_t known_backed_[trace::kMaxRegions] = {};
   bool created_here_ = false;
-  char session_[128] = "";
 };
 
 inline constinit Recorder recorder;

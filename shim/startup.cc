@@ -19,6 +19,7 @@
 #include "shim/probe.h"
 #include "shim/process.h"
 #include "shim/recorder.h"
+#include "shim/session.h"
 #include "shim/stack_table.h"
 #include "shim/text.h"
 
@@ -38,7 +39,7 @@ namespace {
 constexpr char kOptionsPrefix[] = "FDAUDIT_OPTIONS=";
 constexpr size_t kEnvironmentCopy = 512;
 
-constinit char options_entry[kMaxOptionText + 768] = "";
+constinit char options_entry[kMaxOptionText + 1024] = "";
 constinit char* environment_copy[kEnvironmentCopy] = {};
 
 char** FindEntry(char** environment, const char* prefix) {
@@ -96,15 +97,21 @@ void ChooseTraceDirectory(char** environment) {
   memcpy(options.trace, chosen, sizeof chosen);
 }
 
+bool IsOfOneImage(const char* option) {
+  for (const char* name : {"trace=", "session=", "family=", "ahead="}) {
+    if (StartsWith(option, name)) return true;
+  }
+  return false;
+}
+
 /// The options as children get them: the user's, with the trace's absolute place and the session to join.
 void ComposeOptions(const char* given) {
   TextBuilder text(options_entry, sizeof options_entry);
-  text.Add(kOptionsPrefix).Add("trace=").Add(options.trace).Add(":session=").Add(recorder.session());
+  text.Add(kOptionsPrefix).Add("trace=").Add(options.trace).Add(":session=").Add(options.session);
+  if (options.family[0] != '\0') text.Add(":family=").Add(options.family);
   while (given != nullptr && *given != '\0') {
     const size_t length = strcspn(given, ":");
-    if (length != 0 && !StartsWith(given, "trace=") && !StartsWith(given, "session=") && !StartsWith(given, "ahead=")) {
-      text.Add(":").Add(given, length);
-    }
+    if (length != 0 && !IsOfOneImage(given)) text.Add(":").Add(given, length);
     given += length;
     if (*given == ':') ++given;
   }
@@ -190,14 +197,14 @@ void Start(char** environment, char* const* arguments) {
   if (first_image && preloaded != nullptr) TakeFromPreload(FindEntry(environment, "LD_PRELOAD="), options.ahead);
   ChooseTraceDirectory(environment);
   const char* problem = "";
-  if (!MakeProcessMark() || !recorder.Open(options.trace, options.session, &problem)) {
+  if (!MakeProcessMark() || !OpenSession(&problem)) {
     if (first_image) Complain("nothing is recorded: ", problem);
     return;
   }
   if (recorder.created_here()) NameCalls();
   ComposeOptions(given);
   PrepareExecEnvironment(shim_path, options_entry);
-  if (recorder.created_here()) AmendEnvironment(environment);
+  if (first_image || origin.file[0] != '\0') AmendEnvironment(environment);
   FindExecutable(arguments);
   if (ListNames(options.skip, executable_path)) {
     NoteSkipped();

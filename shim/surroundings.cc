@@ -2,6 +2,7 @@
 
 #include <linux/magic.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 #include <sys/vfs.h>
 
 #include <cstring>
@@ -91,6 +92,32 @@ bool FileSystemRoom(int fd, uint64_t* bytes, bool* memory_backed) {
   // A tmpfs without a size limit counts no blocks at all.
   *bytes = fs.f_blocks == 0 ? UINT64_MAX : static_cast<uint64_t>(fs.f_bavail) * static_cast<uint64_t>(fs.f_bsize);
   return true;
+}
+
+void HostName(char* out, size_t size) {
+  struct utsname host = {};
+  raw::Call(SYS_uname, raw::Address(&host));
+  TextBuilder(out, size).Add(host.nodename);
+}
+
+uint64_t OuterUser() {
+  const auto user = static_cast<uint64_t>(raw::Call(SYS_geteuid));
+  char map[1024];
+  if (ReadSmallFile("/proc/self/uid_map", map, sizeof map) <= 0) return user;
+  // Lines of three numbers: first user here, first user outside, how many.
+  uint64_t numbers[3] = {};
+  size_t count = 0;
+  for (const char* c = map; *c != '\0';) {
+    if (*c < '0' || *c > '9') {
+      ++c;
+      continue;
+    }
+    uint64_t number = 0;
+    for (; *c >= '0' && *c <= '9'; ++c) number = number * 10 + static_cast<uint64_t>(*c - '0');
+    numbers[count++ % 3] = number;
+    if (count % 3 == 0 && user - numbers[0] < numbers[2]) return user - numbers[0] + numbers[1];
+  }
+  return user;
 }
 
 uint64_t PidNamespace() {

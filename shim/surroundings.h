@@ -23,6 +23,12 @@ uint64_t CgroupRoom();
 /// Bytes free on the file system of the open file, and whether it is held in memory. False when that can't be told.
 bool FileSystemRoom(int fd, uint64_t* bytes, bool* memory_backed);
 
+/// nodename of uname(2), cut where it doesn't fit.
+void HostName(char* out, size_t size);
+
+/// This process's effective user id as the user namespace around its own counts it.
+uint64_t OuterUser();
+
 /// Inode of this process's pid namespace; 0 = unknown.
 uint64_t PidNamespace();
 

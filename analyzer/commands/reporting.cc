@@ -10,12 +10,14 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <set>
 #include <string_view>
 #include <utility>
 
 #include "analyzer/commands/command.h"
 #include "analyzer/output/report.h"
 #include "analyzer/target/elf_target.h"
+#include "analyzer/trace/family.h"
 #include "analyzer/trace/trace_error.h"
 
 namespace fdaudit::analyzer {
@@ -70,6 +72,29 @@ std::vector<TraceFile> OpenTraces(const std::vector<std::string>& paths) {
   return files;
 }
 
+/// Files of the same families that lie elsewhere; what can't be read of them is told in `notes`.
+void AddRelatives(std::vector<TraceFile>* files, std::vector<std::string>* closed, std::vector<std::string>* notes) {
+  const FamilySearch search = FindFamilies(*files);
+  *closed = search.closed;
+  std::set<std::string> families;
+  for (const TraceFile& file : *files) families.insert(FamilyName(file));
+  for (const std::string& name : search.files) {
+    try {
+      TraceFile file = TraceFile::Open(name);
+      if (families.count(FamilyName(file)) != 0) files->push_back(std::move(file));
+    } catch (const TraceError& error) {
+      notes->push_back(std::string("a part of the session is missing: ") + error.what());
+    }
+  }
+}
+
+/// Whether a program was started that should have made a trace file of its own, and none was found.
+bool MissesFiles(const Model& model) {
+  return std::any_of(model.processes().begin(), model.processes().end(), [](const Process& process) {
+    return process.exec_problem == trace::ExecProblem::kTraceUnreachable;
+  });
+}
+
 }  // namespace
 
 void AddReportOptions(CLI::App& app, ReportOptions* options) {
@@ -110,7 +135,21 @@ LoadedTraces::LoadedTraces(const std::vector<std::string>& paths, const ReportOp
     if (is_new) known->second = TargetProblem(program);
     return known->second;
   };
-  model_ = std::make_unique<Model>(OpenTraces(paths), std::move(model_options));
+  std::vector<TraceFile> files = OpenTraces(paths);
+  std::vector<std::string> closed, notes;
+  AddRelatives(&files, &closed, &notes);
+  model_ = std::make_unique<Model>(std::move(files), std::move(model_options));
+  for (std::string& note : notes) model_->AddNote(std::move(note));
+  if (!MissesFiles(*model_)) return;
+  for (const std::string& directory : closed) {
+    model_->AddNote("what was not audited may be recorded in " + directory);
+  }
+}
+
+std::vector<std::string> LoadedTraces::FileNames() const {
+  std::vector<std::string> names;
+  for (const TraceFile& file : model_->files()) names.push_back(file.name());
+  return names;
 }
 
 /// From the map that the process may have left in /tmp. An older process of that pid may have left it as well, so it

@@ -39,6 +39,8 @@ class LoadedTraces {
   /// `paths` are trace files and directories of them. Throws TraceError.
   LoadedTraces(const std::vector<std::string>& paths, const ReportOptions& options);
   Model& model() { return *model_; }
+  /// All that were found, also outside of `paths`.
+  std::vector<std::string> FileNames() const;
   /// Renders in options.format and adds what the symbolizer missed.
   std::string Render(const ReportOptions& options, bool color);
 

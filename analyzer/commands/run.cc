@@ -110,7 +110,8 @@ void ReportRun(const RunOptions& options, const TargetInfo& target, TracePlace& 
   }
   try {
     LoadedTraces traces(files, options.report);
-    place.Remove();  // the files stay readable: they are open
+    // They stay readable: they are open.
+    place.RemoveWith(traces.FileNames());
     output.Write(traces, options.report);
   } catch (const TraceError& error) {
     Complain(std::string("no report: ") + error.what(), 0);

@@ -48,6 +48,15 @@ bool WriteField(int fd, size_t offset, const void* field, size_t size) {
   return pwrite(fd, field, size, static_cast<off_t>(offset)) == static_cast<ssize_t>(size);
 }
 
+/// Tells programs that go on.
+void NoteRemoved(const std::string& file) {
+  const int fd = open(file.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0) return;
+  const uint32_t removed = 1;
+  WriteField(fd, offsetof(trace::Header, removed), &removed, sizeof removed);
+  close(fd);
+}
+
 /// Visible with run_ended, which is written last.
 void WriteRunEnd(int fd, const trace::Header& header, int child_pid, int wait_status) {
   const trace::ClockPair end = Now(header);
@@ -122,6 +131,18 @@ void TracePlace::Remove() {
   std::error_code ignored;
   std::filesystem::remove_all(path_, ignored);
   path_.clear();
+}
+
+void TracePlace::RemoveWith(const std::vector<std::string>& files) {
+  if (is_private_ && !path_.empty()) {
+    for (const std::string& file : files) {
+      NoteRemoved(file);
+      unlink(file.c_str());
+      const std::string directory = file.substr(0, file.rfind('/'));
+      if (directory != path_) rmdir(directory.c_str());  // the user's, which may hold others' files
+    }
+  }
+  Remove();
 }
 
 void NoteRunEnd(const std::vector<std::string>& files, int child_pid, int wait_status) {

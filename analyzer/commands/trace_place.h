@@ -24,6 +24,8 @@ class TracePlace {
 
   /// Removes a private directory with all that is in it; a directory that was asked for stays.
   void Remove();
+  /// The same, and with a private directory the session's `files` elsewhere.
+  void RemoveWith(const std::vector<std::string>& files);
 
  private:
   bool UseGiven(const std::string& wanted, std::string* problem);

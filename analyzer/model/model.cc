@@ -137,10 +137,35 @@ void Model::SortAndLink() {
   }
 }
 
-/// An exec'd image that could not join its session's file began one of its own: it has the pid of an image that exec
-/// ended, and started after that.
+/// An exec'd image that could not join its family's file began or joined another one.
 void Model::LinkSuccessorsAcrossFiles() {
   if (files_.size() < 2) return;
+  LinkNamedOrigins();
+  LinkSuccessorsByPid();
+}
+
+/// It knew where the image before it is.
+void Model::LinkNamedOrigins() {
+  std::unordered_multimap<std::string, uint32_t> by_name;
+  for (uint32_t file = 0; file < files_.size(); ++file) by_name.emplace(files_[file].file_name(), file);
+  for (ProcessIndex i = 0; i < processes_.size(); ++i) {
+    if (raw_[i].origin_image == trace::kNoIndex || processes_[i].parent != kNoProcess) continue;
+    const auto [first, end] = by_name.equal_range(files_[processes_[i].file].GetText(raw_[i].origin_file));
+    for (auto named = first; named != end; ++named) {
+      const ProcessIndex before = Find(named->second, raw_[i].origin_image);
+      // Of what another process has started, libc may not have told the pid.
+      const bool fits = named->second != processes_[i].file && before != kNoProcess &&
+                        raw_[before].ended_by == EndedBy::kExec &&
+                        (raw_[before].pid == raw_[i].pid || raw_[before].pid == 0);
+      if (!fits) continue;
+      processes_[i].parent = before;
+      processes_[i].started_by = trace::StartedBy::kExec;
+    }
+  }
+}
+
+/// It has the pid of an image that exec ended, and started after that.
+void Model::LinkSuccessorsByPid() {
   std::unordered_map<int, std::vector<ProcessIndex>> unfollowed;  // by pid
   for (ProcessIndex i = 0; i < processes_.size(); ++i) {
     if (raw_[i].ended_by == EndedBy::kExec && raw_[i].successor == trace::kNoIndex) {

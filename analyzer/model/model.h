@@ -87,6 +87,8 @@ class Model {
   void ReadImages(uint32_t file);
   void SortAndLink();
   void LinkSuccessorsAcrossFiles();
+  void LinkNamedOrigins();
+  void LinkSuccessorsByPid();
   void NoteUnauditedExecs();
   void CountSlots();
   void DecideEnds();

@@ -45,7 +45,7 @@ const char* WhyUnaudited(trace::ExecProblem problem) {
     case trace::ExecProblem::kSandboxed:
       return "inherits a seccomp filter, under which the shim does not start";
     case trace::ExecProblem::kTraceUnreachable:
-      return "may not open the trace file (another user)";
+      return "could neither write to the trace nor make one of its own (another user, chroot, container)";
     case trace::ExecProblem::kEnvironment:
       return "got an environment that the program had cleared or replaced (by system or popen, in a threaded program)";
     case trace::ExecProblem::kSkipped:

@@ -24,6 +24,8 @@ class TraceFile {
   TraceFile(std::unique_ptr<ByteSource> source, std::string name);
 
   const std::string& name() const { return name_; }
+  /// Without its directory.
+  std::string file_name() const { return name_.substr(name_.rfind('/') + 1); }
   const trace::Header& header() const { return header_; }
   /// Where the file ends before its header says it should: the offset. 0 = it is whole.
   uint64_t cut_at() const { return cut_at_; }

@@ -17,8 +17,10 @@ template <typename Call>
 int Exec(const CallSite& site, const ProgramName& program, char* const* environment, Call call) {
   const int saved_errno = errno;
   const ExecOutlook outlook = LookAtProgram(program);
-  const EnvironmentPlan plan = PlanEnvironment(environment, outlook);
-  RecordExec(site, program.path == nullptr ? "" : program.path, plan.problem, outlook.is_known);
+  EnvironmentPlan plan = PlanEnvironment(environment, outlook);
+  const uint32_t image = RecordExec(site, program.path == nullptr ? "" : program.path, plan.problem, outlook.is_known);
+  // In another trace file the program does not find it.
+  if (plan.problem == trace::ExecProblem::kTraceUnreachable) plan.image = image;
   errno = saved_errno;
   const int result = CallWithEnvironment(plan, environment, call);
   RecordExecFailed(site);

@@ -79,6 +79,7 @@ enum FeatureBits : uint32_t {
 
 inline constexpr uint32_t kMaxRegions = 16;
 inline constexpr uint32_t kPidBuckets = 512;
+inline constexpr size_t kFamilySize = 112;
 
 /// The file's first page. `magic` is written last: a file without it was never finished.
 struct Header {
@@ -107,9 +108,11 @@ struct Header {
   uint32_t run_ended;       ///< 1 = run_wait_status is valid
   int32_t run_wait_status;  ///< as of waitpid(2)
   int32_t run_pid;          ///< whose status it is
-  uint32_t reserved0;
+  uint32_t removed;         ///< 1 = `fdaudit run` has reported and removed the file: nobody will read on
   ClockPair run_end;
-  uint64_t reserved[16];
+  /// Name of the family's first file, where this one was made by an image that could not join it; else empty.
+  char family[kFamilySize];
+  uint64_t reserved[2];
   Region regions[kMaxRegions];
   /// Newest image of each process, by (pid mod kPidBuckets); ImageRecord::next_with_pid_hash leads to older ones.
   uint32_t newest_image[kPidBuckets];
@@ -168,7 +171,7 @@ enum class ExecProblem : uint8_t {
   kNoFollow = 6,
   kSandboxed = 7,
   kEnvironment = 8,       ///< libc passes an environment on that lacks the shim (system, popen in a threaded program)
-  kTraceUnreachable = 9,  ///< it may not open the trace file, and has perhaps begun one of its own
+  kTraceUnreachable = 9,  ///< it may not open the trace file, and has perhaps begun one of its own (Header::family)
 };
 
 /// Where a number of a program came from, where that was arranged before it began (file actions of posix_spawn, dup2 in
@@ -233,7 +236,12 @@ struct ImageRecord {
   uint32_t began_session;     ///< 1 = it began a session of its own as daemons do: setsid(2), daemon(3)
   Placement placements[kMaxPlacements];
   Act placed_by;  ///< the call that opened what is kPlacedOpened; stamp 0 = none
-  uint64_t reserved[5];
+  /// The file in which the image that exec'd this one is, where it is another file than this one; and its number there,
+  /// 0 = unknown.
+  Text origin_file;
+  uint32_t origin_image;
+  uint32_t reserved1;
+  uint64_t reserved[3];
 };
 static_assert(sizeof(ImageRecord) == 512);
 

@@ -72,6 +72,28 @@ TEST(Model, AnExecedImageWithAFileOfItsOwnIsLinkedByItsPid) {
   EXPECT_NEAR(model.processes()[1].started_s, 2.0, 0.01);
 }
 
+TEST(Model, AnExecedImageThatNamesItsOriginIsLinkedToIt) {
+  Scene first;
+  Scene second;
+  const uint32_t other = first.trace.AddImage();
+  const uint32_t before = first.trace.AddImage();
+  const uint32_t after = second.trace.AddImage();
+  for (const uint32_t image : {other, before}) {
+    first.trace.Image(image).pid = 77;  // of two processes one after the other
+    first.trace.Image(image).ended_by = trace::EndedBy::kExec;
+  }
+  second.trace.Image(after).pid = 77;
+  second.trace.Image(after).origin_file = second.trace.AddText("1.fdaudit");
+  second.trace.Image(after).origin_image = before;
+  std::vector<analyzer::TraceFile> files;
+  files.emplace_back(analyzer::FromMemory(first.trace.Bytes()), "/traces/1.fdaudit");
+  files.emplace_back(analyzer::FromMemory(second.trace.Bytes()), "/elsewhere/1+0.fdaudit");
+  const analyzer::Model& model = first.LoadFiles(std::move(files));
+  const Process& program = model.processes()[model.Find(1, after)];
+  EXPECT_EQ(program.parent, model.Find(0, before));
+  EXPECT_EQ(program.started_by, trace::StartedBy::kExec);
+}
+
 TEST(Model, EndsAreToldAsFarAsTheyAreKnown) {
   Scene scene;
   const uint32_t exited = scene.trace.AddImage();

@@ -1,0 +1,25 @@
+#pragma once
+
+// Which trace file an image writes. The first one of a process tree makes it, and those that it starts join it. One
+// that may not (another user, a chroot, a mount namespace of its own) makes or joins a second file of the family, which
+// names the first (trace::Header::family), and whose images name the ones that they continue (ImageRecord::origin_*).
+//
+// The second file lies beside the first where this process may write there, else in /dev/shm/fdaudit-UID. A directory
+// is known to be the first file's by that file's being seen in it: in a chroot the path may lead elsewhere.
+
+#include <cstdint>
+
+namespace fdaudit::shim {
+
+/// Opens the trace by the options, which name the file that is written to from then on. False: nothing can be recorded,
+/// and `problem` says why.
+bool OpenSession(const char** problem);
+
+/// Where the image before this one is recorded, if not in the file that this one writes to.
+struct Origin {
+  char file[160] = "";  ///< empty: in the same file, if at all
+  uint64_t image = 0;   ///< its number there; 0 = unknown
+};
+inline constinit Origin origin;
+
+}  // namespace fdaudit::shim

@@ -1,0 +1,262 @@
+"""Images that may not join their family's trace file: they make a second one, and the report tells one story."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import time
+
+import harness
+
+SHARED = pathlib.Path("/dev/shm")
+# It leaves one descriptor open, and starts a program that joins it.
+LEAKS = f"{harness.PYTHON} -S -c 'import os; os.open(\"/dev/null\", 0); os.system(\"true; true\")'"
+REASON = "exec-trace-unreachable"
+
+
+def as_user(user):
+    """Prefix for another user; each check has one of its own, whose files no other check meets."""
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        raise harness.Skip("only root can become another user")
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+
+
+def with_mounts(script, *command):
+    """A command in a mount namespace of its own, after a script."""
+    start = ["unshare", "--mount", "--propagation", "private"]
+    if os.geteuid() != 0 or subprocess.run([*start, "mount", "-t", "tmpfs", "none", "/mnt"],
+                                           capture_output=True).returncode != 0:
+        raise harness.Skip("needs the right to mount")
+    return [*start, "/bin/sh", "-c", script + '; exec "$@"', "sh", *command]
+
+
+def second_files(trace):
+    """Those of the traces in a directory, wherever they lie."""
+    stems = [p.stem for p in pathlib.Path(trace).glob("*.fdaudit") if "+" not in p.name]
+    return [p for stem in stems for place in (pathlib.Path(trace), *SHARED.glob("fdaudit-*"))
+            for p in place.glob(f"{stem}+*.fdaudit")]
+
+
+def remove(files):
+    for path in files:
+        path.unlink()
+        if path.parent.parent == SHARED and not any(path.parent.iterdir()):
+            path.parent.rmdir()
+
+
+def judge(ran, is_audited=True):
+    """Complaints unless the leaking program is one family with what started it, and nothing is missing; or, where it
+    could not be audited, unless that is told."""
+    if ran.status != 0 or ran.report is None:
+        return [f"{ran.status} {ran.out} {ran.err} {ran.report_problem}"]
+    reasons = [reason for process in ran.report["processes"] for reason in process["coverage"]["reasons"]]
+    leaks = [f for f in ran.report["findings"] if f["kind"] == "leak"]
+    complaints = harness.schema_errors(ran.report)
+    if not is_audited:
+        return complaints + ([] if reasons == [REASON] and not leaks else [f"reasons {reasons}, leaks {leaks}"])
+    if reasons or [leak["count"] for leak in leaks] != [1]:
+        return complaints + [f"reasons {reasons}, leaks {leaks}"]
+    leaking = next(p for p in ran.report["processes"] if p["id"] == leaks[0]["processes"][0])
+    strangers = [p["exe"] for p in ran.report["processes"][1:] if p["parent"] is None]
+    if strangers:
+        complaints.append(f"not of the family: {strangers}")
+    if not any(p["parent"] == leaking["id"] and p["started_by"] == "spawn" for p in ran.report["processes"]):
+        complaints.append("the program that it started is not there")
+    return complaints
+
+
+def audit_and_report(command, trace, seconds=1, is_audited=True):
+    """Audits with the trace kept in a directory, and judges what `run`, and `report` of directory and file say."""
+    with harness.Folder() as folder:
+        ran = harness.audit(command, folder, arguments=["--trace", trace])
+        found = second_files(trace)
+        complaints = judge(ran, is_audited) + ([ran.err] if ran.err else [])
+        for path in (trace, next(p for p in pathlib.Path(trace).glob("*.fdaudit") if "+" not in p.name)):
+            complaints += judge(harness.report_of(path, folder), is_audited)
+        if len(found) != seconds:
+            complaints.append(f"second files: {found}")
+        return complaints
+
+
+def another_user():
+    with harness.Folder() as trace:
+        trace.chmod(0o700)
+        try:
+            return audit_and_report([*as_user(60001), "/bin/sh", "-c", f"exec {LEAKS}"], trace)
+        finally:
+            remove(second_files(trace))
+
+
+def removed_after_the_report():
+    """Where `run` keeps no trace, nothing is left of the second file and its directory either."""
+    with harness.Folder() as folder:
+        complaints = judge(harness.audit([*as_user(60002), "/bin/sh", "-c", f"exec {LEAKS}"], folder))
+        left = SHARED / "fdaudit-60002"
+        return complaints + ([f"left behind: {list(left.iterdir())}"] if left.exists() else [])
+
+
+def over():
+    """A program that goes on after the report, whose trace is gone, makes no file that nobody would remove."""
+    prefix = " ".join(as_user(60010))
+    with harness.Folder() as folder:
+        script = (f"until [ -e go ]; do read -t 0.01 line < wait; done; {prefix} /bin/sh -c 'echo $LD_PRELOAD > done'")
+        os.mkfifo(folder / "wait")
+        harness.audit(["/bin/bash", "-c", f"({script}) <>wait >/dev/null 2>&1 & exit 0"], folder)
+        (folder / "go").touch()
+        deadline = time.monotonic() + 60
+        while not (folder / "done").exists() or not (folder / "done").read_text():
+            if time.monotonic() > deadline:
+                return ["it did not go on"]
+            time.sleep(0.01)
+        left = SHARED / "fdaudit-60010"
+        preload = (folder / "done").read_text().strip()
+        return ([f"made: {list(left.iterdir())}"] if left.exists() else []) + ([preload] if preload else [])
+
+
+def beside_the_first():
+    """Where the other user may write to the trace's directory, its file lies there."""
+    with harness.Folder() as trace:
+        trace.chmod(0o1777)
+        complaints = audit_and_report([*as_user(60003), "/bin/sh", "-c", f"exec {LEAKS}"], trace)
+        return complaints + ([f"{second_files(trace)}"] if second_files(trace)[0].parent != trace else [])
+
+
+def shared_by_siblings():
+    """However many programs a user runs, they write one file."""
+    command = " ".join([*as_user(60004), "/bin/true"])
+    with harness.Folder() as trace:
+        trace.chmod(0o700)
+        try:
+            script = f"{command}; {command}; {command}; exec {' '.join(as_user(60004))} {LEAKS}"
+            return audit_and_report(["/bin/sh", "-c", script], trace)
+        finally:
+            remove(second_files(trace))
+
+
+def vfork_children():
+    """Python's subprocess with a user: the exec is a vfork child's."""
+    as_user(60005)
+    source = f"import subprocess; subprocess.run({LEAKS!r}, shell=True, user=60005, group=60005, extra_groups=[])"
+    with harness.Folder() as trace:
+        trace.chmod(0o700)
+        try:
+            return audit_and_report([harness.PYTHON, "-S", "-c", source], trace)
+        finally:
+            remove(second_files(trace))
+
+
+def not_ours(prepare, undo):
+    """Somebody else's doing in the second file's place: nothing is written there, and the program is missed."""
+    def check():
+        prefix = as_user(60006)
+        place = SHARED / "fdaudit-60006"
+        with harness.Folder() as trace, harness.Folder("else") as other:
+            trace.chmod(0o700)
+            prepare(place, other)
+            try:
+                complaints = audit_and_report([*prefix, "/bin/sh", "-c", f"exec {LEAKS}"], trace, 0, False)
+                written = [p for p in (*other.iterdir(), *place.iterdir()) if p.is_file()]
+                return complaints + ([f"written: {written}"] if written else [])
+            finally:
+                undo(place)
+    return check
+
+
+def make_open(place, _other):
+    place.mkdir()
+    os.chown(place, 60006, 60006)
+    place.chmod(0o777)
+
+
+def make_link(place, other):
+    os.chown(other, 60006, 60006)
+    other.chmod(0o700)
+    place.symlink_to(other)
+
+
+def chroot(has_memory):
+    """A root of bind mounts, with and without /dev/shm; the trace is not in it."""
+    def check():
+        as_user(0)
+        with harness.Folder() as trace, harness.Folder("root") as root:
+            trace.chmod(0o700)
+            wanted = [p for p in ("/bin", "/lib", "/lib64", "/usr", "/proc", "/dev", harness.BUILD)
+                      if pathlib.Path(p).exists()]
+            mounts = "; ".join(f"mkdir -p {root}{p} && mount --bind {p} {root}{p}" for p in wanted)
+            if has_memory:
+                mounts += f"; mount --bind /dev/shm {root}/dev/shm"
+            command = with_mounts(mounts, "chroot", root, "/bin/sh", "-c", f"exec {LEAKS}")
+            try:
+                return audit_and_report(command, trace, has_memory, has_memory)
+            finally:
+                remove(second_files(trace))
+    return check
+
+
+def hidden(has_memory):
+    """A mount namespace whose own mounts hide the trace's directory, and perhaps memory too."""
+    def check():
+        with harness.Folder() as trace:
+            trace.chmod(0o700)
+            mounts = ("" if has_memory else "mount -t tmpfs none /dev/shm; ") + f"mount -t tmpfs none {trace}"
+            try:
+                return audit_and_report(with_mounts(mounts, "/bin/sh", "-c", f"exec {LEAKS}"), trace, has_memory,
+                                        has_memory)
+            finally:
+                remove(second_files(trace))
+    return check
+
+
+def user_namespace():
+    """Another user's, in which it is root; the directory is named by its number outside."""
+    prefix = [*as_user(60007), "unshare", "--user", "--map-root-user", "--pid", "--fork"]
+    if subprocess.run([*prefix, "true"], capture_output=True).returncode != 0:
+        raise harness.Skip("user namespaces are not permitted")
+    with harness.Folder() as trace:
+        trace.chmod(0o700)
+        try:
+            complaints = audit_and_report([*prefix, "/bin/sh", "-c", f"exec {LEAKS}"], trace)
+            return complaints + [str(p) for p in second_files(trace) if p.parent != SHARED / "fdaudit-60007"]
+        finally:
+            remove(second_files(trace))
+
+
+def unreadable():
+    """A report by somebody who may not look where the second file lies says so."""
+    with harness.Folder() as trace, harness.Folder() as folder:
+        trace.chmod(0o700)
+        try:
+            ran = harness.audit([*as_user(60008), "/bin/sh", "-c", f"exec {LEAKS}"], folder,
+                                arguments=["--trace", trace])
+            for path in trace.iterdir():
+                path.chmod(0o644)
+            trace.chmod(0o755)
+            told = harness.run([*as_user(60009), harness.FDAUDIT, "report", trace], env=harness.clean_environment())
+            wanted = "may be recorded in /dev/shm/fdaudit-60008, which can't be read here (Permission denied)"
+            same = ran.status == 0 and wanted in told.out and "neither write to the trace" in told.out
+            return [] if same else [f"{ran.status} {told.status} {told.out[-800:]} {told.err}"]
+        finally:
+            remove(second_files(trace))
+
+
+CHECKS = {
+    "another-user": another_user,
+    "removed": removed_after_the_report,
+    "over": over,
+    "beside": beside_the_first,
+    "siblings": shared_by_siblings,
+    "vfork": vfork_children,
+    "open-directory": not_ours(make_open, lambda place: place.rmdir()),
+    "linked-directory": not_ours(make_link, lambda place: place.unlink()),
+    "chroot": chroot(True),
+    "chroot-without-memory": chroot(False),
+    "mount-namespace": hidden(True),
+    "mount-namespace-without-memory": hidden(False),
+    "user-namespace": user_namespace,
+    "unreadable": unreadable,
+}
+
+
+def add_to(suite):
+    for name, check in CHECKS.items():
+        suite.add(f"families.{name}", check)
