@@ -93,7 +93,7 @@ void Open(Recording& recording, const CallSite& site, const Act& act, int fd, co
     count = LedgerOpen(fd, act, what, site.began, &hit);
     if (hit.verdict == CloseOutcome::Verdict::kHitOther) NoteStaleHit(fd, hit);
     if ((what.flags & trace::kListsDescriptors) != 0) recording.thread().listing_fd = fd;
-    if (what.lowest && __builtin_expect(fd >= crowded_from, 0)) NoteCrowded(fd, act);
+    if (what.lowest && __builtin_expect(fd >= crowded_from, 0)) NoteCrowded(fd - RestingBelow(fd), act);
   } else if (recording.arranges_exec()) {
     NoteGuestPlacement(recording.thread(), act, fd,
                        kind == EventKind::kDuplicated ? what.related : trace::kPlacedOpened);
@@ -211,9 +211,21 @@ void OpenReceived(Recording& recording, const CallSite& site, const Act& act, co
   Open(recording, site, act, received.fd, what, EventKind::kReceived);
 }
 
+void MoveReceivedOutOfRest(const CallSite& site, const msghdr& message) {
+  ControlMessages controls(message);
+  for (ControlMessage control; controls.Next(&control);) {
+    const size_t count = DescriptorCount(control);
+    for (size_t i = 0; i < count; ++i) {
+      const int fd = DescriptorAt(control, i).fd;
+      if (IsResting(fd)) PutDescriptor(control, i, OutOfRest(site, fd, Reference::kAnother));
+    }
+  }
+}
+
 }  // namespace
 
 void RecordReceived(const CallSite& site, int socket, const msghdr& message, int flags) {
+  if (options.quarantine != 0) MoveReceivedOutOfRest(site, message);
   Recording recording(site);
   if (!recording) return;
   const Act act = recording.MakeAct(Stamp());

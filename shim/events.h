@@ -17,6 +17,7 @@
 #include "shim/clock.h"
 #include "shim/interpose.h"
 #include "shim/ledger.h"
+#include "shim/quarantine.h"
 #include "shim/received_message.h"
 #include "shim/stack.h"
 
@@ -50,7 +51,7 @@ enum class Placement { kLowest, kAtLeast, kExactly };
 void RecordDuplicated(const CallSite& site, int from, int to, uint8_t flags, Placement placement);
 /// `address`: as SocketStep says, readable where `size` is not 0.
 void RecordAddressed(const CallSite& site, int fd, SocketStep step, const sockaddr* address, socklen_t size);
-/// `flags`: recvmsg's.
+/// `flags`: recvmsg's. Numbers that rest are changed in the message.
 void RecordReceived(const CallSite& site, int socket, const msghdr& message, int flags);
 /// Who asks for the close: whoever knows the number, or the stream that holds it.
 enum class ClosedBy { kNumber, kOwner };
@@ -120,9 +121,10 @@ NewDescriptor Tell(const What& what, TargetText& text) {
 template <typename What, typename Function, typename... A>
 __attribute__((always_inline)) inline int Opened(const What& what, Function& function, A... arguments) {
   const CallSite site = FDAUDIT_CALL_SITE(function);
-  const int fd = function(arguments...);
+  int fd = function(arguments...);
   if (fd >= 0) {
     TargetText text;
+    fd = OutOfRest(site, fd);
     RecordOpened(site, fd, Tell(what, text));
   } else if (IsTableFull(errno)) {
     RecordOpenFailed(site);
@@ -137,6 +139,7 @@ __attribute__((always_inline)) inline int OpenedPair(const What& what, int* fds,
   const int result = function(arguments...);
   if (result == 0) {
     TargetText text;
+    for (int i = 0; i < 2; ++i) fds[i] = OutOfRest(site, fds[i]);
     const NewDescriptor end = Tell(what, text);
     RecordOpenedPair(site, {fds[0], fds[1]}, {end, end});
   } else if (IsTableFull(errno)) {
@@ -175,8 +178,9 @@ template <typename Function, typename... A>
 __attribute__((always_inline)) inline int Duplicated(int from, uint8_t flags, Placement placement, Function& function,
                                                      A... arguments) {
   const CallSite site = FDAUDIT_CALL_SITE(function);
-  const int fd = function(arguments...);
+  int fd = function(arguments...);
   if (fd >= 0) {
+    if (placement != Placement::kExactly) fd = OutOfRest(site, fd, Reference::kAnother);
     RecordDuplicated(site, from, fd, flags, placement);
   } else if (IsTableFull(errno)) {
     RecordOpenFailed(site);

@@ -6,6 +6,7 @@
 #include "shim/close_counts.h"
 #include "shim/ledger_races.h"
 #include "shim/ledger_slots.h"
+#include "shim/resting.h"
 
 namespace fdaudit::shim {
 
@@ -24,6 +25,7 @@ uint32_t LedgerOpen(int fd, const Act& act, const NewDescriptor& what, uint64_t 
   if (Atomic(slot.image).load(std::memory_order_acquire) != act.image) TakeOver(slot, act.image, false);
   NotePeak(fd, act.image, what.lowest);
   NoteUsed(place, fd);
+  NoteOpenNumber(fd);
   for (;;) {
     const Head head = LoadHead(slot);
     Head wanted = head;
@@ -42,6 +44,7 @@ uint32_t LedgerOpen(int fd, const Act& act, const NewDescriptor& what, uint64_t 
     ++slot.opens;
     if (wanted.state == SlotState::kClosed) {
       ++slot.closes;
+      NoteClosedNumber(fd);
       hit->verdict = CloseOutcome::Verdict::kHitOther;
       Snapshot(slot, wanted.count, hit);
     }
@@ -142,6 +145,7 @@ void LedgerCloseUndo(int fd, uint32_t count) {
   place.slot->lives[count & 1].closed = Act{};
   place.slot->closing = 0;
   --place.slot->closes;
+  NoteOpenNumber(fd);
   Mirror(place, fd, image);
 }
 

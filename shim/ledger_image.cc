@@ -166,6 +166,8 @@ bool SettleAtEnd(int fd, bool open, uint32_t image) {
     LedgerCloseUndo(fd, head.count);  // a cancelled close
   } else if (open && head.state != SlotState::kOpen) {
     NoteUnseenOpen(slot, image);
+  } else if (!IsMirrored(*place.block, slot, fd, image)) {
+    Mirror(place, fd, image);
   }
   const bool inherited = (slot.lives[LoadHead(slot).count & 1].opened.flags & trace::kActInherited) != 0;
   if (!open || inherited || (fd <= 2 && head.state == SlotState::kOpen)) return false;

@@ -4,6 +4,7 @@
 
 #include "shim/clock.h"
 #include "shim/close_counts.h"
+#include "shim/resting.h"
 
 namespace fdaudit::shim {
 namespace {
@@ -52,6 +53,7 @@ CloseOutcome SettleStaleClose(const Place& place, int fd, const CloseTicket& tic
     life.closed = act;
     life.flags |= trace::kStaleHit;
     ++slot.closes;
+    NoteClosedNumber(fd);
     outcome.verdict = CloseOutcome::Verdict::kHitOther;
     Snapshot(slot, head.count, &outcome);
     Mirror(place, fd, act.image);

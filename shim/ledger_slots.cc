@@ -5,6 +5,7 @@
 #include "shim/close_counts.h"
 #include "shim/descriptor_probe.h"
 #include "shim/raw_io.h"
+#include "shim/resting.h"
 
 namespace fdaudit::shim {
 namespace {
@@ -103,7 +104,7 @@ Place FindOwn(int fd, uint32_t image) {
 }
 
 void NotePeak(int fd, uint32_t image, bool lowest) {
-  const auto high = static_cast<uint32_t>(fd) + 1;
+  const auto high = static_cast<uint32_t>(fd + 1 - RestingBelow(fd));
   trace::ImageRecord* record = ImageOf(image);
   if (lowest && Atomic(record->peak).load(std::memory_order_relaxed) < high) Atomic(record->peak).store(high);
   if (Atomic(reach).load(std::memory_order_relaxed) < fd + 1) Atomic(reach).store(fd + 1, std::memory_order_relaxed);
@@ -129,6 +130,7 @@ bool CloseOpen(const Place& place, int fd, const Act& act, Head head) {
   life.closed = act;
   ++place.slot->closes;
   CountClose(life);
+  if ((act.flags & trace::kActOverwrote) == 0) NoteClosedNumber(fd);
   Mirror(place, fd, act.image);
   return true;
 }

@@ -66,6 +66,13 @@ bool ReadDepth(Value value) {
   return true;
 }
 
+bool ReadQuarantine(Value value) {
+  uint64_t count = 0;
+  if (!ReadSize(value, 0, kMaxQuarantine, &count)) return false;
+  options.quarantine = count == 1 ? kUsualQuarantine : static_cast<uint32_t>(count);
+  return true;
+}
+
 struct OptionRow {
   const char* name;
   bool (*read)(Value value);
@@ -82,7 +89,7 @@ constexpr OptionRow kOptionRows[] = {
     {"journal", [](Value v) { return ReadSize(v, 0, uint64_t{4} << 30, &options.journal); }},
     {"follow", [](Value v) { return ReadSwitch(v, &options.follow); }},
     {"python", [](Value v) { return ReadSwitch(v, &options.python); }},
-    {"quarantine", [](Value v) { return ReadSwitch(v, &options.quarantine); }},
+    {"quarantine", ReadQuarantine},
     {"uses", [](Value v) { return ReadSwitch(v, &options.uses); }},
     {"summary", [](Value v) { return ReadSwitch(v, &options.summary); }},
     {"unwinder", ReadUnwinder},

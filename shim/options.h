@@ -11,6 +11,8 @@ namespace fdaudit::shim {
 
 inline constexpr char kOptionsVariable[] = "FDAUDIT_OPTIONS";
 inline constexpr size_t kMaxOptionText = 1024;
+inline constexpr uint32_t kUsualQuarantine = 64;  ///< what quarantine=1 means
+inline constexpr uint32_t kMaxQuarantine = 1024;
 
 struct Options {
   char trace[512] = "";    ///< directory; empty = the default one
@@ -24,7 +26,7 @@ struct Options {
   uint64_t journal = uint64_t{16} << 20;  ///< bytes
   bool follow = true;
   bool python = true;
-  bool quarantine = false;
+  uint32_t quarantine = 0;  ///< closed numbers that rest
   bool uses = true;
   bool summary = false;
   bool libunwind = false;

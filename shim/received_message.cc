@@ -45,6 +45,10 @@ ReceivedDescriptor DescriptorAt(const ControlMessage& control, size_t index) {
   return received;
 }
 
+void PutDescriptor(const ControlMessage& control, size_t index, int fd) {
+  memcpy(control.data + index * sizeof(int), &fd, sizeof(int));
+}
+
 bool BringsDescriptors(const msghdr& message) {
   ControlMessages controls(message);
   for (ControlMessage control; controls.Next(&control);) {

@@ -17,7 +17,7 @@ namespace fdaudit::shim {
 struct ControlMessage {
   int level;
   int type;
-  const char* data;
+  char* data;
   size_t size;  ///< bytes of data that are there
 };
 
@@ -25,14 +25,14 @@ struct ControlMessage {
 class ControlMessages {
  public:
   explicit ControlMessages(const msghdr& message)
-      : next_(static_cast<const char*>(message.msg_control)),
+      : next_(static_cast<char*>(message.msg_control)),
         left_(message.msg_control == nullptr ? 0 : message.msg_controllen) {}
 
   /// False: that was all.
   bool Next(ControlMessage* out);
 
  private:
-  const char* next_;
+  char* next_;
   size_t left_;
 };
 
@@ -45,6 +45,8 @@ struct ReceivedDescriptor {
 /// Where `control` brought descriptors: how many, and each of them.
 size_t DescriptorCount(const ControlMessage& control);
 ReceivedDescriptor DescriptorAt(const ControlMessage& control, size_t index);
+/// It has another number now.
+void PutDescriptor(const ControlMessage& control, size_t index, int fd);
 
 /// Whether the message brought any. Most bring none, and many no control data at all.
 bool BringsDescriptors(const msghdr& message);

@@ -115,6 +115,14 @@ bool MirrorOpened(PrivateBlock& block, const PrivateSlot& slot, int fd, uint32_t
   return true;
 }
 
+bool IsMirrored(PrivateBlock& block, const PrivateSlot& slot, int fd, uint32_t image) {
+  const uint64_t word = Atomic(MirrorWord(block, fd)).load(std::memory_order_acquire);
+  if (word >> 32 != image || static_cast<uint32_t>(word) == 0) return true;  // nothing there that could be wrong
+  const trace::SlotHead& told = BlockAt(static_cast<uint32_t>(word) - 1)->slots[InBlock(fd)].head;
+  const Head head = Unpack(slot.head);
+  return told.count == head.count && told.state == head.state;
+}
+
 void CopyTarget(PrivateBlock& block, int fd, uint32_t image, char (&target)[trace::kTargetSize]) {
   const SlotBlock* from = FindBlock(block, fd, image);
   if (from == nullptr) return;

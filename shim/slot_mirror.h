@@ -63,6 +63,9 @@ bool MirrorSlot(PrivateBlock& block, const PrivateSlot& slot, int fd, uint32_t i
 /// The same, with the text of what it now refers to (nullptr = none).
 bool MirrorOpened(PrivateBlock& block, const PrivateSlot& slot, int fd, uint32_t image, const char* target);
 
+/// Whether the trace tells the slot's state. Not where a signal handler has jumped out of the recording.
+bool IsMirrored(PrivateBlock& block, const PrivateSlot& slot, int fd, uint32_t image);
+
 /// The target text of `fd`, empty where unknown.
 void CopyTarget(PrivateBlock& block, int fd, uint32_t image, char (&target)[trace::kTargetSize]);
 

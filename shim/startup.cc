@@ -66,10 +66,10 @@ void AbsolutePath(const char* path, char* out, size_t size) {
 }
 
 /// The executable's path. /proc/self/exe would tell, and cost every exec 25 µs; the kernel passes the name that was
-/// exec'd. Where that is a script's, or a descriptor's, it is asked all the same.
+/// exec'd. Where that is a script's, a descriptor's or itself a link below /proc, it is asked all the same.
 void FindExecutable(char* const* arguments) {
   const auto* name = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
-  bool is_executable = name != nullptr && !StartsWith(name, "/dev/fd/");
+  bool is_executable = name != nullptr && !StartsWith(name, "/dev/fd/") && !StartsWith(name, "/proc/");
   if (arguments == nullptr) is_executable = false;
   for (int i = 1; i <= 2 && is_executable && arguments[0] != nullptr && arguments[i - 1] != nullptr; ++i) {
     if (arguments[i] != nullptr && strcmp(arguments[i], name) == 0) is_executable = false;

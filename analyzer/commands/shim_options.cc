@@ -22,6 +22,11 @@ bool IsSize(const std::string& value) {
   return digits >= 1 && digits <= 10 && (unit.empty() || (unit.size() == 1 && strchr("kKmMgG", unit[0]) != nullptr));
 }
 
+bool IsQuarantine(const std::string& value) {
+  const bool digits = !value.empty() && value.size() <= 4 && value.find_first_not_of("0123456789") == std::string::npos;
+  return digits && std::atoi(value.c_str()) <= 1024;
+}
+
 bool IsNameList(const std::string& value) { return value.find(':') == std::string::npos && value.size() < 256; }
 
 bool IsUnwinder(const std::string& value) { return value == "own" || value == "libunwind"; }
@@ -40,7 +45,8 @@ constexpr Row kRows[] = {
     {"follow", "0|1", IsSwitch, "0 or 1", "audit forked and exec'd children too (1)"},
     {"skip", "NAME,...", IsNameList, "file names, separated by commas", "programs that run unaudited"},
     {"python", "0|1", IsSwitch, "0 or 1", "Python frames in the stacks of Python programs (1)"},
-    {"quarantine", "0|1", IsSwitch, "0 or 1", "don't hand closed numbers out again while others are free (0)"},
+    {"quarantine", "0|1|N", IsQuarantine, "0, 1 or a number up to 1024",
+     "closed numbers rest: the last N are not handed out again while others are free; 1 = 64 (0)"},
     {"uses", "0|1", IsSwitch, "0 or 1", "report uses of closed numbers (1)"},
     {"unwinder", "own|libunwind", IsUnwinder, "own or libunwind", "who reads the unwind tables (own)"},
     {"summary", "0|1", IsSwitch, "0 or 1", "one line on standard error when a process ends (0)"},
@@ -52,7 +58,7 @@ void ShimOptionReader::Declare(CLI::App& app) {
   for (const Row& row : kRows) {
     Given& given = given_.emplace_back();
     // A switch may stand without a value: --quarantine is --quarantine 1.
-    const bool is_switch = row.is_valid == IsSwitch;
+    const bool is_switch = row.is_valid == IsSwitch || row.is_valid == IsQuarantine;
     given.option = app.add_option(std::string("--") + row.name, given.values, row.help)
                        ->type_name(row.type)
                        ->expected(is_switch ? 0 : 1, 1)

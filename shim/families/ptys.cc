@@ -35,6 +35,8 @@ noexcept {
   const CallSite site = FDAUDIT_CALL_SITE(real::openpty);
   const int result = real::openpty(master, slave, name, settings, size);
   if (result == 0) {
+    *master = OutOfRest(site, *master);
+    *slave = OutOfRest(site, *slave);
     RecordOpenedPair(site, {*master, *slave}, {NewTerminal(kMaster), NewTerminal(name)});
   } else if (IsTableFull(errno)) {
     RecordOpenFailed(site);
@@ -53,6 +55,7 @@ noexcept {
   if (child == 0) {
     RecordOpenedOntoStandard(site, NewTerminal(name));
   } else if (child > 0) {
+    *master = OutOfRest(site, *master);
     RecordOpened(site, *master, NewTerminal(kMaster));
   } else if (IsTableFull(errno)) {
     RecordOpenFailed(site);

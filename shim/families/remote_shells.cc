@@ -11,12 +11,15 @@ namespace {
 
 /// `errors` (may be null) gets a second connection's descriptor.
 template <typename Function, typename... A>
-__attribute__((always_inline)) inline int Connected(int domain, const int* errors, Function& function, A... arguments) {
+__attribute__((always_inline)) inline int Connected(int domain, int* errors, Function& function, A... arguments) {
   const CallSite site = FDAUDIT_CALL_SITE(function);
-  const int fd = function(arguments...);
+  int fd = function(arguments...);
   if (fd >= 0) {
+    fd = OutOfRest(site, fd);
     RecordOpened(site, fd, NewSocket(domain, SOCK_STREAM));
-    if (errors != nullptr) RecordOpened(site, *errors, NewSocket(domain, SOCK_STREAM));
+    if (errors == nullptr) return fd;
+    *errors = OutOfRest(site, *errors);
+    RecordOpened(site, *errors, NewSocket(domain, SOCK_STREAM));
   } else if (IsTableFull(errno)) {
     RecordOpenFailed(site);
   }

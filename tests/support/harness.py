@@ -1,7 +1,8 @@
 """What the suites written in Python share: building test programs, auditing them, judging reports, keeping count.
 
 Where things are comes from the environment that the Makefile sets (FDAUDIT, SHIM, BUILD, CC, CXX); run by hand, a suite
-takes what lies in build/.
+takes what lies in build/. EXTRA_OPTIONS are options of the shim that each audit gets besides its own: with quarantine=1, say,
+a suite that knows nothing of quarantines shows what they change.
 """
 
 import concurrent.futures
@@ -23,6 +24,7 @@ CC = os.environ.get("CC") or "gcc"
 CXX = os.environ.get("CXX") or "g++"
 SCHEMA = ROOT / "docs" / "report.schema.json"
 PYTHON = "/usr/bin/python3"
+EXTRA_OPTIONS = os.environ.get("EXTRA_OPTIONS", "")
 
 _build_lock = threading.Lock()
 
@@ -79,7 +81,7 @@ def run(command, cwd=None, env=None, timeout=60, stdin=subprocess.DEVNULL, binar
 def clean_environment(**more):
     """The caller's environment without what would change an audit, and with what the caller adds."""
     env = {k: v for k, v in os.environ.items()
-           if k not in ("LD_PRELOAD", "FDAUDIT_OPTIONS", "FDAUDIT", "SHIM", "BUILD", "DEBUGINFOD_URLS",
+           if k not in ("LD_PRELOAD", "FDAUDIT_OPTIONS", "EXTRA_OPTIONS", "FDAUDIT", "SHIM", "BUILD", "DEBUGINFOD_URLS",
                         "MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     env.update(more)
     return env
@@ -90,8 +92,8 @@ def audit(command, cwd, env=None, options="", arguments=(), **more):
     out = pathlib.Path(cwd) / ".report.json"
     out.unlink(missing_ok=True)
     env = dict(env if env is not None else clean_environment())
-    if options:
-        env["FDAUDIT_OPTIONS"] = options
+    if options or EXTRA_OPTIONS:
+        env["FDAUDIT_OPTIONS"] = ":".join(o for o in (options, EXTRA_OPTIONS) if o)
     ran = run([FDAUDIT, "run", "-f", "json", "-o", out, *arguments, "--", *command], cwd=cwd, env=env, **more)
     load_report(ran, out)
     return ran
@@ -108,7 +110,7 @@ def preload(command, trace, options="", env=None, **more):
     """Runs a command with the shim alone, as a user without the analyzer would."""
     env = dict(env if env is not None else clean_environment())
     env["LD_PRELOAD"] = SHIM
-    env["FDAUDIT_OPTIONS"] = f"trace={trace}" + (":" + options if options else "")
+    env["FDAUDIT_OPTIONS"] = ":".join(o for o in (f"trace={trace}", options, EXTRA_OPTIONS) if o)
     return run(command, env=env, **more)
 
 

@@ -77,6 +77,10 @@ ONE_LINERS = {
 }
 
 
+# These print numbers that a quarantine changes.
+PRINT_NUMBERS = {"python", "perl", "node"}
+
+
 def needs(name):
     program = {"sqlite": "sqlite3", "python-threads": "python3", "python-multiprocessing": "python3"}.get(name, name)
     if program in ("node", "sqlite3", "make", "git", "perl", "gcc") and not shutil.which(program):
@@ -103,6 +107,16 @@ def same(command, name=""):
             expected.status = 128 - expected.status  # what a shell, and `fdaudit run`, make of a signal
         complaints += differences(expected, under_run, "under fdaudit run")
         return complaints
+
+
+def same_under_quarantine(command, name):
+    """Closed numbers rest: programs don't notice."""
+    needs(name)
+    with harness.Folder("a") as bare, harness.Folder("b") as preloaded, harness.Folder("t") as trace:
+        env = harness.clean_environment(LC_ALL="C", HOME="/nonexistent")
+        expected = harness.run(command, cwd=bare, env=env)
+        return differences(expected, harness.preload(command, trace, "quarantine=1", cwd=preloaded, env=env),
+                           "with quarantine=1")
 
 
 def on_terminal():
@@ -137,6 +151,8 @@ def load():
         suite.add(f"view.{name}", same, [view, name])
     for name, script in ONE_LINERS.items():
         suite.add(name, same, ["/bin/bash", "-c", script], name)
+        if name not in PRINT_NUMBERS:
+            suite.add(f"quarantine.{name}", same_under_quarantine, ["/bin/bash", "-c", script], name)
     suite.add("on_terminal", on_terminal)
     return suite
 
