@@ -59,7 +59,7 @@ TEST_LIBS ?= -lgtest_main -lgtest -lpthread
 # --- sources ----------------------------------------------------------------------------------------------------------
 
 # A file in shim/arch guards itself by #if defined(__x86_64__) and the like, so all of them are compiled everywhere.
-SHIM_SOURCES := $(wildcard shim/*.cc shim/families/*.cc shim/trace/*.cc shim/arch/*.cc shim/arch/*.S)
+SHIM_SOURCES := $(wildcard shim/*.cc shim/families/*.cc shim/python/*.cc shim/trace/*.cc shim/arch/*.cc shim/arch/*.S)
 SHIM_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(SHIM_SOURCES))
 ANALYZER_SOURCES := $(wildcard analyzer/*.cc analyzer/*/*.cc)
 ANALYZER_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(ANALYZER_SOURCES))
@@ -145,7 +145,7 @@ SUITE_unit = $(BUILD)/tests/unit --gtest_brief=1
 SUITE_unit_NEEDS = $(BUILD)/tests/unit
 
 # tests/NAME/run.py: a suite without more ado.
-PYTHON_SUITES := cli interposers scenarios resilience transparency companions field
+PYTHON_SUITES := python cli interposers scenarios resilience transparency companions field
 SUITES += $(foreach s,$(PYTHON_SUITES),$(if $(wildcard tests/$(s)/run.py),$(s)))
 $(foreach s,$(PYTHON_SUITES),$(eval SUITE_$(s) = $(PYTHON) tests/$(s)/run.py $$(ARGS)))
 

@@ -58,8 +58,8 @@ void* SymbolTable::Find(const char* name, uint32_t hash) const {
     if ((chains_[index] ^ hash) < 2 && symbol.st_shndx != SHN_UNDEF &&
         (versions_ == nullptr || (versions_[index] & kHiddenVersion) == 0) &&
         strcmp(strings_ + symbol.st_name, name) == 0) {
-      const bool function = ELF64_ST_TYPE(symbol.st_info) == STT_FUNC;
-      return function ? reinterpret_cast<void*>(bias_ + symbol.st_value) : nullptr;
+      const auto type = ELF64_ST_TYPE(symbol.st_info);
+      return type == STT_FUNC || type == STT_OBJECT ? reinterpret_cast<void*>(bias_ + symbol.st_value) : nullptr;
     }
     if ((chains_[index] & 1) != 0) return nullptr;
   }

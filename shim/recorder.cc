@@ -222,15 +222,15 @@ void Recorder::BackAhead() {
     RegionKind kind;
     uint64_t elements;
   };
-  static constexpr Room kRooms[] = {{RegionKind::kModules, 64},       {RegionKind::kStackIndex, 4096},
-                                    {RegionKind::kStackWords, 32768}, {RegionKind::kText, 16384},
-                                    {RegionKind::kSlots, 64},         {RegionKind::kFindings, 64},
-                                    {RegionKind::kCloseCounts, 1024}, {RegionKind::kJournal, 1024}};
+  static constexpr Room kRooms[] = {
+      {RegionKind::kModules, 64},       {RegionKind::kStackIndex, 4096}, {RegionKind::kStackWords, 32768},
+      {RegionKind::kText, 16384},       {RegionKind::kSlots, 64},        {RegionKind::kFindings, 64},
+      {RegionKind::kCloseCounts, 1024}, {RegionKind::kPythonCode, 128},  {RegionKind::kJournal, 1024}};
   for (const Room& room : kRooms) {
     const Region& r = region(room.kind);
     const bool ring = room.kind == RegionKind::kJournal;
     const bool table = room.kind == RegionKind::kModules || room.kind == RegionKind::kStackIndex ||
-                       room.kind == RegionKind::kCloseCounts;
+                       room.kind == RegionKind::kCloseCounts || room.kind == RegionKind::kPythonCode;
     const uint64_t first = table ? 0 : ring && r.capacity != 0 ? r.used % r.capacity : r.used;
     if (first < r.capacity) Back(room.kind, first, Least(room.elements, r.capacity - first));
   }

@@ -16,6 +16,17 @@ std::atomic_ref<T> Atomic(T& value) {
   return std::atomic_ref<T>(value);
 }
 
+/// Where a hash table of the trace is looked into for an element of this size: `probe` counts from 0 to
+/// kTableProbes - 1. Tables are filled from their first page on: what all processes of a tree have in common lies close
+/// together, and is cheap to touch. A full first page is not looked at again.
+inline constexpr uint64_t kTableProbes = 64;
+inline uint64_t TablePlace(uint64_t key, uint64_t probe, uint64_t capacity, uint64_t element_size) {
+  constexpr uint64_t kFirstProbes = 8;
+  const uint64_t first_page = trace::kPageSize / element_size;
+  if (capacity <= first_page) return (key + probe) % capacity;
+  return probe < kFirstProbes ? (key + probe) % first_page : first_page + (key + probe) % (capacity - first_page);
+}
+
 class Recorder {
  public:
   /// Joins a file that others write to. `family`: only this user's own, made for that family in this pid namespace;

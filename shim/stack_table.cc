@@ -2,11 +2,15 @@
 
 #include <cstring>
 
+#include "shim/number_cache.h"
 #include "shim/objects.h"
 #include "shim/options.h"
 #include "shim/process.h"
+#include "shim/python/code.h"
+#include "shim/python/interpreter.h"
 #include "shim/recorder.h"
 #include "shim/text.h"
+#include "shim/thread.h"
 
 namespace fdaudit::shim {
 namespace {
@@ -15,44 +19,11 @@ using trace::ModuleRecord;
 using trace::RegionKind;
 using trace::StackEntry;
 
-/// A number by its key. An entry is two words that vouch for each other: a torn one does not match. The first page of a
-/// table is tried first, so that short-lived processes touch no other.
-struct CachedNumber {
-  uint64_t check;  ///< key ^ number * kMixer
-  uint64_t number;
-};
 constexpr uint64_t kMixer = 0x9e3779b97f4a7c15;
-constexpr uint64_t kNearby = 256;
-constexpr uint64_t kSize = 4096;
 
-class NumberCache {
- public:
-  uint64_t Find(uint64_t key) {
-    const uint64_t number = FindAt(key % kNearby, key);
-    return number != 0 ? number : FindAt(key % kSize, key);
-  }
-
-  void Remember(uint64_t key, uint64_t number) {
-    CachedNumber* entry = &entries_[key % kNearby];
-    if (entry->number != 0) entry = &entries_[key % kSize];
-    Atomic(entry->check).store(key ^ number * kMixer, std::memory_order_relaxed);
-    Atomic(entry->number).store(number, std::memory_order_relaxed);
-  }
-
- private:
-  uint64_t FindAt(uint64_t index, uint64_t key) {
-    CachedNumber& entry = entries_[index];
-    const uint64_t number = Atomic(entry.number).load(std::memory_order_relaxed);
-    const uint64_t check = Atomic(entry.check).load(std::memory_order_relaxed);
-    return number != 0 && (check ^ number * kMixer) == key ? number : 0;
-  }
-
-  CachedNumber entries_[kSize] = {};
-};
-
-constinit NumberCache cached_stacks;        ///< hash of the addresses → stack number
-constinit NumberCache cached_modules;       ///< start of the mapping → module number
-constinit uint64_t address_generation = 0;  ///< of cached_modules
+constinit NumberCache<4096> cached_stacks;   ///< hash of the addresses → stack number, or PathTraits
+constinit NumberCache<4096> cached_modules;  ///< start of the mapping → module number
+constinit uint64_t address_generation = 0;   ///< of cached_modules
 
 constinit char preloaded[1024] = "";
 
@@ -85,17 +56,7 @@ void FillModule(ModuleRecord* record, const Module& module, const char* path, st
   Atomic(record->ready).store(1, std::memory_order_release);
 }
 
-/// Both tables of the trace are filled from their first page on: what all processes of a tree have in common lies close
-/// together, and is cheap to touch.
 constexpr uint64_t kFirstModules = trace::kPageSize / sizeof(ModuleRecord);
-constexpr uint64_t kProbes = 64;
-constexpr uint64_t kFirstProbes = 8;
-
-uint64_t StackPlace(uint64_t key, uint64_t probe, uint64_t capacity) {
-  constexpr uint64_t kFirstPage = trace::kPageSize / sizeof(StackEntry);
-  return probe < kFirstProbes ? (key + probe) % (kFirstPage < capacity ? kFirstPage : capacity)
-                              : (key + probe) % capacity;
-}
 
 /// Index + 1 of the module in the trace; 0 = no room.
 uint32_t InternModule(const Module& module) {
@@ -103,6 +64,7 @@ uint32_t InternModule(const Module& module) {
   const std::span<const uint8_t> build_id = BuildId(module);
   uint64_t key = HashBytes(build_id.data(), build_id.size(), HashBytes(path, strlen(path)));
   if (key == 0) key = 1;
+  if (options.python) python::Consider(module);
   trace::Region& region = recorder.region(RegionKind::kModules);
   for (uint64_t probe = 0; probe < region.capacity; ++probe) {
     const uint64_t index = (key % kFirstModules + probe) % region.capacity;
@@ -156,8 +118,8 @@ uint32_t InternStack(const uint64_t* words, uint32_t count, uint16_t flags) {
   }
   if (key == 0) key = 1;
   trace::Region& region = recorder.region(RegionKind::kStackIndex);
-  for (uint64_t probe = 0; probe < kProbes; ++probe) {
-    const uint64_t index = StackPlace(key, probe, region.capacity);
+  for (uint64_t probe = 0; probe < kTableProbes; ++probe) {
+    const uint64_t index = TablePlace(key, probe, region.capacity, sizeof(StackEntry));
     if (!recorder.Back(RegionKind::kStackIndex, index)) break;
     auto* entry = recorder.At<StackEntry>(RegionKind::kStackIndex, index);
     uint64_t found = 0;
@@ -174,28 +136,127 @@ uint32_t InternStack(const uint64_t* words, uint32_t count, uint16_t flags) {
   return 0;
 }
 
-/// Kept out of the fast path's stack frame, and no larger than the depth asked for: threads may have 16 KB of stack.
-__attribute__((noinline)) uint32_t StoreStack(const CallerRegisters& caller) {
+/// Of a call path's native frames, in place of a number: Python frames may belong among them, and make it one of many.
+enum PathTraits : uint64_t {
+  kInterpreted = uint64_t{1} << 32,
+  kInterrupted = uint64_t{1} << 33,  ///< a signal handler is among them
+};
+
+uint16_t FlagsOf(const StackWalk& walk) {
+  return static_cast<uint16_t>((walk.cut() ? trace::kStackCut : 0) | (walk.broken() ? trace::kStackBroken : 0));
+}
+
+/// The number of a path of native frames, or its traits. Kept out of the fast path's stack frame, and no larger than
+/// the depth asked for: threads may have 16 KB of stack.
+__attribute__((noinline)) uint64_t StoreStack(const CallerRegisters& caller) {
   auto* words = static_cast<uint64_t*>(__builtin_alloca(options.depth * sizeof(uint64_t)));
+  const bool new_interpreter = python::knowledge != python::Knowledge::kKnown;
   StackWalk walk(caller, options.depth);
   uint32_t count = 0;
-  while (count < options.depth && walk.Next()) words[count++] = FrameWord(walk.pc(), walk.exact());
+  uint64_t traits = 0;
+  while (count < options.depth && walk.Next()) {
+    words[count++] = FrameWord(walk.pc(), walk.exact());
+    if (python::IsInterpreter(walk.pc())) traits |= kInterpreted;
+    if (walk.exact()) traits |= kInterrupted;
+  }
   if (count == options.depth) walk.Next();
-  const auto flags =
-      static_cast<uint16_t>((walk.cut() ? trace::kStackCut : 0) | (walk.broken() ? trace::kStackBroken : 0));
-  return count == 0 ? 0 : InternStack(words, count, flags);
+  if (python::knowledge == python::Knowledge::kKnown) {
+    // What is beyond the walk's end may be the interpreter's.
+    if (new_interpreter || walk.cut() || walk.broken()) traits |= kInterpreted;
+    if ((traits & kInterpreted) != 0) return traits;
+  }
+  return count == 0 ? 0 : InternStack(words, count, FlagsOf(walk));
+}
+
+/// Native frames and Python frames, as they are put together: each evaluation's native frame gives way to the Python
+/// frames that it executes.
+class MergedStack {
+ public:
+  MergedStack(uint64_t* words, uintptr_t python_thread, bool guarded)
+      : words_(words), runs_(python_thread, guarded), guarded_(guarded) {
+    has_run_ = python_thread != 0 && runs_.NextRun();
+  }
+
+  void Add(const CallerRegisters& caller) {
+    StackWalk walk(caller, options.depth);
+    bool any = walk.Next();
+    uintptr_t sp = 0;
+    while (any && !full_) {
+      const uintptr_t pc = walk.pc();
+      const bool exact = walk.exact();
+      sp = walk.frame().sp;
+      any = walk.Next();
+      // A signal handler's frames may lie anywhere.
+      const bool evaluates = any && !walk.exact() && has_run_ && runs_.place() >= sp && runs_.place() < walk.frame().sp;
+      if (evaluates) {
+        AddRun();
+      } else {
+        words_[count_++] = FrameWord(pc, exact);
+      }
+    }
+    flags_ = FlagsOf(walk);
+    // What is further out is still told by its Python frames.
+    while ((walk.cut() || walk.broken()) && has_run_ && runs_.place() >= sp && !full_) AddRun();
+    if (full_) flags_ = trace::kStackCut;
+  }
+
+  uint32_t Number() const { return count_ == 0 ? 0 : InternStack(words_, count_, flags_); }
+
+ private:
+  void AddRun() {
+    python::PythonFrame frame;
+    while (!full_ && runs_.NextFrame(&frame)) {
+      full_ = python_count_ == options.depth;
+      if (full_) return;
+      words_[count_++] = python::FrameWord(frame, guarded_);
+      ++python_count_;
+    }
+    has_run_ = runs_.NextRun();
+  }
+
+  uint64_t* words_;
+  python::Runs runs_;
+  const bool guarded_;
+  bool has_run_;
+  bool full_ = false;  ///< there are more Python frames than are kept
+  uint16_t flags_ = 0;
+  uint32_t count_ = 0;
+  uint32_t python_count_ = 0;
+};
+
+__attribute__((noinline)) uint32_t StoreMerged(const CallerRegisters& caller, uintptr_t python_thread, bool guarded) {
+  auto* words = static_cast<uint64_t*>(__builtin_alloca(2 * options.depth * sizeof(uint64_t)));
+  MergedStack stack(words, python_thread, guarded);
+  stack.Add(caller);
+  return stack.Number();
+}
+
+/// The number of a path of which the native frames are known already.
+uint32_t PythonStackNumber(const CallerRegisters& caller, uint64_t native_hash, bool guarded) {
+  uintptr_t python_thread = 0;
+  uint64_t frames = python::kNoFrames;
+  // What the TLS says may be about another thread (see ThreadState::guests).
+  if (thread_state.guests == 0) frames = python::HashThread(options.depth, &guarded, &python_thread);
+  const uint64_t key = native_hash ^ (frames + 1) * kMixer;
+  uint64_t number = cached_stacks.Find(key);
+  if (__builtin_expect(number == 0, 0)) {
+    number = StoreMerged(caller, python_thread, guarded);
+    if (number != 0) cached_stacks.Remember(key, number);
+  }
+  return static_cast<uint32_t>(number);
 }
 
 }  // namespace
 
 uint32_t StackNumber(const CallerRegisters& caller, bool nested) {
   const uint64_t hash = HashStack(caller, options.depth, nested);
-  uint64_t number = cached_stacks.Find(hash);
-  if (__builtin_expect(number == 0, 0)) {
-    number = StoreStack(caller);
-    if (number != 0) cached_stacks.Remember(hash, number);
+  uint64_t known = cached_stacks.Find(hash);
+  if (__builtin_expect(known == 0, 0)) {
+    known = StoreStack(caller);
+    if (known != 0) cached_stacks.Remember(hash, known);
   }
-  return static_cast<uint32_t>(number);
+  if ((known & kInterpreted) == 0) return static_cast<uint32_t>(known);
+  return PythonStackNumber(caller, hash, nested || (known & kInterrupted) != 0);
 }
 
 void RememberPreloaded(const char* list) {

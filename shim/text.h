@@ -39,6 +39,7 @@ class TextBuilder {
 
   const char* text() const { return buffer_; }
   size_t size() const { return size_; }
+  size_t capacity() const { return capacity_; }
   bool overflowed() const { return overflowed_; }
 
  private:

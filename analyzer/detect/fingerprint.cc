@@ -46,7 +46,9 @@ uint64_t BaseOf(CallPaths& paths, const Finding& finding) {
 std::vector<uint64_t> PlacesOf(CallPaths& paths, const Finding& finding) {
   std::vector<uint64_t> places;
   for (const StoryEvent& event : finding.events) {
-    for (const Frame& frame : paths.Frames(event.path)) places.push_back(frame.offset);
+    for (const Frame& frame : paths.Frames(event.path)) {
+      places.push_back(frame.is_python ? static_cast<uint64_t>(frame.line) : frame.offset);
+    }
   }
   return places;
 }

@@ -29,14 +29,21 @@ PathId CallPaths::Intern(uint32_t file, uint32_t stack, int pid) {
 PathId CallPaths::InternFrames(uint32_t file, const std::vector<uint64_t>& words, uint16_t flags) {
   Path path;
   path.flags = flags;
-  for (const uint64_t word : words) {
-    const auto number = static_cast<uint32_t>(word >> trace::kFrameOffsetBits);
-    uint64_t offset = word & trace::kFrameOffsetMask;
-    // A return address may be the first byte of the next line or function: what was called from lies before it.
-    if ((word & trace::kFrameExact) == 0 && offset != 0) --offset;
-    path.raw.push_back({number == 0 ? 0 : InternModule(file, number - 1), offset});
-  }
+  for (const uint64_t word : words) path.raw.push_back(Decode(file, word));
   return InternPath(std::move(path));
+}
+
+CallPaths::RawFrame CallPaths::Decode(uint32_t file, uint64_t word) {
+  const uint64_t number = word >> trace::kFrameOffsetBits;
+  uint64_t offset = word & trace::kFrameOffsetMask;
+  if (number == trace::kPythonFrame) {
+    const uint64_t bits = word & ((uint64_t{1} << trace::kFrameOffsetBits) - 1);
+    const uint64_t code = bits & ((uint64_t{1} << trace::kPythonCodeBits) - 1);
+    return {InternPython(file, static_cast<uint32_t>(code)), bits >> trace::kPythonCodeBits};
+  }
+  // A return address may be the first byte of the next line or function: what was called from lies before it.
+  if ((word & trace::kFrameExact) == 0 && offset != 0) --offset;
+  return {number == 0 ? 0 : InternModule(file, static_cast<uint32_t>(number) - 1), offset};
 }
 
 PathId CallPaths::InternPath(Path path) {
@@ -92,10 +99,49 @@ uint32_t CallPaths::InternModule(uint32_t file, uint32_t module) {
   return known->second = id->second;
 }
 
+/// A function that the trace had no room for has no name.
+uint32_t CallPaths::InternPython(uint32_t file, uint32_t code) {
+  const auto [known, is_new] = python_of_.try_emplace(uint64_t{file} << 32 | code, 0);
+  if (!is_new) return known->second;
+  trace::PythonCode record = {};
+  if (code != 0 && (!files_[file].Get(trace::RegionKind::kPythonCode, code - 1, &record) || record.ready != 1)) {
+    record = {};
+  }
+  const std::string source = files_[file].GetText(record.file);
+  const std::string function = files_[file].GetText(record.function);
+  const auto [id, is_first] = python_ids_.try_emplace({source, function}, static_cast<uint32_t>(modules_.size()));
+  if (is_first) {
+    Module module;
+    Fnv hash;
+    hash.Add(BaseName(source));
+    hash.Add(function);
+    module.hash = hash.value();
+    module.ref.path = source;
+    module.function = function;
+    module.is_python = true;
+    modules_.push_back(std::move(module));
+  }
+  return known->second = id->second;
+}
+
+Frame CallPaths::PythonFrame(const RawFrame& raw) const {
+  Frame frame;
+  frame.function = modules_[raw.module].function;
+  frame.file = modules_[raw.module].ref.path;
+  frame.line = static_cast<int>(raw.offset);
+  frame.is_python = true;
+  frame.is_runtime = IsRuntime(frame);
+  return frame;
+}
+
 const std::vector<Frame>& CallPaths::NameFrame(const RawFrame& raw) {
   const auto [known, is_new] = named_.try_emplace(raw);
   if (!is_new) return known->second;
   Module& module = modules_[raw.module];
+  if (module.is_python) {
+    known->second.push_back(PythonFrame(raw));
+    return known->second;
+  }
   std::vector<SymbolFrame> symbols;
   if (module.code_of != 0) {
     symbols.push_back({code_lookup_(module.code_of, raw.offset), "", 0, false});
@@ -140,6 +186,10 @@ const std::vector<Frame>& CallPaths::Frames(PathId id) {
 std::vector<Frame> CallPaths::RawFrames(PathId id) const {
   std::vector<Frame> frames;
   for (const RawFrame& raw : paths_[id].raw) {
+    if (modules_[raw.module].is_python) {
+      frames.push_back(PythonFrame(raw));
+      continue;
+    }
     Frame frame;
     frame.module = modules_[raw.module].ref.path;
     frame.offset = raw.offset;
@@ -176,12 +226,36 @@ bool CallPaths::IsSanitizersOwn(PathId id) {
   return inside && IsSanitizer(frames[1]);
 }
 
+namespace {
+
+/// The function that a person would name. Python's comprehensions and generator expressions are functions of their own,
+/// in its own eyes alone.
+std::string_view NamedFunction(const Frame& frame) {
+  std::string_view name = frame.function;
+  for (bool again = frame.is_python; again;) {
+    again = false;
+    for (const std::string_view inner : {"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"}) {
+      if (name == inner) return "<module>";
+      const std::string_view scope = ".<locals>.";
+      if (name.size() <= inner.size() + scope.size() || name.substr(name.size() - inner.size()) != inner) continue;
+      const std::string_view outer = name.substr(0, name.size() - inner.size());
+      if (outer.substr(outer.size() - scope.size()) != scope) continue;
+      name = outer.substr(0, outer.size() - scope.size());
+      again = true;
+    }
+  }
+  return name;
+}
+
+}  // namespace
+
 bool CallPaths::InSameFunction(PathId a, PathId b) {
   if (a == kNoPath || b == kNoPath) return false;
   const Frame* first = Location(a);
   const Frame* second = Location(b);
   if (first == nullptr || second == nullptr || first->function.empty()) return false;
-  return first->function == second->function && first->module == second->module && first->file == second->file;
+  return NamedFunction(*first) == NamedFunction(*second) && first->module == second->module &&
+         first->file == second->file;
 }
 
 }  // namespace fdaudit::analyzer

@@ -65,10 +65,12 @@ class CallPaths {
     bool was_named = false;
     int code_of = 0;  ///< not a file but the code that the process of this pid made
     bool preloaded = false;
+    bool is_python = false;  ///< a Python function: ref.path is its source file
+    std::string function = {};
   };
   struct RawFrame {
     uint32_t module;  // index in modules_; 0 = none
-    uint64_t offset;  // inside the call
+    uint64_t offset;  // inside the call; a Python function's line
     bool operator<(const RawFrame& other) const {
       return module != other.module ? module < other.module : offset < other.offset;
     }
@@ -82,10 +84,13 @@ class CallPaths {
     bool has_bare_addresses = false;
   };
 
+  RawFrame Decode(uint32_t file, uint64_t word);
   uint32_t InternModule(uint32_t file, uint32_t module);
+  uint32_t InternPython(uint32_t file, uint32_t code);
   PathId InternFrames(uint32_t file, const std::vector<uint64_t>& words, uint16_t flags);
   PathId InternPath(Path path);
   PathId InProcess(PathId path, int pid);
+  Frame PythonFrame(const RawFrame& raw) const;
   const std::vector<Frame>& NameFrame(const RawFrame& raw);
 
   const std::vector<TraceFile>& files_;
@@ -94,8 +99,10 @@ class CallPaths {
   std::set<std::string, std::less<>> intercepted_;
   std::vector<Module> modules_ = std::vector<Module>(1);
   std::map<std::pair<std::string, std::vector<uint8_t>>, uint32_t> module_ids_;
-  std::unordered_map<uint64_t, uint32_t> module_of_;  // file << 32 | index in the file
-  std::deque<Path> paths_ = std::deque<Path>(1);      // a deque: frames handed out must stay where they are
+  std::unordered_map<uint64_t, uint32_t> module_of_;                    // file << 32 | index in the file
+  std::map<std::pair<std::string, std::string>, uint32_t> python_ids_;  // source file, function
+  std::unordered_map<uint64_t, uint32_t> python_of_;                    // file << 32 | code number
+  std::deque<Path> paths_ = std::deque<Path>(1);  // a deque: frames handed out must stay where they are
   std::map<std::vector<RawFrame>, PathId> path_ids_;
   std::unordered_map<uint64_t, PathId> path_of_;  // file << 32 | stack number
   std::map<std::pair<PathId, int>, PathId> in_process_;

@@ -42,6 +42,13 @@ bool IsRuntimeLibrary(std::string_view name) {
   return is_listed(stem) || (is_versioned && is_listed(stem.substr(0, dash)));
 }
 
+/// "python3.11", "python3-dbg", "libpython3.11.so.1.0": what is left of it between Python frames, and builtin
+/// functions.
+bool IsPythonInterpreter(std::string_view name) {
+  if (StartsWith(name, "libpython")) return Contains(name, ".so");
+  return StartsWith(name, "python") && name.find_first_not_of("0123456789.-dbgmut", 6) == std::string_view::npos;
+}
+
 bool IsPythonStandardLibrary(std::string_view file) {
   if (StartsWith(file, "<frozen ")) return true;
   if (Contains(file, "/site-packages/") || Contains(file, "/dist-packages/")) return false;
@@ -86,6 +93,7 @@ std::string_view BaseName(std::string_view path) {
 
 bool IsRuntime(const Frame& frame) {
   if (frame.is_python) return IsPythonStandardLibrary(frame.file);
+  if (IsPythonInterpreter(BaseName(frame.module)) || IsPythonStandardLibrary(frame.module)) return true;
   return IsRuntimeLibrary(BaseName(frame.module)) || IsRuntimeSource(frame.file) || IsRuntimeFunction(frame.function);
 }
 

@@ -19,10 +19,15 @@ struct ReasonName {
 };
 
 constexpr ReasonName kReasonNames[] = {
-    {trace::kReasonNoRoom, "no-room"},           {trace::kReasonDescriptorTooHigh, "descriptor-too-high"},
-    {trace::kReasonSharedTable, "shared-table"}, {trace::kReasonSeccomp, "seccomp"},
-    {trace::kReasonStartedLate, "started-late"}, {trace::kReasonExitUnchecked, "exit-unchecked"},
-    {trace::kReasonOwnTable, "own-table"},       {trace::kReasonIoUring, "io-uring"},
+    {trace::kReasonNoRoom, "no-room"},
+    {trace::kReasonDescriptorTooHigh, "descriptor-too-high"},
+    {trace::kReasonSharedTable, "shared-table"},
+    {trace::kReasonSeccomp, "seccomp"},
+    {trace::kReasonStartedLate, "started-late"},
+    {trace::kReasonExitUnchecked, "exit-unchecked"},
+    {trace::kReasonPythonUnknown, "python-unknown"},
+    {trace::kReasonOwnTable, "own-table"},
+    {trace::kReasonIoUring, "io-uring"},
 };
 
 const char* ExecProblemName(trace::ExecProblem problem) {

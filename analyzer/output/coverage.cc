@@ -29,6 +29,8 @@ constexpr ReasonText kReasonTexts[] = {
     {trace::kReasonIoUring, "the program set up io_uring, which opens and closes descriptors without a call"},
     {trace::kReasonSeccomp, "the program entered seccomp: less could be checked from then on"},
     {trace::kReasonStartedLate, "descriptors were opened before fdaudit was there"},
+    {trace::kReasonPythonUnknown,
+     "a Python of another version or build than fdaudit knows: its functions are not among the frames"},
     {trace::kReasonExitUnchecked, "the ledger could not be compared with the kernel's table at the end"},
 };
 

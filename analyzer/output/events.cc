@@ -96,8 +96,17 @@ const std::string& EventWriter::StackText(uint32_t file, uint32_t stack) {
   text = fmt::format("\"stack\":\"s:{:016x}\",\"frames\":[", model_.paths().Hash(path));
   bool first = true;
   for (const Frame& frame : model_.paths().RawFrames(path)) {
-    text += first ? "{\"module\":" : ",{\"module\":";
+    if (!first) text += ",";
     first = false;
+    if (frame.is_python) {
+      text += "{\"function\":";
+      AppendJsonString(frame.function, &text);
+      text += ",\"file\":";
+      AppendJsonString(frame.file, &text);
+      fmt::format_to(std::back_inserter(text), ",\"line\":{}}}", frame.line);
+      continue;
+    }
+    text += "{\"module\":";
     if (frame.module.empty()) {
       text += "null";
     } else {

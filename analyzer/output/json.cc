@@ -185,7 +185,7 @@ Json StackJson(const std::vector<Frame>& frames) {
                     {"file", TextOrNull(frame.file)},
                     {"line", LineOrNull(frame.line)},
                     {"module", TextOrNull(std::string(BaseName(frame.module)))},
-                    {"offset", fmt::format("{:#x}", frame.offset)},
+                    {"offset", frame.is_python ? Json(nullptr) : Json(fmt::format("{:#x}", frame.offset))},
                     {"language", frame.is_python ? "python" : "native"}});
   }
   return list;

@@ -41,6 +41,8 @@ uint32_t ElementSize(RegionKind kind) {
       return sizeof(trace::JournalBlock);
     case RegionKind::kCloseCounts:
       return sizeof(trace::CloseCount);
+    case RegionKind::kPythonCode:
+      return sizeof(trace::PythonCode);
     default:
       return 0;
   }
@@ -49,7 +51,7 @@ uint32_t ElementSize(RegionKind kind) {
 /// Elements whose place does not follow from the order in which they were made: all of the capacity may be in use.
 bool IsScattered(RegionKind kind) {
   return kind == RegionKind::kCalls || kind == RegionKind::kModules || kind == RegionKind::kStackIndex ||
-         kind == RegionKind::kJournal || kind == RegionKind::kCloseCounts;
+         kind == RegionKind::kJournal || kind == RegionKind::kCloseCounts || kind == RegionKind::kPythonCode;
 }
 
 bool EndsWith(const std::string& text, const std::string& end) {
@@ -94,7 +96,7 @@ void TraceFile::ReadHeader() {
     throw TraceError(name_, offsetof(trace::Header, region_count),
                      "damaged header: " + std::to_string(header_.region_count) + " regions are impossible");
   }
-  regions_.assign(static_cast<size_t>(RegionKind::kCloseCounts) + 1, trace::Region{});
+  regions_.assign(static_cast<size_t>(RegionKind::kPythonCode) + 1, trace::Region{});
   for (uint32_t i = 0; i < header_.region_count; ++i) TakeRegion(i, header_.regions[i]);
   if (RegionOf(RegionKind::kImages).element_size == 0) {
     throw TraceError(name_, offsetof(trace::Header, regions), "damaged header: it names no region of process images");

@@ -30,7 +30,7 @@ inline constexpr char kMagic[8] = {'f', 'd', 'a', 'u', 'd', 'i', 't', '\n'};
 // Version rule: a change that an old reader would misread raises the major version (readers refuse it, exit code 3); a
 // change that it can ignore (a new region kind, a new enumerator, a field in reserved space) raises the minor one.
 inline constexpr uint16_t kMajorVersion = 1;
-inline constexpr uint16_t kMinorVersion = 0;
+inline constexpr uint16_t kMinorVersion = 1;
 
 inline constexpr uint32_t kPageSize = 4096;
 inline constexpr uint32_t kNoIndex = 0;  // indices of images and stacks in records are 1-based: 0 means none
@@ -48,6 +48,7 @@ enum class RegionKind : uint32_t {
   kFindings = 9,      ///< FindingRecord
   kJournal = 10,      ///< JournalBlock: a ring; block number N lies at N mod capacity
   kCloseCounts = 11,  ///< CloseCount: found by key; filled in no particular order
+  kPythonCode = 12,   ///< PythonCode: found by key; filled in no particular order; code N is element N-1
 };
 
 /// Where a region lies and how far it is filled.
@@ -158,6 +159,7 @@ enum CoverageReason : uint32_t {
   kReasonIoUring = 1u << 7,            ///< io_uring opens and closes without a call
   kReasonOwnTable =
       1u << 8,  ///< a thread, or a child in this memory, has a table of its own, whose changes are not recorded
+  kReasonPythonUnknown = 1u << 9,  ///< a Python interpreter whose structures are not known: no Python frames
 };
 
 /// Why an exec'd program could not be audited.
@@ -289,6 +291,23 @@ enum StackFlags : uint16_t {
 inline constexpr int kFrameOffsetBits = 44;
 inline constexpr uint64_t kFrameExact = uint64_t{1} << 43;
 inline constexpr uint64_t kFrameOffsetMask = kFrameExact - 1;
+
+// The highest module number is none: the word is a frame of a Python function, which stands in the place of the
+// interpreter's own frame that executes it. Below: the line in the upper 20 bits (0 = unknown), the number of its
+// PythonCode in the lower 24 (0 = unknown).
+inline constexpr uint64_t kPythonFrame = (uint64_t{1} << (64 - kFrameOffsetBits)) - 1;
+inline constexpr int kPythonLineBits = 20;
+inline constexpr int kPythonCodeBits = 24;
+
+/// A Python code object, once for all that are equal in this. Visible once `ready` is 1.
+struct PythonCode {
+  uint64_t key;  ///< hash of the below, never 0; claims the element by compare-and-swap
+  uint32_t ready;
+  uint32_t first_line;
+  Text file;      ///< co_filename in UTF-8; undecodable bytes of it as they were
+  Text function;  ///< co_qualname; co_name before Python 3.11
+};
+static_assert(sizeof(PythonCode) == 32);
 
 /// How many descriptors that one call path had opened another one has closed, in the image that opened them, over all
 /// images: what the ledger, which keeps the last two lives of a number, has forgotten. One pair of call paths may have
