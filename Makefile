@@ -22,8 +22,8 @@ endif
 # Debian package names. `make` installs the first list, `make test` the first two, and so on; see .ci/install-packages.
 # What has a ? behind it is done without where there is no such package: its tests are skipped.
 BUILD_PACKAGES := gcc g++ binutils libc6-dev libdw-dev libelf-dev libunwind-dev libfmt-dev libcli11-dev \
-                  nlohmann-json3-dev
-TEST_PACKAGES := libgtest-dev python3 python3-jsonschema git perl sqlite3 nodejs tar findutils \
+                  nlohmann-json3-dev libtomlplusplus-dev
+TEST_PACKAGES := libgtest-dev python3 python3-jsonschema libxml2-utils git perl sqlite3 nodejs tar findutils \
                  clang? libclang-rt-dev? libjemalloc2? libtcmalloc-minimal4? libmimalloc2.0?
 LINT_PACKAGES := clang-format clang-tidy python3
 BENCH_PACKAGES := valgrind strace
@@ -61,7 +61,7 @@ TEST_LIBS ?= -lgtest_main -lgtest -lpthread
 # A file in shim/arch guards itself by #if defined(__x86_64__) and the like, so all of them are compiled everywhere.
 SHIM_SOURCES := $(wildcard shim/*.cc shim/families/*.cc shim/python/*.cc shim/trace/*.cc shim/arch/*.cc shim/arch/*.S)
 SHIM_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(SHIM_SOURCES))
-ANALYZER_SOURCES := $(wildcard analyzer/*.cc analyzer/*/*.cc)
+ANALYZER_SOURCES := $(wildcard analyzer/*.cc analyzer/*/*.cc analyzer/*/*/*.cc)
 ANALYZER_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(ANALYZER_SOURCES))
 ANALYZER_LIBRARY := $(filter-out $(BUILD)/obj/analyzer/main.cc.o,$(ANALYZER_OBJECTS))
 UNIT_SOURCES := $(wildcard tests/unit/*.cc tests/support/*.cc)
@@ -145,7 +145,7 @@ SUITE_unit = $(BUILD)/tests/unit --gtest_brief=1
 SUITE_unit_NEEDS = $(BUILD)/tests/unit
 
 # tests/NAME/run.py: a suite without more ado.
-PYTHON_SUITES := python cli interposers scenarios resilience transparency companions field
+PYTHON_SUITES := cli gate interposers scenarios python resilience transparency companions field
 SUITES += $(foreach s,$(PYTHON_SUITES),$(if $(wildcard tests/$(s)/run.py),$(s)))
 $(foreach s,$(PYTHON_SUITES),$(eval SUITE_$(s) = $(PYTHON) tests/$(s)/run.py $$(ARGS)))
 
@@ -180,7 +180,7 @@ bench: all $(HAVE)/bench  ## cost of the shim, beside Valgrind and strace (QUICK
 	@$(TEST_ENV) $(PYTHON) tests/bench/run.py $(if $(QUICK),--quick) $(ARGS)
 
 SHIM_HEADERS = $(wildcard shim/*.h shim/*/*.h)
-ANALYZER_HEADERS = $(wildcard analyzer/*.h analyzer/*/*.h) shim/trace/format.h
+ANALYZER_HEADERS = $(wildcard analyzer/*.h analyzer/*/*.h analyzer/*/*/*.h) shim/trace/format.h
 TEST_HEADERS = $(wildcard tests/*/*.h)
 LINTED = $(filter-out %.S,$(SHIM_SOURCES)) $(ANALYZER_SOURCES) $(wildcard tests/*/*.cc)
 .PHONY: lint lint-format lint-includes lint-tidy

@@ -13,8 +13,8 @@ const std::vector<Command>& Commands() {
   static const std::vector<Command> kCommands = {
       {"run", "run a program and report on its descriptors", RunCommand},
       {"report", "report on a recorded trace", ReportCommand},
-      {"gate", "fail where a trace or report has findings that should stop a build (not yet)", NotYetCommand},
-      {"diff", "compare two reports (not yet)", NotYetCommand},
+      {"gate", "fail where a trace or report has findings that should stop a build", GateCommand},
+      {"diff", "compare two reports: what is new, what is gone", DiffCommand},
       {"dump", "print every recorded event, one JSON object a line", DumpCommand},
       {"view", "write a page to look at in a browser (not yet)", NotYetCommand},
       {"doctor", "can programs be audited here, and if nothing was recorded, why", DoctorCommand},

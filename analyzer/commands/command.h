@@ -14,6 +14,7 @@ namespace fdaudit::analyzer {
 
 /// Exit statuses of all commands but `run` (docs: the contract).
 inline constexpr int kExitOk = 0;
+inline constexpr int kExitGateFailed = 1;  ///< of gate, diff and run --gate
 inline constexpr int kExitUsage = 2;
 inline constexpr int kExitUnreadable = 3;
 /// Of `run`, besides the program's own.
@@ -31,6 +32,8 @@ const std::vector<Command>& Commands();
 
 int RunCommand(int argc, char** argv);
 int ReportCommand(int argc, char** argv);
+int GateCommand(int argc, char** argv);
+int DiffCommand(int argc, char** argv);
 int DumpCommand(int argc, char** argv);
 int DoctorCommand(int argc, char** argv);
 int ExplainCommand(int argc, char** argv);

@@ -38,7 +38,9 @@ int ReportCommand(int argc, char** argv) {
     if (!output.Open(options, stdout)) {
       return Complain(options.output + " cannot be written: " + strerror(errno), kExitUsage);
     }
-    return output.Write(loaded, options) ? kExitOk : kExitUsage;
+    const Report report = loaded.MakeReport(options);
+    const std::string text = RenderReport(report, options, output.wants_color());
+    return output.Write(text, options) ? kExitOk : kExitUsage;
   } catch (const TraceError& error) {
     return Complain(error.what(), kExitUnreadable);
   }

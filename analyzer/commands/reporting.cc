@@ -15,7 +15,7 @@
 #include <utility>
 
 #include "analyzer/commands/command.h"
-#include "analyzer/output/report.h"
+#include "analyzer/output/document.h"
 #include "analyzer/target/elf_target.h"
 #include "analyzer/trace/family.h"
 #include "analyzer/trace/trace_error.h"
@@ -31,9 +31,9 @@ struct Format {
   bool available;
 };
 
-constexpr Format kFormats[] = {{"text", true},    {"json", true},    {"html", false},    {"sarif", false},
-                               {"junit", false},  {"github", false}, {"gitlab", false},  {"markdown", false},
-                               {"folded", false}, {"pprof", false},  {"perfetto", false}};
+constexpr Format kFormats[] = {{"text", true},    {"json", true},   {"html", false},    {"sarif", true},
+                               {"junit", true},   {"github", true}, {"gitlab", true},   {"markdown", true},
+                               {"folded", false}, {"pprof", false}, {"perfetto", false}};
 
 /// Looked up as things are now. A relative path is left alone: whose directory it started from is not known.
 trace::ExecProblem TargetProblem(const std::string& program) {
@@ -98,7 +98,8 @@ bool MissesFiles(const Model& model) {
 }  // namespace
 
 void AddReportOptions(CLI::App& app, ReportOptions* options) {
-  app.add_option("-f,--format", options->format, "text (default) or json")->type_name("FORMAT");
+  app.add_option("-f,--format", options->format, "text (default), json, sarif, junit, github, gitlab or markdown")
+      ->type_name("FORMAT");
   app.add_option("-o,--output", options->output, "write the report to FILE")->type_name("FILE");
   app.add_option("--sysroot", options->sysroot, "look for programs and libraries below DIR")->type_name("DIR");
   app.add_option("--debug-dir", options->debug_dirs, "look for separate debug files in DIR too (may be repeated)")
@@ -114,7 +115,7 @@ std::string FormatProblem(const std::string& format) {
   std::vector<std::string> names;
   for (const Format& known : kFormats) {
     if (format == known.name) {
-      return known.available ? "" : "format '" + format + "' is not available yet in this version: use text or json";
+      return known.available ? "" : "format '" + format + "' is not available yet in this version";
     }
     names.emplace_back(known.name);
   }
@@ -173,13 +174,18 @@ std::string LoadedTraces::NameCode(int pid, uint64_t address) {
   return name;
 }
 
-std::string LoadedTraces::Render(const ReportOptions& options, bool color) {
-  const Report report = MakeReport(model_.get(), {options.source_root});
+Report LoadedTraces::MakeReport(const ReportOptions& options, const Policy& policy) {
+  Report report = fdaudit::analyzer::MakeReport(model_.get(), {options.source_root}, policy);
   for (const ModuleRef& module : model_->paths().NamedModules()) {
     std::string problem = symbolizer_->Problem(module);
     if (!problem.empty()) model_->AddNote("no names for " + problem);
   }
-  return options.format == "json" ? RenderJson(report) : RenderText(report, color);
+  return report;
+}
+
+std::string RenderReport(const Report& report, const ReportOptions& options, bool color) {
+  if (!IsDocumentFormat(options.format)) return RenderText(report, color);
+  return Render(Document(report), options.format, {options.source_root});
 }
 
 ReportOutput::~ReportOutput() {
@@ -195,8 +201,9 @@ bool ReportOutput::Open(const ReportOptions& options, std::FILE* standard) {
   return out_ != nullptr;
 }
 
-bool ReportOutput::Write(LoadedTraces& traces, const ReportOptions& options) {
-  const std::string text = traces.Render(options, !is_file_ && WantsColor(out_));
+bool ReportOutput::wants_color() const { return !is_file_ && WantsColor(out_); }
+
+bool ReportOutput::Write(const std::string& text, const ReportOptions& options) {
   bool ok = !is_file_ || ftruncate(fileno(out_), 0) == 0 || errno == EINVAL;  // EINVAL: a pipe or device
   ok = ok && std::fwrite(text.data(), 1, text.size(), out_) == text.size();
   ok = (is_file_ ? std::fclose(out_) : std::fflush(out_)) == 0 && ok;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "analyzer/model/model.h"
+#include "analyzer/output/report.h"
 #include "analyzer/symbols/perf_map.h"
 #include "analyzer/symbols/symbolizer.h"
 
@@ -30,6 +31,9 @@ struct ReportOptions {
 /// Declares the options above.
 void AddReportOptions(CLI::App& app, ReportOptions* options);
 
+/// Renders in options.format.
+std::string RenderReport(const Report& report, const ReportOptions& options, bool color);
+
 /// Empty where the format can be written; else what is wrong with it.
 std::string FormatProblem(const std::string& format);
 
@@ -41,8 +45,8 @@ class LoadedTraces {
   Model& model() { return *model_; }
   /// All that were found, also outside of `paths`.
   std::vector<std::string> FileNames() const;
-  /// Renders in options.format and adds what the symbolizer missed.
-  std::string Render(const ReportOptions& options, bool color);
+  /// Finds and judges, and notes what the symbolizer missed. What the report points to lies here.
+  Report MakeReport(const ReportOptions& options, const Policy& policy = {});
 
  private:
   std::string NameCode(int pid, uint64_t address);
@@ -63,8 +67,10 @@ class ReportOutput {
   /// Opens options.output, or takes `standard` where that is empty. What the file holds stays until Write(). False: it
   /// can't be written, and errno says why.
   bool Open(const ReportOptions& options, std::FILE* standard);
-  /// Renders and writes. False: told on standard error.
-  bool Write(LoadedTraces& traces, const ReportOptions& options);
+  /// Whether what is written will be seen in colors.
+  bool wants_color() const;
+  /// Writes the whole text. False: told on standard error.
+  bool Write(const std::string& text, const ReportOptions& options);
 
  private:
   std::FILE* out_ = nullptr;

@@ -17,10 +17,12 @@
 #include "analyzer/commands/child.h"
 #include "analyzer/commands/command.h"
 #include "analyzer/commands/diagnosis.h"
+#include "analyzer/commands/gate_options.h"
 #include "analyzer/commands/reporting.h"
 #include "analyzer/commands/shim_file.h"
 #include "analyzer/commands/shim_options.h"
 #include "analyzer/commands/trace_place.h"
+#include "analyzer/output/gate_text.h"
 #include "analyzer/target/elf_target.h"
 #include "analyzer/trace/trace_error.h"
 
@@ -32,6 +34,8 @@ struct RunOptions {
   std::string trace;
   std::string shim;
   bool force = false;
+  bool has_gate = false;
+  GateOptions gate;
   std::vector<ShimOption> shim_options;
   std::vector<std::string> program;
 };
@@ -44,12 +48,12 @@ bool ReadRunArguments(int argc, char** argv, RunOptions* options, int* status) {
       "failure, 126 where the program can't be executed or audited, 127 where it was not found.",
       "fdaudit run");
   ShimOptionReader shim_options;
-  std::string gate;
   app.add_option("--trace", options->trace, "keep the trace in DIR (made if missing)")->type_name("DIR");
   AddReportOptions(app, &options->report);
   app.add_option("--shim", options->shim, "the shim, where it is not beside fdaudit")->type_name("FILE");
   app.add_flag("--force", options->force, "run the program even where it cannot be audited");
-  app.add_option("--gate", gate, "fail on findings (not yet)")->expected(0, 1);
+  app.add_flag("--gate", options->has_gate, "exit with 1 where the program did well and findings fail the gate");
+  options->gate.Declare(app);
   shim_options.Declare(app);
   app.footer("The program and its arguments follow --:  fdaudit run -- PROGRAM [ARG...]");
   char** const end = argv + argc;
@@ -61,7 +65,7 @@ bool ReadRunArguments(int argc, char** argv, RunOptions* options, int* status) {
   }
   if (dashes != end) options->program.assign(dashes + 1, end);
   std::string problem = FormatProblem(options->report.format);
-  if (problem.empty() && app.count("--gate") != 0) problem = "--gate is not available yet in this version";
+  if (problem.empty()) problem = options->gate.Load(&options->report);
   if (problem.empty()) problem = shim_options.Read(&options->shim_options);
   if (problem.empty() && (options->program.empty() || options->program.front().empty())) {
     problem = "which program? Put it behind --:  fdaudit run -- PROGRAM [ARG...]";
@@ -102,19 +106,29 @@ int TellStartFailure(const std::string& name, const ChildResult& result) {
 /// The status is the program's, whether or not somebody still reads the report (`… | head -1`).
 void IgnoreBrokenPipes() { std::signal(SIGPIPE, SIG_IGN); }
 
-void ReportRun(const RunOptions& options, const TargetInfo& target, TracePlace& place, ReportOutput& output) {
+/// True where the gate fails. What can't be reported fails it: a build must not pass for want of a look.
+bool ReportRun(const RunOptions& options, const TargetInfo& target, TracePlace& place, ReportOutput& output) {
   const std::vector<std::string> files = place.NewFiles();
   if (files.empty()) {
     Complain("nothing was recorded: " + WhyNothingRecorded(target, place.path()), 0);
-    return;
+    return true;
   }
   try {
     LoadedTraces traces(files, options.report);
     // They stay readable: they are open.
     place.RemoveWith(traces.FileNames());
-    output.Write(traces, options.report);
+    const Report report = traces.MakeReport(options.report, options.has_gate ? options.gate.policy() : Policy{});
+    std::string text = RenderReport(report, options.report, output.wants_color());
+    const std::vector<Subject> subjects = Subjects(report);
+    const std::string verdict = options.has_gate ? RenderVerdict(report.gate, subjects) : "";
+    if (options.report.format == "text") text += verdict;
+    output.Write(text, options.report);
+    if (options.report.format != "text") std::fputs(verdict.c_str(), stderr);
+    if (options.gate.print_suppressions()) std::fputs(RenderSuppressions(subjects).c_str(), stdout);
+    return report.gate.failed;
   } catch (const TraceError& error) {
     Complain(std::string("no report: ") + error.what(), 0);
+    return true;
   }
 }
 
@@ -144,8 +158,9 @@ int RunCommand(int argc, char** argv) {
   if (result.fork_error != 0 || result.exec_error != 0) return TellStartFailure(options.program.front(), result);
   IgnoreBrokenPipes();
   NoteRunEnd(place.NewFiles(), result.pid, result.wait_status);
-  ReportRun(options, target, place, output);
-  return StatusOf(result.wait_status);
+  const bool fails = ReportRun(options, target, place, output);
+  const int program_status = StatusOf(result.wait_status);
+  return options.has_gate && fails && program_status == 0 ? options.gate.error_exitcode() : program_status;
 }
 
 }  // namespace fdaudit::analyzer

@@ -33,6 +33,7 @@ inline constexpr size_t kKinds = 12;
 
 enum class Severity { kError, kWarning, kNote };  // worst first
 enum class Certainty { kProven, kLikely, kOneOf };
+enum class State { kNew, kKnown, kSuppressed };  // against a baseline and suppressions
 
 enum class Role {
   kOpened,
@@ -135,9 +136,13 @@ struct Finding {
 
   // Filled by Finish() (finish.h).
   std::string id;
-  bool gates = false;
+  bool own = false;  ///< in code that is not the system's
   std::string message;
   std::optional<Frame> location;
+
+  // Filled by the gate.
+  State state = State::kNew;
+  bool gates = false;
 };
 
 const char* Name(Severity severity);

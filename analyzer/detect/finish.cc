@@ -215,8 +215,7 @@ std::string MessageOf(Model& model, const Finding& finding) {
 }
 
 /// Own is where the location is; where no stack was recorded, where the program lies.
-bool Gates(const Model& model, const DetectOptions& options, const Finding& finding) {
-  if (finding.severity == Severity::kNote) return false;
+bool IsOwnFinding(const Model& model, const DetectOptions& options, const Finding& finding) {
   if (finding.location) return IsOwn(*finding.location, options.source_root);
   return IsOwnPath(model.processes()[finding.processes.front()].exe);
 }
@@ -226,7 +225,7 @@ bool Gates(const Model& model, const DetectOptions& options, const Finding& find
 void Finish(Model& model, const DetectOptions& options, std::vector<Finding>* findings) {
   for (Finding& finding : *findings) {
     if (const Frame* frame = model.paths().Location(finding.events[finding.deciding].path)) finding.location = *frame;
-    finding.gates = Gates(model, options, finding);
+    finding.own = IsOwnFinding(model, options, finding);
     finding.message = MessageOf(model, finding);
   }
   AssignFingerprints(model.paths(), findings);

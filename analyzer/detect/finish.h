@@ -1,6 +1,6 @@
 #pragma once
 
-// The last step for every finding: its fingerprint, its location, whether it gates, and its message.
+// The last step for every finding: its fingerprint, its location, whether it is the user's own, and its message.
 
 #include <vector>
 

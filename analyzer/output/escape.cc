@@ -42,7 +42,7 @@ bool IsControl(uint32_t code) {
          (code >= 0x2066 && code <= 0x2069) || code == 0x2028 || code == 0x2029;
 }
 
-std::string Repair(std::string_view bytes, bool escape_controls) {
+std::string Repair(std::string_view bytes, bool escape_controls, bool is_raw = true) {
   std::string out;
   out.reserve(bytes.size());
   for (size_t i = 0; i < bytes.size();) {
@@ -57,7 +57,7 @@ std::string Repair(std::string_view bytes, bool escape_controls) {
         AppendByte(static_cast<unsigned char>(bytes[i]), &out);
       } else {
         out += bytes[i];
-        if (bytes[i] == '\\') out += '\\';
+        if (is_raw && bytes[i] == '\\') out += '\\';
       }
     }
   }
@@ -69,6 +69,8 @@ std::string Repair(std::string_view bytes, bool escape_controls) {
 std::string RepairUtf8(std::string_view bytes) { return Repair(bytes, false); }
 
 std::string EscapeForTerminal(std::string_view bytes) { return Repair(bytes, true); }
+
+std::string EscapeControls(std::string_view repaired) { return Repair(repaired, true, false); }
 
 void AppendJsonString(std::string_view bytes, std::string* out) {
   *out += '"';

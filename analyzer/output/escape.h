@@ -14,6 +14,9 @@ std::string RepairUtf8(std::string_view bytes);
 /// The same, and control characters (C0, DEL, C1, direction overrides) become \xNN, byte by byte.
 std::string EscapeForTerminal(std::string_view bytes);
 
+/// The latter for text that RepairUtf8 has made, as a stored report holds it.
+std::string EscapeControls(std::string_view repaired);
+
 /// Appends `bytes` as a JSON string with its quotes, repaired.
 void AppendJsonString(std::string_view bytes, std::string* out);
 

@@ -1,5 +1,4 @@
-// The report as JSON (docs/report.schema.json). The only file of the analyzer that knows the JSON library: it is slow
-// to compile.
+#include "analyzer/output/json.h"
 
 #include <fmt/format.h>
 
@@ -163,8 +162,9 @@ Json FindingJson(Model& model, const Finding& finding) {
           {"severity", Name(finding.severity)},
           {"certainty", Name(finding.certainty)},
           {"growing", finding.growing},
+          {"own", finding.own},
           {"gates", finding.gates},
-          {"state", "new"},
+          {"state", Name(finding.state)},
           {"processes", std::move(processes)},
           {"message", Text(finding.message)},
           {"count", finding.count},
@@ -172,6 +172,7 @@ Json FindingJson(Model& model, const Finding& finding) {
           {"descriptors", DescriptorsJson(model, finding)},
           {"omitted", told == 0 || told > finding.count ? 0 : finding.count - told},
           {"events", EventsJson(model, finding)},
+          {"deciding", finding.deciding},
           {"location", LocationJson(finding.location ? &*finding.location : nullptr)},
           {"growth", GrowthJson(finding.growth)},
           {"siblings", SiblingsJson(model, finding.siblings)},
@@ -217,14 +218,20 @@ Json SummaryJson(const Report& report) {
   return {{"findings", report.findings.size()}, {"by_kind", std::move(kinds)}, {"by_severity", std::move(severities)}};
 }
 
-Json GateJson(const Gate& gate) {
-  return {{"failed", gate.failed}, {"fail_on", {"error", "warning"}}, {"scope", "own"}, {"new", gate.new_findings},
-          {"known", gate.known},   {"suppressed", gate.suppressed}};
-}
-
 }  // namespace
 
-std::string RenderJson(const Report& report) {
+Json GateJson(const Verdict& gate) {
+  Json gone = Json::array();
+  for (const auto& [id, known] : gate.gone) {
+    gone.push_back({{"id", id}, {"kind", known.kind}, {"message", known.message}});
+  }
+  return {{"failed", gate.failed},     {"fail_on", gate.fail_on},
+          {"scope", Name(gate.scope)}, {"new", gate.new_findings},
+          {"known", gate.known},       {"suppressed", gate.suppressed},
+          {"gone", std::move(gone)},   {"unused_suppressions", TextList(gate.unused_suppressions)}};
+}
+
+Json ReportJson(const Report& report) {
   Model& model = *report.model;
   Json root = {{"schema", "fdaudit-report/1"},
                {"tool", {{"name", "fdaudit"}, {"version", kVersion}}},
@@ -241,7 +248,11 @@ std::string RenderJson(const Report& report) {
   root["stacks"] = StacksJson(report);
   root["summary"] = SummaryJson(report);
   root["gate"] = GateJson(report.gate);
-  return root.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return root;
 }
+
+std::string Dump(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
+
+std::string RenderJson(const Report& report) { return Dump(ReportJson(report)); }
 
 }  // namespace fdaudit::analyzer

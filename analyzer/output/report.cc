@@ -7,17 +7,38 @@
 
 namespace fdaudit::analyzer {
 
-Report MakeReport(Model* model, const DetectOptions& options) {
+Report MakeReport(Model* model, const DetectOptions& options, const Policy& policy) {
   Report report;
   report.model = model;
   report.findings = Detect(*model, options);
   for (const Finding& finding : report.findings) {
     ++report.by_kind[static_cast<size_t>(finding.kind)];
     ++report.by_severity[static_cast<size_t>(finding.severity)];
-    report.gate.failed |= finding.gates;
   }
-  report.gate.new_findings = report.findings.size();  // baselines and suppressions don't exist yet
+  std::vector<Subject> subjects = Subjects(report);
+  report.gate = Judge(policy, &subjects);
+  for (size_t i = 0; i < subjects.size(); ++i) {
+    report.findings[i].state = subjects[i].state;
+    report.findings[i].gates = subjects[i].gates;
+  }
   return report;
+}
+
+std::vector<Subject> Subjects(const Report& report) {
+  std::vector<Subject> subjects;
+  for (const Finding& finding : report.findings) {
+    Subject subject{finding.id, finding.kind, finding.severity, finding.own,  finding.count, finding.message,
+                    {},         {},           finding.state,    finding.gates};
+    const PathId path = finding.events[finding.deciding].path;
+    if (path != kNoPath) subject.traits.frames = &report.model->paths().Frames(path);
+    if (finding.location) {
+      subject.traits.location = &*finding.location;
+      subject.place = Describe(*finding.location);
+    }
+    for (const DescriptorNote& note : finding.descriptors) subject.traits.targets.push_back(note.target);
+    subjects.push_back(std::move(subject));
+  }
+  return subjects;
 }
 
 std::string FormatTime(int64_t realtime_ns) {

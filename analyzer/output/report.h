@@ -9,27 +9,24 @@
 
 #include "analyzer/detect/detectors.h"
 #include "analyzer/detect/finding.h"
+#include "analyzer/gate/gate.h"
 #include "analyzer/model/model.h"
 
 namespace fdaudit::analyzer {
-
-struct Gate {
-  bool failed = false;
-  uint64_t new_findings = 0;
-  uint64_t known = 0;
-  uint64_t suppressed = 0;
-};
 
 struct Report {
   Model* model = nullptr;
   std::vector<Finding> findings;  // the worst first
   std::array<uint64_t, kKinds> by_kind{};
   std::array<uint64_t, 3> by_severity{};
-  Gate gate;
+  Verdict gate;
 };
 
-/// Runs the detectors and sums up. `model` must outlive the report.
-Report MakeReport(Model* model, const DetectOptions& options);
+/// Runs the detectors, judges by `policy` and sums up. `model` must outlive the report.
+Report MakeReport(Model* model, const DetectOptions& options, const Policy& policy = {});
+
+/// The findings as the gate sees them, in their order.
+std::vector<Subject> Subjects(const Report& report);
 
 /// Both return the whole text.
 std::string RenderJson(const Report& report);

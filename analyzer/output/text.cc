@@ -70,9 +70,9 @@ class Writer {
   /// A shell's or a compiler's own double closes are no news to somebody whose program leaks. Where nothing else was
   /// found, they are what was asked for.
   bool InFull(const Finding& finding) const {
-    const auto gates = [](const Finding& other) { return other.gates; };
-    return finding.gates || finding.severity == Severity::kNote ||
-           std::none_of(report_.findings.begin(), report_.findings.end(), gates);
+    const auto is_own = [](const Finding& other) { return other.own && other.severity != Severity::kNote; };
+    return finding.own || finding.severity == Severity::kNote ||
+           std::none_of(report_.findings.begin(), report_.findings.end(), is_own);
   }
 
   void Summary();
@@ -160,7 +160,7 @@ void Writer::OneFinding(const Finding& finding) {
   std::string traits;
   if (finding.growing) traits += ", growing";
   if (finding.certainty != Certainty::kProven) traits += fmt::format(", {}", Name(finding.certainty));
-  if (!finding.gates && finding.severity != Severity::kNote) traits += ", not in your own code";
+  if (!finding.own && finding.severity != Severity::kNote) traits += ", not in your own code";
   Line(fmt::format("{}{}  {}",
                    Styled(StyleOf(finding.severity), fmt::format("{}: {}", Name(finding.severity), Name(finding.kind))),
                    traits, Styled(Style::kDim, finding.id)));

@@ -28,6 +28,7 @@ SHIM = [SHIM[-1]] + SHIM[:-1]  # the format's pattern is the narrowest, so it is
 ANALYZER = [
     ("commands", [r"analyzer/commands/", r"analyzer/main\."]),
     ("output", [r"analyzer/output/", r"analyzer/viewer/"]),
+    ("gate", [r"analyzer/gate/"]),
     ("detect", [r"analyzer/detect/"]),
     ("model", [r"analyzer/model/"]),
     ("symbols, target", [r"analyzer/symbols/", r"analyzer/target/"]),
@@ -42,6 +43,7 @@ CONFINED = [
     (r"libunwind.*\.h", r"^shim/libunwind_rules\.cc$|^analyzer/target/\w+\.cc$", "libunwind: one file in each half"),
     (r"nlohmann/", r"^analyzer/output/", "nlohmann JSON: the output, and tests"),
     (r"elfutils/|dwarf\.h", r"^analyzer/symbols/debug_info\.cc$", "libdw: one file"),
+    (r"toml\+\+/", r"^analyzer/commands/configuration\.cc$", "toml++: one file"),
     (r"CLI/", r"^analyzer/(commands/|main\.cc)", "CLI11: the commands"),
 ]
 # The shim is freestanding C++: these bring code that allocates, throws or locks.

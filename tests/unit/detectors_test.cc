@@ -73,7 +73,7 @@ TEST_F(Detectors, OpenAtExitIsALeakAndOneCallPathOneFinding) {
   EXPECT_EQ(leak.fds, (std::vector<int>{5, 6, 7}));
   EXPECT_EQ(leak.message, "3 descriptors opened at load_config (app.c:41) were still open when the process exited");
   EXPECT_EQ(Roles(leak), Texts({"opened"}));
-  EXPECT_TRUE(leak.gates);
+  EXPECT_TRUE(leak.own);
   ASSERT_TRUE(leak.location);
   EXPECT_EQ(leak.location->function, "load_config");
   EXPECT_EQ(leak.descriptors.at(0).target, "/etc/app.conf");
@@ -158,7 +158,6 @@ TEST_F(Detectors, AKilledProcessHadNoChance) {
   image().ended_by = trace::EndedBy::kNone;
   const Finding leak = scene_.Detect().at(0);
   EXPECT_EQ(leak.severity, Severity::kNote);
-  EXPECT_FALSE(leak.gates);
   EXPECT_NE(leak.message.find("when the process was killed"), std::string::npos);
   for (int fd = 6; fd < 13; ++fd) Leak(fd, "f", 1);
   EXPECT_EQ(scene_.Detect().at(0).severity, Severity::kError);

@@ -1,0 +1,138 @@
+// fdaudit gate and diff: which findings of traces and stored reports should stop a build.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "analyzer/commands/command.h"
+#include "analyzer/commands/gate_options.h"
+#include "analyzer/commands/reporting.h"
+#include "analyzer/output/document.h"
+#include "analyzer/output/gate_text.h"
+#include "analyzer/trace/trace_error.h"
+
+namespace fdaudit::analyzer {
+namespace {
+
+/// What was judged, and what it is rendered from: a report made from traces alone, or a document of everything.
+struct Judged {
+  Verdict verdict;
+  std::vector<Subject> subjects;
+  std::unique_ptr<LoadedTraces> traces;
+  std::optional<Report> report;
+  std::optional<Document> document;
+};
+
+/// Traces alone are judged as they are: as documents they would take many times the memory.
+Judged JudgeAll(const std::vector<std::string>& inputs, const ReportOptions& options, const Policy& policy) {
+  Judged judged;
+  std::vector<std::string> traces;
+  for (const std::string& input : inputs) {
+    if (!LooksLikeReport(input)) {
+      traces.push_back(input);
+    } else if (judged.document) {
+      judged.document->Merge(Document::Read(input));
+    } else {
+      judged.document = Document::Read(input);
+    }
+  }
+  if (!traces.empty()) {
+    judged.traces = std::make_unique<LoadedTraces>(traces, options);
+    judged.report = judged.traces->MakeReport(options, policy);
+    if (judged.document) judged.document->Merge(Document(*judged.report));
+  }
+  if (judged.document) {
+    judged.subjects = judged.document->Subjects();
+    judged.verdict = Judge(policy, &judged.subjects);
+    judged.document->SetVerdict(judged.subjects, judged.verdict);
+  } else {
+    judged.subjects = Subjects(*judged.report);
+    judged.verdict = judged.report->gate;
+  }
+  return judged;
+}
+
+std::string RenderJudged(const Judged& judged, const ReportOptions& options) {
+  if (options.format == "text") return RenderGateText(judged.verdict, judged.subjects);
+  if (judged.document) return Render(*judged.document, options.format, {options.source_root});
+  return Render(Document(*judged.report), options.format, {options.source_root});
+}
+
+int RunGate(const std::vector<std::string>& inputs, const GateOptions& gate, const ReportOptions& options,
+            const Policy& policy) {
+  const Judged judged = JudgeAll(inputs, options, policy);
+  if (gate.print_suppressions()) {
+    std::fputs(RenderSuppressions(judged.subjects).c_str(), stdout);
+  } else {
+    ReportOutput output;
+    if (!output.Open(options, stdout)) {
+      return Complain(options.output + " cannot be written: " + strerror(errno), kExitUsage);
+    }
+    if (!output.Write(RenderJudged(judged, options), options)) return kExitUsage;
+    const bool is_told = options.format == "text" && (options.output.empty() || options.output == "-");
+    if (!is_told) std::fputs(RenderVerdict(judged.verdict, judged.subjects).c_str(), stderr);
+  }
+  return judged.verdict.failed ? gate.error_exitcode() : kExitOk;
+}
+
+}  // namespace
+
+int GateCommand(int argc, char** argv) {
+  CLI::App app(
+      "Exits with 1 where traces or stored reports (report -f json) have findings that should stop a build; several\n"
+      "are judged together, a cause that is in many of them once. Says which findings, and with --baseline what is "
+      "gone.",
+      "fdaudit gate");
+  ReportOptions options;
+  GateOptions gate;
+  std::vector<std::string> inputs;
+  AddReportOptions(app, &options);
+  gate.Declare(app);
+  app.add_option("INPUT", inputs, "trace file or directory, or a report as JSON")->required();
+  int status = kExitOk;
+  if (!ParseArguments(app, argc, argv, kExitUsage, &status)) return status;
+  try {
+    std::string problem = FormatProblem(options.format);
+    if (problem.empty()) problem = gate.Load(&options);
+    if (!problem.empty()) return Complain(problem, kExitUsage);
+    return RunGate(inputs, gate, options, gate.policy());
+  } catch (const TraceError& error) {
+    return Complain(error.what(), kExitUnreadable);
+  }
+}
+
+int DiffCommand(int argc, char** argv) {
+  CLI::App app(
+      "Compares two reports (report -f json): what is new, what is gone. Exits with 1 where something new fails the\n"
+      "gate.",
+      "fdaudit diff");
+  ReportOptions options;
+  GateOptions gate;
+  std::string before;
+  std::string after;
+  AddReportOptions(app, &options);
+  gate.Declare(app, false);
+  app.add_option("OLD", before, "the report before")->required();
+  app.add_option("NEW", after, "the report after")->required();
+  int status = kExitOk;
+  if (!ParseArguments(app, argc, argv, kExitUsage, &status)) return status;
+  try {
+    std::string problem = FormatProblem(options.format);
+    if (problem.empty()) problem = gate.Load(&options);
+    if (!problem.empty()) return Complain(problem, kExitUsage);
+    Policy policy = gate.policy();
+    policy.baseline = BaselineOf(JudgeAll({before}, options, policy).subjects);
+    return RunGate({after}, gate, options, policy);
+  } catch (const TraceError& error) {
+    return Complain(error.what(), kExitUnreadable);
+  }
+}
+
+}  // namespace fdaudit::analyzer

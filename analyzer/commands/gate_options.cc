@@ -1,0 +1,105 @@
+#include "analyzer/commands/gate_options.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+
+#include "analyzer/commands/command.h"
+#include "analyzer/detect/kinds.h"
+#include "analyzer/output/document.h"
+
+namespace fdaudit::analyzer {
+
+void GateOptions::Declare(CLI::App& app, bool with_baseline) {
+  const auto list = [](CLI::Option* option) {
+    return option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  };
+  list(app.add_option("--fail-on", fail_on_, "severities or kinds that fail (error,warning)"))
+      ->type_name("KIND|SEVERITY,...")
+      ->delimiter(',');
+  app.add_option("--scope", scope_, "own (default): in your own code; all: in any code")->type_name("own|all");
+  if (with_baseline) {
+    app.add_option("--baseline", baseline_, "a report as JSON: what it knows does not fail")->type_name("REPORT.json");
+  }
+  list(app.add_option("--suppressions", suppressions_, "file of findings put up with (may be repeated)"))
+      ->type_name("FILE");
+  app.add_flag("--no-default-suppressions", no_default_suppressions_, "without those that fdaudit brings along");
+  app.add_flag("--print-suppressions", print_suppressions_, "print lines that would suppress what fails now");
+  list(app.add_option("--max", max_, "put up with N new findings of a kind (may be repeated)"))->type_name("KIND=N");
+  app.add_option("--min-count", min_count_, "put up with findings of fewer than N descriptors")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1000000000));
+  app.add_option("--error-exitcode", error_exitcode_, "status where the gate fails (1)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 255));
+  app.add_option("--config", config_, "configuration file (.fdaudit.toml, here or in a folder above)")
+      ->type_name("FILE");
+}
+
+std::string GateOptions::LoadConfiguration(ReportOptions* report) {
+  Configuration configuration;
+  std::string problem;
+  if (!ReadConfiguration(config_, &configuration, &problem)) return problem;
+  const auto fill = [&configuration](const char* key, std::vector<std::string>* list) {
+    if (list->empty()) *list = configuration.gate[key];
+  };
+  const auto fill_text = [](std::map<std::string, std::vector<std::string>>& section, const char* key,
+                            std::string* text) {
+    if (text->empty() && !section[key].empty()) *text = section[key].front();
+  };
+  const auto fill_number = [&configuration](const char* key, int* number) {
+    if (*number == 0 && !configuration.gate[key].empty()) *number = std::atoi(configuration.gate[key].front().c_str());
+  };
+  fill("fail-on", &fail_on_);
+  fill("suppressions", &suppressions_);
+  fill("max", &max_);
+  fill_text(configuration.gate, "scope", &scope_);
+  fill_text(configuration.gate, "baseline", &baseline_);
+  fill_number("min-count", &min_count_);
+  fill_number("error-exitcode", &error_exitcode_);
+  no_default_suppressions_ |= configuration.gate["no-default-suppressions"] == std::vector<std::string>{"true"};
+  fill_text(configuration.report, "source-root", &report->source_root);
+  fill_text(configuration.report, "sysroot", &report->sysroot);
+  if (report->debug_dirs.empty()) report->debug_dirs = configuration.report["debug-dir"];
+  return "";
+}
+
+std::string GateOptions::ReadMax() {
+  for (const std::string& text : max_) {
+    const size_t equals = text.find('=');
+    const std::optional<Kind> kind = FindKind(text.substr(0, equals));
+    const std::string number = equals == std::string::npos ? "" : text.substr(equals + 1);
+    const bool is_number = !number.empty() && number.find_first_not_of("0123456789") == std::string::npos;
+    if (!kind) return "--max " + text + ": '" + text.substr(0, equals) + "' is no kind of finding";
+    if (!is_number || number.size() > 9) return "--max " + text + ": expected KIND=N";
+    policy_.max[*kind] = std::stoul(number);
+  }
+  return "";
+}
+
+std::string GateOptions::Load(ReportOptions* report) {
+  std::string problem = LoadConfiguration(report);
+  if (problem.empty() && !fail_on_.empty()) {
+    problem = policy_.fail_on.Read(fail_on_);
+    if (!problem.empty()) problem = "--fail-on: " + problem;
+  }
+  if (problem.empty() && !scope_.empty() && scope_ != "own" && scope_ != "all") {
+    problem = "--scope is own or all, not '" + scope_ + "'";
+  }
+  policy_.scope = scope_ == "all" ? Scope::kAll : Scope::kOwn;
+  if (problem.empty()) problem = ReadMax();
+  policy_.min_count = static_cast<uint64_t>(std::max(min_count_, 1));
+  if (error_exitcode_ == 0) error_exitcode_ = kExitGateFailed;
+  for (const std::string& file : suppressions_) {
+    if (!problem.empty()) break;
+    for (Suppression& one : ReadSuppressions(file, &problem)) policy_.suppressions.push_back(std::move(one));
+  }
+  if (!no_default_suppressions_) {
+    const std::vector<Suppression>& built_in = BuiltInSuppressions();
+    policy_.suppressions.insert(policy_.suppressions.end(), built_in.begin(), built_in.end());
+  }
+  // Last: a report that can't be read is told by an exception.
+  if (problem.empty() && !baseline_.empty()) policy_.baseline = BaselineOf(Document::Read(baseline_).Subjects());
+  return problem;
+}
+
+}  // namespace fdaudit::analyzer

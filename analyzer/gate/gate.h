@@ -1,0 +1,84 @@
+#pragma once
+
+// The gate: which findings fail a build. It judges findings of a trace and of stored reports alike.
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "analyzer/detect/finding.h"
+#include "analyzer/gate/suppressions.h"
+
+namespace fdaudit::analyzer {
+
+enum class Scope { kOwn, kAll };
+
+/// What identifies a finding of an earlier report.
+struct KnownFinding {
+  std::string kind;
+  std::string message;
+};
+/// By fingerprint.
+using Baseline = std::map<std::string, KnownFinding>;
+
+/// What fails: severities, each with all worse ones, and kinds at their usual severity or worse.
+class FailOn {
+ public:
+  /// Words of a list, severities and kinds mixed. Empty: understood; else what is wrong.
+  std::string Read(const std::vector<std::string>& words);
+  bool Fails(Kind kind, Severity severity) const;
+  /// As the report has them.
+  std::vector<std::string> Words() const;
+
+ private:
+  Severity least_ = Severity::kWarning;
+  bool by_severity_ = true;
+  std::array<bool, kKinds> kinds_{};
+};
+
+struct Policy {
+  FailOn fail_on;
+  Scope scope = Scope::kOwn;
+  Baseline baseline;
+  std::vector<Suppression> suppressions;
+  std::map<Kind, uint64_t> max;  ///< so many new findings of a kind are put up with
+  uint64_t min_count = 1;        ///< findings of fewer descriptors are put up with
+};
+
+/// A finding as the gate sees it.
+struct Subject {
+  std::string id;
+  Kind kind = Kind::kLeak;
+  Severity severity = Severity::kNote;
+  bool own = false;
+  uint64_t count = 0;
+  std::string message;
+  std::string place;  ///< its location in one line; empty = unknown
+  SuppressionSubject traits;
+  // Filled by Judge():
+  State state = State::kNew;
+  bool gates = false;
+};
+
+struct Verdict {
+  bool failed = false;
+  std::vector<std::string> fail_on;
+  Scope scope = Scope::kOwn;
+  uint64_t new_findings = 0;
+  uint64_t known = 0;
+  uint64_t suppressed = 0;
+  Baseline gone;                                 ///< of the baseline, what was not found again
+  std::vector<std::string> unused_suppressions;  ///< "FILE:LINE: text"; of the user's files alone
+};
+
+/// Fills the subjects' state and gates.
+Verdict Judge(const Policy& policy, std::vector<Subject>* subjects);
+
+Baseline BaselineOf(const std::vector<Subject>& subjects);
+
+const char* Name(State state);
+const char* Name(Scope scope);
+
+}  // namespace fdaudit::analyzer

@@ -1,0 +1,59 @@
+#pragma once
+
+// A report as its JSON document: made from traces, or read back from files, merged, judged again, and rendered in the
+// formats of other tools.
+
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "analyzer/gate/gate.h"
+#include "analyzer/output/report.h"
+
+namespace fdaudit::analyzer {
+
+class Document {
+ public:
+  using Json = nlohmann::ordered_json;
+
+  explicit Document(const Report& report);
+  /// Reads a report that `-f json` has written. Throws TraceError.
+  static Document Read(const std::string& path);
+
+  Document(Document&&) noexcept;
+  Document& operator=(Document&&) noexcept;
+  ~Document();
+
+  const Json& json() const { return *json_; }
+
+  /// Adds another report's processes and findings; those of one fingerprint become one.
+  void Merge(Document other);
+
+  /// The findings as the gate sees them, in their order. What they point to lives as long as this.
+  std::vector<Subject> Subjects();
+  /// Writes back what Judge() said of them.
+  void SetVerdict(const std::vector<Subject>& subjects, const Verdict& verdict);
+
+ private:
+  Document();
+
+  std::unique_ptr<Json> json_;
+  std::map<std::string, std::vector<Frame>> frames_;  // by stack
+  std::vector<std::unique_ptr<Frame>> locations_;     // of the findings
+};
+
+struct FormatOptions {
+  std::string source_root;  ///< file names below it are told relative to it; empty: to the working directory
+};
+
+/// True for a name of a format that Render() knows.
+bool IsDocumentFormat(const std::string& format);
+
+/// `format`: json, sarif, junit, github, gitlab or markdown. The whole text.
+std::string Render(const Document& document, const std::string& format, const FormatOptions& options);
+
+/// Whether the file may be a stored report, and not a trace: by how it begins.
+bool LooksLikeReport(const std::string& path);
+
+}  // namespace fdaudit::analyzer

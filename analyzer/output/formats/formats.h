@@ -1,0 +1,39 @@
+#pragma once
+
+// What the formats of other tools share. Each renders a whole document; texts in it are valid UTF-8 already, and may
+// hold anything else: markup, control characters, workflow commands.
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+
+#include "analyzer/output/document.h"
+
+namespace fdaudit::analyzer {
+
+std::string RenderSarif(const Document::Json& document, const FormatOptions& options);
+std::string RenderJunit(const Document::Json& document, const FormatOptions& options);
+std::string RenderGithub(const Document::Json& document, const FormatOptions& options);
+std::string RenderGitlab(const Document::Json& document, const FormatOptions& options);
+std::string RenderMarkdown(const Document::Json& document, const FormatOptions& options);
+
+/// A member that is text; empty where it is missing, null or something else.
+std::string TextOf(const Document::Json& object, const char* key);
+
+/// "src/config.c" for "/build/app/src/config.c" below the root; other names as they are.
+std::string RelativePath(const std::string& file, const FormatOptions& options);
+
+/// The directory that relative names start from: absolute, with a slash at its end.
+std::string RootDirectory(const FormatOptions& options);
+
+/// The file and line that the finding points to. Empty file: none is known.
+struct SourceLine {
+  std::string file;
+  int line = 0;
+};
+SourceLine SourceLineOf(const Document::Json& place, const FormatOptions& options);
+
+/// "opened by open at load_config (config.c:41)" for each event of the finding, one a line.
+std::string StoryOf(const Document::Json& document, const Document::Json& finding);
+
+}  // namespace fdaudit::analyzer

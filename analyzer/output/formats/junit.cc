@@ -1,0 +1,89 @@
+// JUnit's XML, as CI servers read it: one test case a finding. What fails the gate is a failure, what a baseline or a
+// suppression knows is skipped, the rest passes and says in system-out what it is.
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "analyzer/output/escape.h"
+#include "analyzer/output/formats/formats.h"
+
+namespace fdaudit::analyzer {
+namespace {
+
+using Json = Document::Json;
+
+/// XML 1.0 has no way to say most control characters: those become \xNN, line ends of ours stay.
+std::string Xml(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out;
+}
+
+std::string Told(const Json& object, const char* key) { return Xml(EscapeControls(TextOf(object, key))); }
+
+std::string TestCase(const Json& document, const Json& finding, const FormatOptions& options) {
+  const SourceLine source = SourceLineOf(finding["location"], options);
+  const std::string state = TextOf(finding, "state");
+  std::string out = fmt::format("    <testcase classname=\"fdaudit.{}\" name=\"{}\" time=\"0\"", Told(finding, "kind"),
+                                Told(finding, "message") + " [" + Told(finding, "id") + "]");
+  out += ">\n";
+  std::string story = Xml(StoryOf(document, finding));
+  if (!source.file.empty()) {
+    story = fmt::format("{}{}\n{}", Xml(EscapeControls(source.file)),
+                        source.line > 0 ? fmt::format(":{}", source.line) : "", story);
+  }
+  if (finding["gates"].get<bool>()) {
+    out += fmt::format("      <failure type=\"{}\" message=\"{}\">{}</failure>\n", Told(finding, "severity"),
+                       Told(finding, "message"), story);
+  } else if (state != "new") {
+    out += fmt::format("      <skipped message=\"{}\"/>\n", Xml(state));
+  } else {
+    out += fmt::format("      <system-out>{}\n{}</system-out>\n", Told(finding, "severity"), story);
+  }
+  return out + "    </testcase>\n";
+}
+
+}  // namespace
+
+std::string RenderJunit(const Json& document, const FormatOptions& options) {
+  size_t failures = 0;
+  size_t skipped = 0;
+  std::string cases;
+  for (const Json& finding : document["findings"]) {
+    const bool fails = finding["gates"].get<bool>();
+    failures += fails ? 1 : 0;
+    skipped += !fails && TextOf(finding, "state") != "new" ? 1 : 0;
+    cases += TestCase(document, finding, options);
+  }
+  size_t tests = document["findings"].size();
+  if (tests == 0) {
+    tests = 1;
+    cases = "    <testcase classname=\"fdaudit\" name=\"no findings\" time=\"0\"/>\n";
+  }
+  const std::string sums = fmt::format("tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\" time=\"{:.3f}\"",
+                                       tests, failures, skipped, document["session"]["duration_s"].get<double>());
+  return fmt::format(
+      "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n"
+      "  <testsuite name=\"fdaudit\" {} timestamp=\"{}\" hostname=\"{}\">\n{}  </testsuite>\n</testsuites>\n",
+      sums, Told(document["session"], "started").substr(0, 19), Told(document["session"], "host"), cases);
+}
+
+}  // namespace fdaudit::analyzer

@@ -1,0 +1,94 @@
+// Markdown for a comment on a change, or the summary of a job.
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "analyzer/output/escape.h"
+#include "analyzer/output/formats/formats.h"
+
+namespace fdaudit::analyzer {
+namespace {
+
+using Json = Document::Json;
+
+constexpr size_t kMostRows = 100;
+constexpr size_t kMostStories = 20;
+
+/// CommonMark lets a backslash stand before any ASCII punctuation; < and & are kept from HTML besides.
+std::string Escape(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '<') {
+      out += "&lt;";
+    } else if (c == '&') {
+      out += "&amp;";
+    } else if (c == '\n' || c == '\r') {
+      out += ' ';
+    } else {
+      if (std::string_view("\\`*_{}[]()#+-!|~>@").find(c) != std::string_view::npos) out += '\\';
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::string Told(const Json& object, const char* key) { return Escape(EscapeControls(TextOf(object, key))); }
+
+/// Within the line of an HTML tag Markdown reads no backslashes.
+std::string Html(std::string_view text) {
+  std::string out;
+  for (const char c : text) out += c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : std::string(1, c);
+  return out;
+}
+
+/// A fence longer than any run of backticks within.
+std::string Fenced(const std::string& text) {
+  size_t longest = 2;
+  size_t run = 0;
+  for (const char c : text) {
+    run = c == '`' ? run + 1 : 0;
+    longest = std::max(longest, run);
+  }
+  const std::string fence(longest + 1, '`');
+  return fence + "text\n" + text + fence + "\n";
+}
+
+std::string VerdictLine(const Json& document) {
+  const Json& gate = document["gate"];
+  const auto number = [&](const char* key) { return gate[key].get<uint64_t>(); };
+  std::string text = fmt::format("**fdaudit: {}.** {} new, {} known, {} suppressed",
+                                 gate["failed"].get<bool>() ? "the gate fails" : "the gate passes", number("new"),
+                                 number("known"), number("suppressed"));
+  if (gate.contains("gone") && !gate["gone"].empty()) text += fmt::format(", {} gone", gate["gone"].size());
+  return text + "\n";
+}
+
+std::string Row(const Json& finding, const FormatOptions& options) {
+  const SourceLine source = SourceLineOf(finding["location"], options);
+  std::string place = Escape(EscapeControls(source.file));
+  if (!place.empty() && source.line > 0) place += fmt::format(":{}", source.line);
+  return fmt::format("| {} | {} | {} | {} | {} |\n",
+                     finding["gates"].get<bool>() ? "**fails**" : Told(finding, "state"), Told(finding, "severity"),
+                     Told(finding, "kind"), Told(finding, "message"), place);
+}
+
+}  // namespace
+
+std::string RenderMarkdown(const Json& document, const FormatOptions& options) {
+  std::string out = VerdictLine(document);
+  const Json& findings = document["findings"];
+  if (findings.empty()) return out + "\nNo findings.\n";
+  out += "\n| gate | severity | kind | what | where |\n| --- | --- | --- | --- | --- |\n";
+  for (size_t i = 0; i < findings.size() && i < kMostRows; ++i) out += Row(findings[i], options);
+  if (findings.size() > kMostRows) out += fmt::format("\nand {} more\n", findings.size() - kMostRows);
+  size_t stories = 0;
+  for (const Json& finding : findings) {
+    if (!finding["gates"].get<bool>() || stories++ >= kMostStories) continue;
+    out += fmt::format("\n<details><summary>{}: {}</summary>\n\n{}\n</details>\n", TextOf(finding, "kind"),
+                       Html(EscapeControls(TextOf(finding, "message"))), Fenced(StoryOf(document, finding)));
+  }
+  return out;
+}
+
+}  // namespace fdaudit::analyzer

@@ -1,0 +1,85 @@
+#include "analyzer/output/gate_text.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <set>
+
+#include "analyzer/detect/kinds.h"
+#include "analyzer/output/escape.h"
+
+namespace fdaudit::analyzer {
+namespace {
+
+constexpr size_t kMostGone = 20;
+
+std::string Plural(uint64_t count, const char* word) {
+  return fmt::format("{} {}{}", count, word, count == 1 ? "" : "s");
+}
+
+/// "error or warning, in own code".
+std::string Rule(const Verdict& verdict) {
+  return fmt::format("{}{}", fmt::join(verdict.fail_on, " or "),
+                     verdict.scope == Scope::kOwn ? ", in your own code" : ", in any code");
+}
+
+}  // namespace
+
+std::string RenderVerdict(const Verdict& verdict, const std::vector<Subject>& subjects) {
+  const auto failing = static_cast<uint64_t>(
+      std::count_if(subjects.begin(), subjects.end(), [](const Subject& subject) { return subject.gates; }));
+  std::string out = verdict.failed ? fmt::format("gate fails: {} ({})", Plural(failing, "finding"), Rule(verdict))
+                                   : fmt::format("gate passes: nothing to fail on ({})", Rule(verdict));
+  const uint64_t others = verdict.new_findings - failing;
+  if (others != 0) out += fmt::format("; {} put up with", Plural(others, "other"));
+  if (verdict.known != 0) out += fmt::format("; {} known by the baseline", verdict.known);
+  if (verdict.suppressed != 0) out += fmt::format("; {} suppressed", verdict.suppressed);
+  out += '\n';
+  if (!verdict.gone.empty()) {
+    out += fmt::format("{} of the baseline {} gone:\n", verdict.gone.size(), verdict.gone.size() == 1 ? "is" : "are");
+    size_t told = 0;
+    for (const auto& [id, known] : verdict.gone) {
+      if (told++ == kMostGone) break;
+      out +=
+          fmt::format("  {}: {}  {}\n", EscapeControls(known.kind), EscapeControls(known.message), EscapeControls(id));
+    }
+    if (verdict.gone.size() > kMostGone) out += fmt::format("  and {} more\n", verdict.gone.size() - kMostGone);
+  }
+  for (const std::string& unused : verdict.unused_suppressions) {
+    out += fmt::format("unused suppression: {}\n", EscapeForTerminal(unused));
+  }
+  return out;
+}
+
+std::string RenderGateText(const Verdict& verdict, const std::vector<Subject>& subjects) {
+  std::string out;
+  for (const Subject& subject : subjects) {
+    if (!subject.gates) continue;
+    out += fmt::format("{}: {}  {}\n  {}\n", Name(subject.severity), Name(subject.kind), subject.id,
+                       EscapeControls(subject.message));
+    if (subject.message.find(subject.place) == std::string::npos) {
+      out += fmt::format("  at {}\n", EscapeControls(subject.place));
+    }
+    out += fmt::format("  mend  {}\n", Info(subject.kind).mend);
+  }
+  return out + RenderVerdict(verdict, subjects);
+}
+
+std::string RenderSuppressions(const std::vector<Subject>& subjects) {
+  std::string out;
+  std::set<std::string> written;
+  for (const Subject& subject : subjects) {
+    if (!subject.gates) continue;
+    const std::string line = SuppressionFor(subject.kind, subject.traits);
+    const std::string why = EscapeControls(subject.message);
+    if (line.empty()) {
+      out += fmt::format("# {}: no name to suppress it by\n", why);
+    } else if (written.insert(line).second) {
+      out += fmt::format("# {}\n{}\n", why, line);
+    }
+  }
+  return out;
+}
+
+}  // namespace fdaudit::analyzer

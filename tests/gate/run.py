@@ -1,0 +1,380 @@
+#!/usr/bin/env python3
+"""The gate: exit statuses, baselines, suppressions, configuration, and the formats of other tools."""
+
+import itertools
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "support"))
+import harness  # noqa: E402
+
+suite = harness.Suite("gate")
+SOURCE = HERE / "work.c"
+WORDS = ["leak", "twice"]
+
+
+def fdaudit(*arguments, cwd="/", **more):
+    return harness.run([harness.FDAUDIT, *map(str, arguments)], cwd=cwd, env=harness.clean_environment(), **more)
+
+
+def work():
+    return str(harness.build(SOURCE))
+
+
+def report(folder, name, *words, program=None, options=()):
+    """A stored report of the program doing `words`."""
+    path = pathlib.Path(folder) / name
+    fdaudit("run", "-f", "json", "-o", path, *options, "--", program or work(), *words)
+    return path
+
+
+def told(ran, status, *texts):
+    """Complaints where the status differs or a text is missing from what was printed."""
+    everything = ran.out + ran.err
+    complaints = [f"'{text}' is missing" for text in texts if text not in everything]
+    if ran.status != status:
+        complaints.append(f"status {ran.status}, expected {status}")
+    return complaints and complaints + [everything[-1500:]]
+
+
+def findings(path):
+    return {f["id"]: f for f in json.loads(pathlib.Path(path).read_text())["findings"]}
+
+
+# --- statuses ---------------------------------------------------------------------------------------------------------
+
+
+@suite.check
+def matrix_of_statuses():
+    """clean, leaky or failing program x gate or none x baseline x suppressions x scope."""
+    complaints = []
+    with harness.Folder() as folder:
+        baseline = report(folder, "old.json", *WORDS)
+        suppressions = folder / "all.supp"
+        suppressions.write_text("*:work\n")
+        for words, gate, known, quiet, scope in itertools.product(
+                ([], WORDS, [*WORDS, "fail"]), (False, True), (False, True), (False, True), ("own", "all")):
+            options = ["--gate"] if gate else []
+            options += ["--baseline", baseline] if known else []
+            options += ["--suppressions", suppressions] if quiet else []
+            options += ["--scope", scope]
+            ran = fdaudit("run", *options, "--", work(), *words)
+            fails = gate and words and not known and not quiet
+            expected = 3 if "fail" in words else 1 if fails else 0
+            if ran.status != expected:
+                complaints.append(f"{words} {options}: status {ran.status}, expected {expected}\n{ran.err[-600:]}")
+            stored = report(folder, "new.json", *words)
+            ran = fdaudit("gate", *options[1 if gate else 0:], stored)
+            expected = 1 if words and not known and not quiet else 0
+            if ran.status != expected:
+                complaints.append(f"gate {words} {options}: status {ran.status}, expected {expected}\n{ran.out[-600:]}")
+    return complaints
+
+
+@suite.check
+def others_code_gates_on_request():
+    """bash closes its pipes twice: shown, and no failure but under --scope all without the built-in suppressions."""
+    script = ["--", "bash", "-c", "true | true"]
+    return [
+        *told(fdaudit("run", "--gate", *script), 0, "gate passes"),
+        *told(fdaudit("run", "--gate", "--scope", "all", *script), 0, "suppressed"),
+        *told(fdaudit("run", "--gate", "--scope", "all", "--no-default-suppressions", *script), 1, "in any code"),
+    ]
+
+
+@suite.check
+def what_fails_can_be_chosen():
+    complaints = []
+    with harness.Folder() as folder:
+        both = report(folder, "both.json", *WORDS)
+        for fail_on, status in {"error": 0, "warning": 1, "note": 1, "leak": 1, "double-close": 1, "wrong-close": 0,
+                                "overwrite,leak": 1, "error,overwrite": 0}.items():
+            complaints += told(fdaudit("gate", "--fail-on", fail_on, both), status)
+        complaints += told(fdaudit("gate", "--max", "leak=1", "--max", "double-close=1", both), 0, "2 others put up with")
+        complaints += told(fdaudit("gate", "--max", "leak=1", both), 1, "1 finding ")
+        complaints += told(fdaudit("gate", "--min-count", "2", both), 0)
+        complaints += told(fdaudit("gate", "--error-exitcode", "42", both), 42)
+        complaints += told(fdaudit("run", "--gate", "--error-exitcode", "42", "--", work(), "leak"), 42)
+    return complaints
+
+
+@suite.check
+def bad_input_is_told():
+    complaints = []
+    with harness.Folder() as folder:
+        good = report(folder, "good.json", "leak")
+        (folder / "text").write_text("nothing")
+        (folder / "broken.json").write_text('{"schema": "fdaudit-report/1", ')
+        (folder / "other.json").write_text('{"schema": "fdaudit-report/9", "findings": []}')
+        (folder / "bad.supp").write_text("# fine\nleek:load\n")
+        for options, status, text in [
+                (["--fail-on", "leek", good], 2, "leek"), (["--scope", "mine", good], 2, "mine"),
+                (["--max", "leak", good], 2, "KIND=N"), (["--min-count", "0", good], 2, "--min-count"),
+                (["--suppressions", folder / "nowhere", good], 2, "nowhere"),
+                (["--suppressions", folder / "bad.supp", good], 2, "bad.supp:2"),
+                (["--baseline", folder / "nowhere", good], 3, "nowhere"),
+                (["--baseline", folder / "broken.json", good], 3, "broken.json"), ([folder / "text"], 3, "text"),
+                ([folder / "other.json"], 3, "fdaudit-report/9"), ([], 2, "INPUT")]:
+            complaints += told(fdaudit("gate", *options), status, text)
+    return complaints
+
+
+@suite.check
+def without_a_trace_the_gate_fails():
+    """A build must not pass because nothing was looked at."""
+    static = harness.build(SOURCE, name="gate-static", flags=["-static"])
+    return told(fdaudit("run", "--gate", "--force", "--", static), 1, "nothing was recorded")
+
+
+# --- baselines and fingerprints ---------------------------------------------------------------------------------------
+
+
+@suite.check
+def baselines_tell_what_is_new_and_gone():
+    with harness.Folder() as folder:
+        old, new = report(folder, "old.json", "leak"), report(folder, "new.json", "twice")
+        return [
+            *told(fdaudit("gate", "--baseline", old, new), 1, "double-close", "1 of the baseline is gone", "leak: 1 descriptor opened at load"),
+            *told(fdaudit("diff", old, new), 1, "double-close", "1 of the baseline is gone"),
+            *told(fdaudit("diff", new, new), 0, "1 known by the baseline"),
+        ]
+
+
+@suite.check
+def fingerprints_survive_moved_lines_and_directories():
+    """40 lines above, another directory: the same. Another path to the same function: a new one."""
+    with harness.Folder() as folder:
+        moved = folder / "elsewhere" / "work.c"
+        moved.parent.mkdir()
+        moved.write_text("\n" * 40 + SOURCE.read_text())
+        program = moved.with_name(pathlib.Path(work()).name)
+        subprocess.run([harness.CC, "-g", "-o", program, moved], check=True)
+        before = report(folder, "before.json", *WORDS)
+        after = report(folder, "after.json", *WORDS, "more", program=program)
+        complaints = told(fdaudit("gate", "--baseline", before, after), 1, "1 finding ", "2 known by the baseline")
+        fresh = [f for key, f in findings(after).items() if key not in findings(before)]
+        if [f["location"]["function"] for f in fresh] != ["load"]:
+            complaints.append(f"new: {[f['message'] for f in fresh]}")
+        return complaints
+
+
+@suite.check
+def shards_are_merged():
+    """A leak of two jobs is one finding with the count and the processes of both."""
+    with harness.Folder() as folder:
+        one, two = report(folder, "one.json", "leak"), report(folder, "two.json", *WORDS)
+        ran = fdaudit("gate", "-f", "json", one, two)
+        complaints = told(ran, 1)
+        merged = json.loads(ran.out)
+        leaks = [f for f in merged["findings"] if f["kind"] == "leak"]
+        if [f["count"] for f in leaks] != [2] or leaks[0]["processes"] != ["p1", "p2"]:
+            complaints.append(f"leaks: {leaks}")
+        if merged["summary"]["findings"] != 2 or merged["summary"]["by_kind"]["double-close"] != 1:
+            complaints.append(f"summary: {merged['summary']}")
+        return complaints + harness.schema_errors(merged)
+
+
+@suite.check
+def traces_and_reports_together():
+    with harness.Folder() as folder:
+        stored = report(folder, "one.json", "leak")
+        fdaudit("run", "--trace", folder / "trace", "-o", "/dev/null", "--", work(), "leak")
+        merged = json.loads(fdaudit("gate", "-f", "json", stored, folder / "trace").out)
+        return [] if [f["count"] for f in merged["findings"]] == [2] else [str(merged["findings"])]
+
+
+# --- suppressions and configuration -----------------------------------------------------------------------------------
+
+
+@suite.check
+def suppressions_fit_what_they_name():
+    complaints = []
+    with harness.Folder() as folder:
+        leak = report(folder, "leak.json", "leak")
+        supp = folder / "one.supp"
+        for line, fits in {
+                "leak:load": True, "leak:^load$": True, "leak:^loa$": False, "leak:^lo*d$": True, "leak:oad": True,
+                "*:load": True, "double-close:load": False, "leak:work.c": True, "leak:/gate-work$": True,
+                "leak:/etc/hostname": True, "leak:^/etc/*": True, "leak:/etc/passwd": False,
+                "leak:load <- leak <- main": True, "leak:load <- main": True, "leak:main <- load": False,
+                "leak:load <- leak_more": False, "  leak:load  ": True, "leak:*": True}.items():
+            supp.write_text(f"# why\n\n{line}\n")
+            ran = fdaudit("gate", "--suppressions", supp, leak)
+            expected = ["suppressed"] if fits else ["unused suppression: ", f"one.supp:3: {line}"]
+            complaints += [f"{line}: {c}" for c in told(ran, 0 if fits else 1, *expected)]
+    return complaints
+
+
+@suite.check
+def printed_suppressions_suppress():
+    with harness.Folder() as folder:
+        stored, supp = report(folder, "both.json", *WORDS), folder / "printed.supp"
+        printed = fdaudit("gate", "--print-suppressions", stored)
+        supp.write_text(printed.out)
+        return [*told(printed, 1, "leak:^load$ <- ^leak$ <- ^main$"),
+                *told(fdaudit("gate", "--suppressions", supp, stored), 0, "2 suppressed")]
+
+
+@suite.check
+def configuration_is_found_above():
+    complaints = []
+    with harness.Folder() as folder:
+        stored = report(folder, "both.json", *WORDS)
+        below = folder / "src" / "deep"
+        below.mkdir(parents=True)
+        config = folder / ".fdaudit.toml"
+        (folder / "ci.supp").write_text("leak:load\n")
+        for text, status, words in [
+                ('[gate]\nfail-on = ["error"]\n', 0, []), ('[gate]\nfail-on = "leak"\n', 1, ["1 finding "]),
+                ('[gate]\nsuppressions = ["ci.supp"]\nerror-exitcode = 7\n', 7, ["1 suppressed"]),
+                ('[gate]\nbaseline = "both.json"\n', 0, ["2 known"]),
+                ("[gate]\nmax = {leak = 1, double-close = 1}\n", 0, []), ("[gate]\nmin-count = 2\n", 0, []),
+                ("[gate]\nfial-on = 3\n", 2, [".fdaudit.toml:2", "fail-on"]),
+                ("[gate]\nmin-count = 'x'\n", 2, [".fdaudit.toml:2", "number"]),
+                ("[gates]\n", 2, [".fdaudit.toml:1", "gates"]), ("[gate\n", 2, [".fdaudit.toml:1"])]:
+            config.write_text(text)
+            complaints += [f"{text}: {c}" for c in told(fdaudit("gate", stored, cwd=below), status, *words)]
+        config.write_text('[gate]\nfail-on = ["error"]\n')
+        complaints += told(fdaudit("gate", "--fail-on", "warning", stored, cwd=below), 1)
+        elsewhere = folder / "other.toml"
+        elsewhere.write_text("[gate]\nerror-exitcode = 9\n")
+        complaints += told(fdaudit("gate", "--config", elsewhere, stored, cwd=below), 9)
+    return complaints
+
+
+# --- formats ----------------------------------------------------------------------------------------------------------
+
+HOSTILE = 'a\n::error::b|<script>alert(1)</script>`]]>"&%0A\x1b[31m\xff'.encode("latin-1")
+
+
+def hostile_report(folder):
+    """A leak of a file, in a program and a source file, whose names are what formats trip over."""
+    place = os.path.join(os.fsencode(folder), b"x" + HOSTILE.replace(b"/", b"_"))
+    os.mkdir(place)
+    source = os.path.join(place, b"w,o:r%k.c")
+    shutil.copy(SOURCE, source)
+    program = os.path.join(place, b"work")
+    subprocess.run([harness.CC, "-g", b"-o", program, source], check=True)
+    stored = pathlib.Path(folder) / "hostile.json"
+    subprocess.run([harness.FDAUDIT, "run", "-f", "json", "-o", stored, "--", program, *WORDS],
+                   env=harness.clean_environment(), stdin=subprocess.DEVNULL)
+    return stored
+
+
+def rendered(folder, format, stored):
+    ran = subprocess.run([harness.FDAUDIT, "gate", "-f", format, stored], cwd=folder, stdin=subprocess.DEVNULL,
+                         env=harness.clean_environment(), capture_output=True)
+    return ran.stdout.decode("utf-8")  # raises where it is not
+
+
+def each_report(folder):
+    yield report(folder, "both.json", *WORDS)
+    yield report(folder, "none.json")
+    yield hostile_report(folder)
+
+
+@suite.check
+def sarif_is_valid():
+    import jsonschema
+    schema = json.loads((HERE / "schemas" / "sarif-schema-2.1.0.json").read_text())
+    complaints = []
+    with harness.Folder() as folder:
+        for stored in each_report(folder):
+            sarif = json.loads(rendered(folder, "sarif", stored))
+            validator = jsonschema.validators.validator_for(schema)(schema)
+            complaints += [f"{stored.name}: {e.json_path}: {e.message[:300]}" for e in validator.iter_errors(sarif)]
+        sarif = json.loads(fdaudit("gate", "-f", "sarif", "--source-root", HERE, folder / "both.json").out)
+        result = next(r for r in sarif["runs"][0]["results"] if r["ruleId"] == "double-close")
+        place = result["locations"][0]["physicalLocation"]
+        if place["artifactLocation"] != {"uri": "work.c", "uriBaseId": "SRCROOT"}:
+            complaints.append(f"place: {place}")
+        if [r["message"]["text"] for r in result["relatedLocations"]] != ["opened by open", "closed by close",
+                                                                         "closed-again by close"]:
+            complaints.append(f"related: {result['relatedLocations']}")
+        if not result["partialFingerprints"]:
+            complaints.append("no fingerprint")
+    return complaints
+
+
+@suite.check
+def junit_is_valid():
+    import xml.etree.ElementTree as xml
+    complaints = []
+    with harness.Folder() as folder:
+        for stored in each_report(folder):
+            text = rendered(folder, "junit", stored)
+            (folder / "junit.xml").write_text(text)
+            if shutil.which("xmllint"):
+                ran = harness.run(["xmllint", "--noout", "--schema", HERE / "schemas" / "junit-10.xsd",
+                                   folder / "junit.xml"])
+                complaints += [f"{stored.name}: {ran.err[-800:]}"] if ran.status != 0 else []
+            root = xml.fromstring(text)
+            failures = len(root.findall(".//failure"))
+            if failures != (0 if stored.name == "none.json" else 2):
+                complaints.append(f"{stored.name}: {failures} failures")
+    return complaints
+
+
+@suite.check
+def gitlab_is_valid():
+    import jsonschema
+    schema = json.loads((HERE / "schemas" / "gitlab-code-quality.json").read_text())
+    complaints = []
+    with harness.Folder() as folder:
+        for stored in each_report(folder):
+            issues = json.loads(fdaudit("gate", "-f", "gitlab", "--source-root", HERE, stored).out) \
+                if stored.name != "hostile.json" else json.loads(rendered(folder, "gitlab", stored))
+            complaints += [e.message for e in jsonschema.Draft202012Validator(schema).iter_errors(issues)]
+    return complaints
+
+
+@suite.check
+def github_commands_cannot_be_forged():
+    """One line a finding, each one of ours."""
+    complaints = []
+    with harness.Folder() as folder:
+        for stored in each_report(folder):
+            lines = rendered(folder, "github", stored).splitlines()
+            expected = 0 if stored.name == "none.json" else 2
+            good = [line for line in lines if line.startswith("::error title=fdaudit%3A ")]
+            if len(lines) != expected or len(good) != expected:
+                complaints.append(f"{stored.name}: {lines}")
+        plain = fdaudit("gate", "-f", "github", "--source-root", HERE, folder / "both.json").out
+        if ",file=work.c,line=" not in plain:
+            complaints.append(plain)
+    return complaints
+
+
+@suite.check
+def markdown_holds_no_markup_of_strangers():
+    complaints = []
+    with harness.Folder() as folder:
+        for stored in each_report(folder):
+            text = rendered(folder, "markdown", stored)
+            if "<script>" in text.replace("```", "") and "<script>" in text.split("```")[0]:
+                complaints.append(f"{stored.name}: markup: {text[:500]}")
+            if any(ord(c) < 32 and c != "\n" for c in text):
+                complaints.append(f"{stored.name}: control characters")
+            if stored.name == "both.json" and "| **fails** | warning | leak |" not in text:
+                complaints.append(text)
+    return complaints
+
+
+@suite.check
+def report_writes_the_formats_too():
+    complaints = []
+    with harness.Folder() as folder:
+        fdaudit("run", "--trace", folder / "trace", "-o", "/dev/null", "--", work(), *WORDS)
+        for format, text in {"sarif": '"version": "2.1.0"', "junit": "<testsuites>", "github": "::error",
+                             "gitlab": '"check_name"', "markdown": "| gate |"}.items():
+            complaints += told(fdaudit("report", "-f", format, folder / "trace"), 0, text)
+    return complaints
+
+
+if __name__ == "__main__":
+    harness.standard_main(suite)
