@@ -8,6 +8,7 @@
 #include "shim/guard.h"
 #include "shim/journal.h"
 #include "shim/options.h"
+#include "shim/pipe_watch.h"
 #include "shim/process.h"
 #include "shim/process_spawn.h"
 #include "shim/stack_table.h"
@@ -94,6 +95,7 @@ void Open(Recording& recording, const CallSite& site, const Act& act, int fd, co
     if (hit.verdict == CloseOutcome::Verdict::kHitOther) NoteStaleHit(fd, hit);
     if ((what.flags & trace::kListsDescriptors) != 0) recording.thread().listing_fd = fd;
     if (what.lowest && __builtin_expect(fd >= crowded_from, 0)) NoteCrowded(fd - RestingBelow(fd), act);
+    if (what.kind == trace::FdKind::kPipe) WatchPipe(fd);
   } else if (recording.arranges_exec()) {
     NoteGuestPlacement(recording.thread(), act, fd,
                        kind == EventKind::kDuplicated ? what.related : trace::kPlacedOpened);
@@ -162,6 +164,7 @@ void RecordOpenedPair(const CallSite& site, const int (&fds)[2], const NewDescri
     NewDescriptor end = ends[i];
     TargetText text;
     end.related = fds[1 - i];
+    if (end.kind == trace::FdKind::kPipe && i == 1) end.detail = trace::kPipeWriteEnd;
     if (end.target == nullptr) TellEnd(i == 1, end.related, text, &end);
     Open(recording, site, act, fds[i], end, EventKind::kOpened);
     if (fds[i] <= 2) NoteStandardNumber(recording, act, fds[i]);
@@ -397,6 +400,7 @@ void RecordTarget(int fd, const char* target) {
 
 void RecordForked(const CallSite& site, int pid) {
   Recording recording(site);
+  has_relatives = options.uses;
   if (recording) recording.Journal(EventKind::kForked, recording.MakeAct(Stamp()), -1, pid);
 }
 
@@ -453,6 +457,7 @@ void RecordChildAction(const CallSite& site, uint32_t image, const ChildAction& 
 void RecordSpawned(const CallSite& site, uint32_t image, int pid, int error) {
   Recording recording(site);
   if (!recording) return;
+  has_relatives = options.uses;
   if (image != 0) NoteSpawned(image, pid);
   const EventKind kind = pid < 0 ? EventKind::kExecFailed : EventKind::kSpawned;
   recording.Journal(kind, recording.MakeAct(Stamp()), -1, pid <= 0 ? -1 : pid, 0, error);

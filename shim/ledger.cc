@@ -199,6 +199,7 @@ bool LedgerDescribe(int fd, NewDescriptor* out, char (&target)[trace::kTargetSiz
   const Incarnation& life = place.slot->lives[LoadHead(*place.slot).count & 1];
   out->kind = life.kind;
   out->detail = life.detail;
+  if (life.kind == trace::FdKind::kPipe) out->detail &= trace::kPipeWriteEnd;
   out->flags = life.flags & trace::kListsDescriptors;
   LedgerTarget(fd, target);
   out->target = target;

@@ -7,6 +7,8 @@
 #include "shim/findings.h"
 #include "shim/ledger.h"
 #include "shim/ledger_slots.h"
+#include "shim/options.h"
+#include "shim/pipe_watch.h"
 #include "shim/process_spawn.h"
 #include "shim/raw_io.h"
 #include "shim/text.h"
@@ -44,6 +46,7 @@ void CheckSnapshot(int fd, bool open, uint32_t image) {
 
 void LedgerBeginForked() {
   const uint32_t image = CurrentImage();
+  has_relatives = options.uses;
   const int end = Reach();
   if (end <= kCheckedAtFork && SystemCallsAllowed()) {
     CompareWithKernel(end, WasUsed, [=](int fd, bool polled) { CheckSnapshot(fd, IsOpen(fd, polled), image); });
@@ -86,6 +89,7 @@ void LedgerBeginExeced() {
     Incarnation life = {};
     life.related = -1;
     FindOpener(ImageOf(image), fd, &life);
+    if (life.kind == trace::FdKind::kPipe) life.detail &= trace::kPipeWriteEnd;
     life.opened.flags |= trace::kActInherited;
     life.closed = Act{};
     place.slot->lives[1] = life;
@@ -93,12 +97,17 @@ void LedgerBeginExeced() {
     place.slot->image = image;
     NoteUsed(place, fd);
     NotePeak(fd, image, false);
+    if (life.kind == trace::FdKind::kPipe) {
+      WatchPipe(fd);
+      Mirror(place, fd, image);  // who waits for whom may be asked of what this program never touches
+    }
     if (CrossedUnasked(ImageOf(image), fd, life)) {
       NoteCrossedExec(fd, {Stamp(), image, 0, life.opened.stack, life.opened.call, 0}, life);
     }
   });
   ImageOf(image)->inherited = open;
   ImageOf(image)->peak = open;
+  has_relatives = options.uses && (ImageOf(image)->parent != 0 || ImageOf(image)->predecessor != 0);
 }
 
 namespace {

@@ -78,7 +78,11 @@ void TakeOver(PrivateSlot& slot, uint32_t image, bool open, uint16_t origin) {
     slot.lives[head.count & 1].related = -1;
   }
   const uint16_t marks = was_open ? uint16_t{trace::kActInherited} : origin;
-  if (open) slot.lives[head.count & 1].opened.flags |= marks;
+  if (open) {
+    Incarnation& life = slot.lives[head.count & 1];
+    life.opened.flags |= marks;
+    if (life.kind == trace::FdKind::kPipe) life.detail &= trace::kPipeWriteEnd;
+  }
   slot.opens = 0;
   slot.closes = 0;
   slot.closing = 0;

@@ -47,6 +47,10 @@ struct ThreadState {
   uint64_t journal_sequence = 0;  ///< of the claimed block; 0 = none
   uint32_t journal_used = 0;      ///< events of it
   CloseRun run = {};
+  /// Of the latest read of a watched pipe (pipe_watch.h).
+  uintptr_t reader_pc = 0;
+  uintptr_t reader_sp = 0;
+  uint32_t reader_stack = 0;
 
   /// Whether what it does to descriptors belongs into the ledger.
   bool UsesLedger() const { return vfork_depth == 0 && !own_table; }

@@ -20,6 +20,7 @@ std::vector<Finding> Detect(Model& model, const DetectOptions& options) {
   FindStdReused(model, &evidence, &groups);
   FindExhaustion(model, &evidence, &groups);
   FindExecLeaks(model, &evidence, &groups);
+  FindHeldPipes(model, &evidence, &groups);
   FindBadCloses(model, &evidence, &groups);
   FindLeaks(model, &groups);
   std::vector<Finding> findings = groups.Take();

@@ -30,6 +30,7 @@ void FindCloseErrors(Model& model, Evidence* evidence, Grouping* out);
 void FindStdReused(Model& model, Evidence* evidence, Grouping* out);
 void FindExhaustion(Model& model, Evidence* evidence, Grouping* out);
 void FindExecLeaks(Model& model, Evidence* evidence, Grouping* out);
+void FindHeldPipes(Model& model, Evidence* evidence, Grouping* out);
 void FindBadCloses(Model& model, Evidence* evidence, Grouping* out);
 void FindLeaks(Model& model, Grouping* out);
 

@@ -130,6 +130,7 @@ struct Finding {
   int error = 0;                   ///< errno that the finding is about
   int limit = 0;                   ///< exhausted: RLIMIT_NOFILE then
   uint64_t held = 0;               ///< exhausted: descriptors open then
+  double waited_s = 0;             ///< pipe-held: how long the read had waited in the end, or until now
   std::optional<Growth> growth;    ///< leak: of the process where most calls left theirs; none where it was one call
 
   std::optional<Siblings> siblings;  ///< leak: filled by TellSiblings() (siblings.h); none where it is not known

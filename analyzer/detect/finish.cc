@@ -176,6 +176,22 @@ std::string ExecLeakMessage(Model& model, const Finding& finding) {
                      Where(model, finding, Role::kOpened), model.processes()[finding.processes.front()].exe);
 }
 
+std::string PipeHeldMessage(Model& model, const Finding& finding) {
+  std::string holders;
+  for (const StoryEvent& event : finding.events) {
+    if (event.role != Role::kForked && event.role != Role::kExec) continue;
+    const Process& holder = model.processes()[event.process];
+    const char* self = event.process == finding.processes.front() ? ", the reader itself" : "";
+    holders += fmt::format("{}process {} ({}{})", holders.empty() ? "" : ", ", holder.pid, BaseName(holder.exe), self);
+  }
+  const Process& reader = model.processes()[finding.events.back().process];
+  const bool runs = reader.end.kind == EndKind::kRunning;
+  return fmt::format(
+      "a read at {} {} {:.1f} s for a pipe, {}, whose write end nobody has but {}, which never wrote to it",
+      Where(model, finding, Role::kUsed), runs ? "has waited" : "had waited", finding.waited_s,
+      WhereOpened(model, finding), holders);
+}
+
 std::string BadCloseMessage(Model& model, const Finding& finding) {
   const std::string place = Where(model, finding, Role::kClosed);
   if (finding.fds.size() == 1) {
@@ -207,6 +223,8 @@ std::string MessageOf(Model& model, const Finding& finding) {
       return StdReusedMessage(model, finding);
     case Kind::kExhausted:
       return ExhaustedMessage(model, finding);
+    case Kind::kPipeHeld:
+      return PipeHeldMessage(model, finding);
     case Kind::kExecLeak:
       return ExecLeakMessage(model, finding);
     default:

@@ -103,11 +103,16 @@ constexpr KindInfo kTable[kKinds] = {
      "A descriptor (3 or above) without FD_CLOEXEC was passed to another program that nobody meant to give it.",
      "The ledger at the exec, less what the child put in its place on purpose.",
      "open with O_CLOEXEC (\"e\" in fopen, SOCK_CLOEXEC, pipe2)"},
-    {Kind::kPipeHeld, "pipe-held", Severity::kNote, false, "a pipe's reader waits for an end that never comes",
-     "A read from a pipe was blocked for half a second or more while all write ends left lay in forked processes that "
-     "never "
-     "wrote to it.",
-     "The blocked read and the holders of the write ends at that moment.",
+    {Kind::kPipeHeld, "pipe-held", Severity::kNote, true, "a pipe's reader waits for an end that never comes",
+     "A read from a pipe waited for half a second or more, and had not returned when its process was killed, or has "
+     "not "
+     "yet. Who was to write has written and closed its end. But processes that were forked meanwhile have that end "
+     "too, "
+     "without knowing, and so the read waits for them to write or to end. Often the reader waits for itself.",
+     "The read that has not returned, and the ledgers of all processes that had a write end then: each only inherited "
+     "it and never wrote to it. Not told: where the process that made the pipe has the write end itself, where it lies "
+     "on 0-2, was duplicated or belongs to a stream, where its holder has closed the read end (who waits for the end "
+     "of a process by a pipe does that), and where nothing was ever written.",
      "close the write end in processes that only inherited it, or open the pipe with O_CLOEXEC"},
 };
 

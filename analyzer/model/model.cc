@@ -73,6 +73,13 @@ ProcessIndex Model::FindPid(ProcessIndex reader, int pid, double time_s) const {
   return found;
 }
 
+double Model::Now(uint32_t file) const {
+  timespec now = {};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  const int64_t started = timelines_[file].Monotonic(files_[file].header().started.stamp);
+  return file_offsets_[file] + static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec - started) / 1e9;
+}
+
 double Model::Seconds(uint32_t file, uint64_t stamp) const {
   return file_offsets_[file] + timelines_[file].Seconds(stamp);
 }
@@ -92,6 +99,8 @@ void Model::ReadImages(uint32_t file) {
     process.exe = files_[file].GetText(image.exe);
     process.argv = SplitArguments(files_[file].GetText(image.argv));
     process.cwd = files_[file].GetText(image.cwd);
+    process.reading = image.reading;
+    process.ledger_released = image.ledger_released != 0;
     process.started_stamp = image.started.stamp;
     process.started_s = Seconds(file, image.started.stamp);
     if (image.ended_by != EndedBy::kNone) process.ended_s = Seconds(file, image.ended.stamp);

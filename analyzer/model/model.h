@@ -55,6 +55,9 @@ class Model {
   /// was not audited.
   ProcessIndex FindPid(ProcessIndex reader, int pid, double time_s) const;
 
+  /// The present, on the session's clock, where the trace was made on this machine since it was booted.
+  double Now(uint32_t file) const;
+
   /// Seconds since the session's start.
   double Seconds(uint32_t file, uint64_t stamp) const;
 

@@ -26,6 +26,7 @@
 #include <cstdarg>
 
 #include "shim/events.h"
+#include "shim/pipe_watch.h"
 #include "shim/raw_io.h"
 
 // Names that libc keeps for old programs and what _FORTIFY_SOURCE makes of others.
@@ -50,6 +51,32 @@ namespace {
 template <typename Function, typename... A>
 __attribute__((always_inline)) inline ssize_t Moved(int fd, size_t size, Function& function, A... arguments) {
   return size == 0 ? function(arguments...) : Used(fd, function, arguments...);
+}
+
+/// A call that moves from one to another, which may be a pipe.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline ssize_t MovedTo(int to, int from, Function& function, A... arguments) {
+  const ssize_t result = UsedBoth(from, to, function, arguments...);
+  if (__builtin_expect(result > 0 && IsWatchedPipe(to), 0)) RecordPipeWritten(to);
+  return result;
+}
+
+/// The same for calls that may wait for what others write into a pipe. Nothing between the mark and the system call.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline ssize_t ReadIn(int fd, size_t size, Function& function, A... arguments) {
+  if (__builtin_expect(!IsWatchedPipe(fd), 1)) return Moved(fd, size, function, arguments...);
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  const bool noted = RecordPipeReading(site.caller, site.call, site.began, fd);
+  const ssize_t result = Moved(fd, size, function, arguments...);
+  if (noted) RecordPipeRead(fd, site.began, result > 0);
+  return result;
+}
+
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline ssize_t Wrote(int fd, size_t size, Function& function, A... arguments) {
+  const ssize_t result = Moved(fd, size, function, arguments...);
+  if (__builtin_expect(result > 0 && IsWatchedPipe(fd), 0)) RecordPipeWritten(fd);
+  return result;
 }
 
 template <typename Function>
@@ -83,13 +110,13 @@ using namespace fdaudit::shim;  // NOLINT: the interposers below are the global 
 #define USES "uses; a finding where the number was closed"
 
 INTERPOSE(READS, ssize_t, read, int fd, void* buffer, size_t size) {
-  return Moved(fd, size, real::read, fd, buffer, size);
+  return ReadIn(fd, size, real::read, fd, buffer, size);
 }
 INTERPOSE(READS, ssize_t, __read, int fd, void* buffer, size_t size) {
-  return Moved(fd, size, real::__read, fd, buffer, size);
+  return ReadIn(fd, size, real::__read, fd, buffer, size);
 }
 INTERPOSE(READS, ssize_t, __read_chk, int fd, void* buffer, size_t size, size_t room) {
-  return Moved(fd, size, real::__read_chk, fd, buffer, size, room);
+  return ReadIn(fd, size, real::__read_chk, fd, buffer, size, room);
 }
 INTERPOSE(READS, ssize_t, pread, int fd, void* buffer, size_t size, off_t offset) {
   return Moved(fd, size, real::pread, fd, buffer, size, offset);
@@ -107,7 +134,7 @@ INTERPOSE(READS, ssize_t, __pread64_chk, int fd, void* buffer, size_t size, off6
   return Moved(fd, size, real::__pread64_chk, fd, buffer, size, offset, room);
 }
 INTERPOSE(READS, ssize_t, readv, int fd, const iovec* parts, int count) {
-  return Moved(fd, static_cast<size_t>(count), real::readv, fd, parts, count);
+  return ReadIn(fd, static_cast<size_t>(count), real::readv, fd, parts, count);
 }
 INTERPOSE(READS, ssize_t, preadv, int fd, const iovec* parts, int count, off_t offset) {
   return Moved(fd, static_cast<size_t>(count), real::preadv, fd, parts, count, offset);
@@ -143,10 +170,10 @@ INTERPOSE(READS, ssize_t, readahead, int fd, off64_t offset, size_t size) noexce
   return Used(fd, real::readahead, fd, offset, size);
 }
 INTERPOSE(WRITES, ssize_t, write, int fd, const void* buffer, size_t size) {
-  return Moved(fd, size, real::write, fd, buffer, size);
+  return Wrote(fd, size, real::write, fd, buffer, size);
 }
 INTERPOSE(WRITES, ssize_t, __write, int fd, const void* buffer, size_t size) {
-  return Moved(fd, size, real::__write, fd, buffer, size);
+  return Wrote(fd, size, real::__write, fd, buffer, size);
 }
 INTERPOSE(WRITES, ssize_t, pwrite, int fd, const void* buffer, size_t size, off_t offset) {
   return Moved(fd, size, real::pwrite, fd, buffer, size, offset);
@@ -158,7 +185,7 @@ INTERPOSE(WRITES, ssize_t, __pwrite64, int fd, const void* buffer, size_t size, 
   return Moved(fd, size, real::__pwrite64, fd, buffer, size, offset);
 }
 INTERPOSE(WRITES, ssize_t, writev, int fd, const iovec* parts, int count) {
-  return Moved(fd, static_cast<size_t>(count), real::writev, fd, parts, count);
+  return Wrote(fd, static_cast<size_t>(count), real::writev, fd, parts, count);
 }
 INTERPOSE(WRITES, ssize_t, pwritev, int fd, const iovec* parts, int count, off_t offset) {
   return Moved(fd, static_cast<size_t>(count), real::pwritev, fd, parts, count, offset);
@@ -210,20 +237,20 @@ INTERPOSE(WRITES, int, posix_fallocate64, int fd, off64_t offset, off64_t size) 
   return UsedForError(fd, real::posix_fallocate64, fd, offset, size);
 }
 INTERPOSE(WRITES, ssize_t, sendfile, int to, int from, off_t* offset, size_t size) noexcept {
-  return UsedBoth(to, from, real::sendfile, to, from, offset, size);
+  return MovedTo(to, from, real::sendfile, to, from, offset, size);
 }
 INTERPOSE(WRITES, ssize_t, sendfile64, int to, int from, off64_t* offset, size_t size) noexcept {
-  return UsedBoth(to, from, real::sendfile64, to, from, offset, size);
+  return MovedTo(to, from, real::sendfile64, to, from, offset, size);
 }
 INTERPOSE(WRITES, ssize_t, splice, int from, off64_t* from_offset, int to, off64_t* to_offset, size_t size,
           unsigned int flags) {
-  return UsedBoth(from, to, real::splice, from, from_offset, to, to_offset, size, flags);
+  return MovedTo(to, from, real::splice, from, from_offset, to, to_offset, size, flags);
 }
 INTERPOSE(WRITES, ssize_t, tee, int from, int to, size_t size, unsigned int flags) {
-  return UsedBoth(from, to, real::tee, from, to, size, flags);
+  return MovedTo(to, from, real::tee, from, to, size, flags);
 }
 INTERPOSE(WRITES, ssize_t, vmsplice, int fd, const iovec* parts, size_t count, unsigned int flags) {
-  return Moved(fd, count, real::vmsplice, fd, parts, count, flags);
+  return Wrote(fd, count, real::vmsplice, fd, parts, count, flags);
 }
 INTERPOSE(WRITES, ssize_t, copy_file_range, int from, off64_t* from_offset, int to, off64_t* to_offset, size_t size,
           unsigned int flags) {

@@ -196,6 +196,17 @@ struct Act {
 };
 static_assert(sizeof(Act) == 24);
 
+/// A read of a pipe that has not returned.
+struct WaitingRead {
+  uint64_t stamp;  ///< 0 = none; set before the system call
+  uint32_t thread;
+  uint32_t stack;
+  int32_t fd;
+  uint16_t call;
+  uint16_t reserved;
+};
+static_assert(sizeof(WaitingRead) == 24);
+
 /// One process image: a process from its start, or from an exec, to its end or the next exec. Visible once `id` is set.
 struct ImageRecord {
   uint32_t id;  ///< this element's index + 1
@@ -243,7 +254,8 @@ struct ImageRecord {
   Text origin_file;
   uint32_t origin_image;
   uint32_t reserved1;
-  uint64_t reserved[3];
+  /// Of a process that was forked or has forked (else nobody waits for another): the latest of its threads' reads.
+  WaitingRead reading;
 };
 static_assert(sizeof(ImageRecord) == 512);
 
@@ -383,11 +395,16 @@ struct Incarnation {
                     ///< pid; -1 = none
   FdKind kind;
   uint8_t flags;    ///< IncarnationFlags
-  uint16_t detail;  ///< socket: domain << 8 | SocketState bits | type; else 0
+  uint16_t detail;  ///< socket: domain << 8 | SocketState bits | type; pipe: PipeState bits; else 0
 };
 static_assert(sizeof(Incarnation) == 64);
 
 inline constexpr uint16_t kSocketTypeMask = 0xf;
+
+enum PipeState : uint16_t {
+  kPipeWriteEnd = 1u << 0,
+  kPipeMoved = 1u << 1,  ///< this image has written to it, or read from it; known of processes that have relatives
+};
 
 enum SocketState : uint16_t {
   kSocketListening = 1u << 4,

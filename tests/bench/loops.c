@@ -107,6 +107,22 @@ static void send_receive(void) {
   if (sendmsg(ends[0], &message, 0) != 1 || recvmsg(ends[1], &message, 0) != 1) fail("recvmsg");
 }
 
+// One byte through a pipe: the least that reading and writing can cost.
+static int pipe_ends[2] = {-1, -1};
+static void write_read(void) {
+  char byte = 'x';
+  if (pipe_ends[0] < 0 && pipe(pipe_ends) != 0) fail("pipe");
+  if (write(pipe_ends[1], &byte, 1) != 1 || read(pipe_ends[0], &byte, 1) != 1) fail("write");
+}
+
+// The same in a process that has forked, where ends that are written to and reads that wait are noted.
+static void write_read_forked(void) {
+  static pid_t child = -1;
+  if (pipe_ends[0] < 0 && pipe(pipe_ends) != 0) fail("pipe");
+  if (child < 0 && (child = fork()) == 0) _exit(0);
+  write_read();
+}
+
 static void spawn_wait(void) {
   static char* arguments[] = {"true", NULL};
   extern char** environ;
@@ -189,7 +205,8 @@ int main(int argc, char** argv) {
   } kLoops[] = {{"open_close", open_close, 1}, {"dup_close", dup_close, 1}, {"socketpair", pair_close, 1},
                 {"fopen_fclose", fopen_fclose, 1}, {"fork_wait", fork_wait, 1}, {"two_threads", open_close, 2},
                 {"accept_close", accept_close, 1}, {"receive_close", receive_close, 1}, {"send_receive", send_receive, 1},
-                {"spawn_wait", spawn_wait, 1}, {"epoll", epoll_add_delete, 1}};
+                {"spawn_wait", spawn_wait, 1}, {"epoll", epoll_add_delete, 1},
+                {"write_read", write_read, 1}, {"write_read_forked", write_read_forked, 1}};
   if (argc < 4) return 98;
   depth = atoi(argv[2]);
   count = atol(argv[3]);

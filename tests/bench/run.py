@@ -99,6 +99,8 @@ def rows(scratch, quick):
         loop("recvmsg with SCM_RIGHTS + close, 20 deep", "receive_close", 20, 150000 // scale, 1.6),
         loop("recvmsg without, 20 deep", "send_receive", 20, 300000 // scale, 1.1),
         loop("epoll_ctl add + delete, 20 deep", "epoll", 20, 300000 // scale, 1.5),
+        loop("write + read of a byte, 20 deep", "write_read", 20, 900000 // scale, 1.03),
+        loop("the same in a process that has forked", "write_read_forked", 20, 900000 // scale, 1.2),
         loop("posix_spawn of /bin/true + wait", "spawn_wait", 5, 3000 // scale, 1.3),
         loop("fork + exit + wait", "fork_wait", 5, 6000 // scale, 1.15),
         Row("/bin/true from a shell loop", ["/bin/sh", "-c", f"i=0; while [ $i -lt {600 // min(scale, 3)} ]; do "
