@@ -14,9 +14,9 @@ std::vector<Finding> Detect(Model& model, const DetectOptions& options) {
   FindWrongCloses(model, &evidence, &groups);
   FindCollateralCloses(model, options, &evidence, &groups);
   FindOverwrites(model, &evidence, &groups);
+  FindCloseErrors(model, &evidence, &groups);  // before a retry's EBADF is told as a cause of its own
   FindDoubleCloses(model, &evidence, &groups);
   FindUsesAfterClose(model, &evidence, &groups);
-  FindCloseErrors(model, &evidence, &groups);
   FindStdReused(model, &evidence, &groups);
   FindExhaustion(model, &evidence, &groups);
   FindExecLeaks(model, &evidence, &groups);
