@@ -20,18 +20,15 @@ int ReportCommand(int argc, char** argv) {
   ReportOptions options;
   std::vector<std::string> traces;
   std::string later;
-  bool redact = false;
   AddReportOptions(app, &options);
   app.add_option("--pid", later, "where the threads of a hung process stand (not yet)")->type_name("PID");
   app.add_option("--core", later, "where the threads of a crashed process stood (not yet)")->type_name("FILE");
-  app.add_flag("--redact", redact, "leave names and addresses out (not yet)");
   app.add_option("TRACE", traces, "trace file or directory")->required();
   int status = kExitOk;
   if (!ParseArguments(app, argc, argv, kExitUsage, &status)) return status;
   const std::string problem = FormatProblem(options.format);
   if (!problem.empty()) return Complain(problem, kExitUsage);
   if (!later.empty()) return Complain("--pid and --core are not available yet in this version", kExitUsage);
-  if (redact) return Complain("--redact is not available yet in this version", kExitUsage);
   try {
     LoadedTraces loaded(traces, options);
     ReportOutput output;

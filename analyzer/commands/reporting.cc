@@ -109,6 +109,7 @@ void AddReportOptions(CLI::App& app, ReportOptions* options) {
   app.add_option("--source-root", options->source_root,
                  "code with sources below DIR is your own, wherever it is installed")
       ->type_name("DIR");
+  app.add_flag("--redact", options->redact, "hashes in place of arguments and of names that the program opened");
 }
 
 std::string FormatProblem(const std::string& format) {
@@ -126,6 +127,7 @@ std::string FormatProblem(const std::string& format) {
 LoadedTraces::LoadedTraces(const std::vector<std::string>& paths, const ReportOptions& options)
     : symbolizer_(std::make_unique<Symbolizer>(Symbolizer::Options{options.sysroot, options.debug_dirs})) {
   ModelOptions model_options;
+  model_options.redact = options.redact;
   model_options.lookup = [symbolizer = symbolizer_.get()](const ModuleRef& module, uint64_t address) {
     return symbolizer->Lookup(module, address);
   };

@@ -26,6 +26,7 @@ struct ReportOptions {
   std::string sysroot;
   std::vector<std::string> debug_dirs;
   std::string source_root;
+  bool redact = false;
 };
 
 /// Declares the options above.

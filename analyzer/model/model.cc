@@ -55,6 +55,7 @@ Model::Model(std::vector<TraceFile> files, ModelOptions options)
   NoteUnauditedExecs();
   CountSlots();
   DecideEnds();
+  if (options_.redact) RedactProcesses();
   DescribeSession();
   raw_ = {};
 }
@@ -295,9 +296,16 @@ void Model::ApplyRunStatus(uint32_t file) {
   if (WIFEXITED(status)) processes_[last].end = {EndKind::kExit, WEXITSTATUS(status)};
 }
 
+void Model::RedactProcesses() {
+  for (Process& process : processes_) {
+    for (std::string& argument : process.argv) argument = Redacted(argument);
+    for (std::string* text : {&process.exe, &process.cwd, &process.exec_target}) *text = Redacted(*text);
+  }
+}
+
 void Model::DescribeSession() {
   if (!processes_.empty()) session_.command = processes_.front().argv;
-  if (!files_.empty()) session_.host = files_.front().header().host;
+  if (!files_.empty()) session_.host = Told(files_.front().header().host);
   for (const Process& process : processes_) {
     session_.duration_s = std::max({session_.duration_s, process.started_s, process.ended_s});
   }

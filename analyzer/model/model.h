@@ -12,6 +12,7 @@
 
 #include "analyzer/model/call_paths.h"
 #include "analyzer/model/process.h"
+#include "analyzer/model/redact.h"
 #include "analyzer/model/timeline.h"
 #include "analyzer/trace/trace_file.h"
 
@@ -23,6 +24,7 @@ struct ModelOptions {
   std::function<Liveness(const LiveQuery&)> liveness = &AskLiveness;  ///< tests put their own here
   /// Why a program can't be audited, as its file tells; kNone where it can, or is not known. Empty: nobody looks.
   std::function<trace::ExecProblem(const std::string& program)> target_problem;
+  bool redact = false;  ///< hashes in place of arguments, program names, and names of what was opened
 };
 
 struct Session {
@@ -44,6 +46,8 @@ class Model {
   const std::vector<TraceFile>& files() const { return files_; }
   const std::vector<Process>& processes() const { return processes_; }
   const Session& session() const { return session_; }
+  /// The name of something that a program opened, as it may be told.
+  std::string Told(std::string target) const { return options_.redact ? Redacted(target) : target; }
   /// Adds a sentence to session().notes.
   void AddNote(std::string note) { session_.notes.push_back(std::move(note)); }
   CallPaths& paths() { return paths_; }
@@ -97,6 +101,7 @@ class Model {
   void DecideEnds();
   void ApplyRunStatus(uint32_t file);
   void DescribeSession();
+  void RedactProcesses();
   ProcessEnd EndOf(const Process& process) const;
 
   std::vector<TraceFile> files_;

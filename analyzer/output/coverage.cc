@@ -124,7 +124,7 @@ std::map<ProcessIndex, std::vector<Untracked>> UntrackedDescriptors(const Model&
     };
     const double end = process.ended_by == trace::EndedBy::kNone ? model.session().duration_s : process.ended_s;
     const uint64_t since = is_open ? (slot.head.count > 1 ? before.closed.stamp : 0) : life.opened.stamp;
-    list.push_back({is_open, fd, life.kind, FieldText(slot.target), seconds(since, process.started_s),
+    list.push_back({is_open, fd, life.kind, model.Told(FieldText(slot.target)), seconds(since, process.started_s),
                     is_open ? seconds(life.opened.stamp, end) : end, WhyOf(process)});
   });
   return found;

@@ -366,6 +366,27 @@ def markdown_holds_no_markup_of_strangers():
 
 
 @suite.check
+def redacted_reports_keep_code_and_nothing_else():
+    """Neither arguments nor names of what was opened, in any format; functions, lines and ids as without."""
+    complaints = []
+    with harness.Folder() as folder:
+        fdaudit("run", "--trace", folder / "trace", "-o", "/dev/null", "--", work(), "leak", "secret-word")
+        plain = json.loads(fdaudit("report", "-f", "json", folder / "trace").out)
+        for format in ["text", "json", "sarif", "junit", "github", "gitlab", "markdown"]:
+            out = fdaudit("report", "-f", format, "--redact", folder / "trace").out
+            told_secrets = [word for word in ("secret-word", "/etc/hostname", f"/{pathlib.Path(work()).name} ") if word in out]
+            if told_secrets or "load" not in out:
+                complaints.append(f"{format}: {told_secrets} {out[:1500]}")
+            if format == "json":
+                redacted = json.loads(out)
+                complaints += harness.schema_errors(redacted)
+                if [f["id"] for f in redacted["findings"]] != [f["id"] for f in plain["findings"]] or \
+                        redacted["stacks"] != plain["stacks"]:
+                    complaints.append("ids or stacks differ")
+    return complaints
+
+
+@suite.check
 def report_writes_the_formats_too():
     complaints = []
     with harness.Folder() as folder:
