@@ -48,7 +48,7 @@ bool SymbolTable::Read(const link_map& object) {
   return bucket_count_ != 0 && bloom_words_ != 0;
 }
 
-void* SymbolTable::Find(const char* name, uint32_t hash) const {
+void* SymbolTable::Find(const char* name, uint32_t hash, uint64_t* size) const {
   const uintptr_t word = bloom_[(hash / kWordBits) % bloom_words_];
   if ((word >> (hash % kWordBits) & word >> ((hash >> bloom_shift_) % kWordBits) & 1) == 0) return nullptr;
   uint32_t index = buckets_[hash % bucket_count_];
@@ -58,6 +58,7 @@ void* SymbolTable::Find(const char* name, uint32_t hash) const {
     if ((chains_[index] ^ hash) < 2 && symbol.st_shndx != SHN_UNDEF &&
         (versions_ == nullptr || (versions_[index] & kHiddenVersion) == 0) &&
         strcmp(strings_ + symbol.st_name, name) == 0) {
+      if (size != nullptr) *size = symbol.st_size;
       const auto type = ELF64_ST_TYPE(symbol.st_info);
       return type == STT_FUNC || type == STT_OBJECT ? reinterpret_cast<void*>(bias_ + symbol.st_value) : nullptr;
     }

@@ -22,7 +22,8 @@ class SymbolTable {
 
   /// The symbol's address, of the default version where there are several; nullptr: not defined there, or its address
   /// is only known after a call (STT_GNU_IFUNC).
-  void* Find(const char* name, uint32_t hash) const;
+  /// `size`: gets its bytes, where it is found.
+  void* Find(const char* name, uint32_t hash, uint64_t* size = nullptr) const;
 
  private:
   uintptr_t bias_ = 0;

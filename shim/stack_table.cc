@@ -187,7 +187,7 @@ class MergedStack {
       sp = walk.frame().sp;
       any = walk.Next();
       // A signal handler's frames may lie anywhere.
-      const bool evaluates = any && !walk.exact() && has_run_ && runs_.place() >= sp && runs_.place() < walk.frame().sp;
+      const bool evaluates = any && !walk.exact() && has_run_ && Executes(pc, sp, walk.frame().sp);
       if (evaluates) {
         AddRun();
       } else {
@@ -203,6 +203,11 @@ class MergedStack {
   uint32_t Number() const { return count_ == 0 ? 0 : InternStack(words_, count_, flags_); }
 
  private:
+  /// Whether the native frame [sp, end) is the evaluation of the run.
+  bool Executes(uintptr_t pc, uintptr_t sp, uintptr_t end) const {
+    return runs_.place() == 0 ? python::IsEvaluation(pc) : runs_.place() >= sp && runs_.place() < end;
+  }
+
   void AddRun() {
     python::PythonFrame frame;
     while (!full_ && runs_.NextFrame(&frame)) {

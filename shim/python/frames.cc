@@ -3,6 +3,7 @@
 #include "shim/python/frames.h"
 
 #include "shim/python/memory.h"
+#include "shim/python/str.h"
 
 namespace fdaudit::shim::python {
 namespace {
@@ -22,7 +23,7 @@ template <typename Memory>
 uint64_t StrIdentity(const Layout& layout, uintptr_t text) {
   const auto length = Load<Memory>(text + kSizeOffset);
   uint64_t sum = text ^ length << 48 ^ Load<Memory>(text + kStrHashOffset);
-  if ((Load<Memory, uint32_t>(text + kStrStateOffset) >> (layout.str_kind_shift + 4) & 1) == 0) return sum;
+  if (!StrForm(Load<Memory, uint32_t>(text + kStrStateOffset)).ascii) return sum;
   const uintptr_t data = text + layout.ascii_data;
   return sum + Mix(length >= 8 ? Load<Memory>(data + length - 8) : Front(Load<Memory>(data), length));
 }

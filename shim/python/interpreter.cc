@@ -59,8 +59,12 @@ bool Consider(const Module& module) {
   found.end = module.map_end;
   found.thread_state = Find(symbols, "PyGILState_GetThisThreadState");
   found.is_up = Find(symbols, "_Py_IsCoreInitialized");
+  if (found.is_up == 0) found.is_up = Find(symbols, "Py_IsInitialized");
   found.code_type = Find(symbols, "PyCode_Type");
-  found.evaluation = Find(symbols, "_PyEval_EvalFrameDefault");
+  uint64_t size = 0;
+  constexpr const char* kEvaluation = "_PyEval_EvalFrameDefault";
+  found.evaluation = reinterpret_cast<uintptr_t>(symbols.Find(kEvaluation, GnuHash(kEvaluation), &size));
+  found.evaluation_end = found.evaluation + size;
   const bool complete = found.thread_state != 0 && found.is_up != 0 && found.code_type != 0 && found.evaluation != 0;
   if (!complete || !FindLayout(reinterpret_cast<const char*>(runtime), version.major, version.minor, &found.layout)) {
     GiveUp();

@@ -18,6 +18,7 @@ struct Interpreter {
   uintptr_t is_up;         ///< function: int (), 0 before it is set up and from its finalization on
   uintptr_t code_type;     ///< PyCode_Type
   uintptr_t evaluation;    ///< _PyEval_EvalFrameDefault
+  uintptr_t evaluation_end;
 };
 
 enum class Knowledge : uint8_t {
@@ -33,6 +34,8 @@ inline constinit Interpreter interpreter = {};
 bool Consider(const Module& module);
 
 inline bool IsInterpreter(uintptr_t pc) { return pc >= interpreter.start && pc < interpreter.end; }
+
+inline bool IsEvaluation(uintptr_t pc) { return pc > interpreter.evaluation && pc <= interpreter.evaluation_end; }
 
 /// The structures are not what was thought: there are no Python frames from now on, and the report says so.
 void GiveUp();

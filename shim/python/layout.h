@@ -44,9 +44,8 @@ struct Layout {
   uint16_t code_first_traceable;  ///< 0 = every frame counts
   uint16_t code_instructions;     ///< 0 = frame_instruction is an index
   // str
-  uint16_t str_kind_shift;  ///< in its state: three bits of kind, one each for compact and ASCII
-  uint16_t ascii_data;      ///< of a str that is all ASCII
-  uint16_t compact_data;    ///< of others
+  uint16_t ascii_data;    ///< of a str that is all ASCII
+  uint16_t compact_data;  ///< of others
 };
 
 /// What all versions have in common: the heads of str and bytes.

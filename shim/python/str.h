@@ -36,15 +36,31 @@ inline void AddCharacter(uint32_t character, TextBuilder* out) {
   out->Add(bytes, size);
 }
 
+/// What a str's state says: bits of kind (bytes a character), then one each for compact and ASCII. Versions differ in
+/// how many bits lie before; those are small numbers, so that there is but one place where a kind can be read.
+struct StrForm {
+  uint32_t kind = 0;  ///< 0 = not a form that is read here
+  bool ascii = false;
+
+  explicit StrForm(uint32_t state) {
+    for (const uint32_t shift : {2, 8, 16}) {
+      const uint32_t bits = state >> shift;
+      const uint32_t found = bits & 7;
+      if ((found != 1 && found != 2 && found != 4) || (bits >> 3 & 1) == 0) continue;
+      kind = found;
+      ascii = (bits >> 4 & 1) != 0;
+      return;
+    }
+  }
+};
+
 /// Appends a str's text; the end of one that is too long.
 template <typename Memory>
 void AddStr(const Layout& layout, uintptr_t text, TextBuilder* out) {
-  const auto state = Load<Memory, uint32_t>(text + kStrStateOffset);
+  const StrForm form(Load<Memory, uint32_t>(text + kStrStateOffset));
   const auto length = Load<Memory>(text + kSizeOffset);
-  const uint32_t kind = state >> layout.str_kind_shift & 7;
-  const bool compact = (state >> (layout.str_kind_shift + 3) & 1) != 0;
-  const bool ascii = (state >> (layout.str_kind_shift + 4) & 1) != 0;
-  if (!compact || (kind != 1 && kind != 2 && kind != 4)) return;
+  const auto [kind, ascii] = form;
+  if (kind == 0) return;
   const uintptr_t data = text + (ascii ? layout.ascii_data : layout.compact_data);
   const uint64_t room = (out->capacity() - out->size() - 4) / (ascii ? 1 : 4);
   uint64_t i = 0;
