@@ -26,6 +26,7 @@ inline constexpr RegionPlan kRegionPlans[] = {
     {trace::RegionKind::kFindings, sizeof(trace::FindingRecord), 16384},
     {trace::RegionKind::kCloseCounts, sizeof(trace::CloseCount), 65536},
     {trace::RegionKind::kPythonCode, sizeof(trace::PythonCode), 65536},
+    {trace::RegionKind::kContexts, sizeof(trace::ContextChange), 262144},
     {trace::RegionKind::kJournal, sizeof(trace::JournalBlock), 16384},
 };
 inline constexpr uint32_t kSmallestShift = 10;  ///< the smallest layout has 1/1,024 of each capacity

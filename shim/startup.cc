@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "shim/clock.h"
+#include "shim/context.h"
 #include "shim/exec_environment.h"
 #include "shim/findings.h"
 #include "shim/interpose.h"
@@ -211,6 +212,7 @@ void Start(char** environment, char* const* arguments) {
     FallSilent();
   } else {
     BeginExecedImage(arguments);
+    if (char** entry = FindEntry(environment, kContextVariable); entry != nullptr) NoteEnvironmentEntry(*entry);
   }
 }
 

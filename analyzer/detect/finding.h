@@ -140,6 +140,7 @@ struct Finding {
   bool own = false;  ///< in code that is not the system's
   std::string message;
   std::optional<Frame> location;
+  std::string context;  ///< the test in which the deciding event happened; empty = none
 
   // Filled by the gate.
   State state = State::kNew;

@@ -244,6 +244,8 @@ void Finish(Model& model, const DetectOptions& options, std::vector<Finding>* fi
   for (Finding& finding : *findings) {
     if (const Frame* frame = model.paths().Location(finding.events[finding.deciding].path)) finding.location = *frame;
     finding.own = IsOwnFinding(model, options, finding);
+    const StoryEvent& deciding = finding.events[finding.deciding];
+    finding.context = model.ContextAt(deciding.process, deciding.time_s);
     finding.message = MessageOf(model, finding);
   }
   AssignFingerprints(model.paths(), findings);

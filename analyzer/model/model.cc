@@ -53,6 +53,7 @@ Model::Model(std::vector<TraceFile> files, ModelOptions options)
   SortAndLink();
   LinkSuccessorsAcrossFiles();
   NoteUnauditedExecs();
+  ReadContexts();
   CountSlots();
   DecideEnds();
   if (options_.redact) RedactProcesses();

@@ -70,6 +70,8 @@ class Model {
     const ProcessIndex process = Find(file, act.image);
     return paths_.Intern(file, act.stack, process == kNoProcess ? 0 : processes_[process].pid);
   }
+  /// The test that a process ran at a time of the session; empty where none is known.
+  std::string ContextAt(ProcessIndex process, double time_s) const;
   const std::string& CallOf(uint32_t file, const trace::Act& act) const { return files_[file].CallName(act.call); }
 
   /// Calls `visit(process, fd, const trace::Slot&)` for every descriptor number that any process ever used.
@@ -97,12 +99,18 @@ class Model {
   void LinkNamedOrigins();
   void LinkSuccessorsByPid();
   void NoteUnauditedExecs();
+  void ReadContexts();
   void CountSlots();
   void DecideEnds();
   void ApplyRunStatus(uint32_t file);
   void DescribeSession();
   void RedactProcesses();
   ProcessEnd EndOf(const Process& process) const;
+
+  struct ContextChange {
+    double time_s;
+    std::string text;
+  };
 
   std::vector<TraceFile> files_;
   ModelOptions options_;
@@ -113,6 +121,7 @@ class Model {
   std::vector<trace::ImageRecord> raw_;                  // as processes_; emptied once it has been linked
   std::unordered_map<uint64_t, ProcessIndex> by_image_;  // file << 32 | image
   std::unordered_map<uint64_t, uint64_t> blocks_;        // process << 32 | first_fd -> block
+  std::unordered_map<ProcessIndex, std::vector<ContextChange>> contexts_;  // by time
   Session session_;
 };
 

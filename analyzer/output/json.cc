@@ -176,7 +176,7 @@ Json FindingJson(Model& model, const Finding& finding) {
           {"location", LocationJson(finding.location ? &*finding.location : nullptr)},
           {"growth", GrowthJson(finding.growth)},
           {"siblings", SiblingsJson(model, finding.siblings)},
-          {"context", nullptr}};
+          {"context", TextOrNull(finding.context)}};
 }
 
 Json StackJson(const std::vector<Frame>& frames) {

@@ -167,6 +167,7 @@ void Writer::OneFinding(const Finding& finding) {
   Line("  " + Styled(Style::kBold, EscapeForTerminal(finding.message)));
   Numbers(finding);
   Targets(finding);
+  if (!finding.context.empty()) Line("  during   " + EscapeForTerminal(finding.context));
   const size_t events = std::min(finding.events.size(), kMaxEvents);
   const size_t frames =
       std::clamp<size_t>((kMaxLines - kFixedLines - events) / std::max<size_t>(events, 1), 1, kMaxFrames);

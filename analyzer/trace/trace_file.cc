@@ -43,6 +43,8 @@ uint32_t ElementSize(RegionKind kind) {
       return sizeof(trace::CloseCount);
     case RegionKind::kPythonCode:
       return sizeof(trace::PythonCode);
+    case RegionKind::kContexts:
+      return sizeof(trace::ContextChange);
     default:
       return 0;
   }
@@ -96,7 +98,7 @@ void TraceFile::ReadHeader() {
     throw TraceError(name_, offsetof(trace::Header, region_count),
                      "damaged header: " + std::to_string(header_.region_count) + " regions are impossible");
   }
-  regions_.assign(static_cast<size_t>(RegionKind::kPythonCode) + 1, trace::Region{});
+  regions_.assign(static_cast<size_t>(RegionKind::kContexts) + 1, trace::Region{});
   for (uint32_t i = 0; i < header_.region_count; ++i) TakeRegion(i, header_.regions[i]);
   if (RegionOf(RegionKind::kImages).element_size == 0) {
     throw TraceError(name_, offsetof(trace::Header, regions), "damaged header: it names no region of process images");

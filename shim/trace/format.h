@@ -49,6 +49,7 @@ enum class RegionKind : uint32_t {
   kJournal = 10,      ///< JournalBlock: a ring; block number N lies at N mod capacity
   kCloseCounts = 11,  ///< CloseCount: found by key; filled in no particular order
   kPythonCode = 12,   ///< PythonCode: found by key; filled in no particular order; code N is element N-1
+  kContexts = 13,     ///< ContextChange
 };
 
 /// Where a region lies and how far it is filled.
@@ -258,6 +259,16 @@ struct ImageRecord {
   WaitingRead reading;
 };
 static_assert(sizeof(ImageRecord) == 512);
+
+/// From `stamp` on, all that an image did happened while a test ran, as pytest tells it in the environment. An image
+/// begins in the context that its parent was in. Visible once `image` is set.
+struct ContextChange {
+  uint64_t stamp;
+  uint32_t image;
+  Text text;  ///< the test; none = no test ran
+  uint32_t reserved;
+};
+static_assert(sizeof(ContextChange) == 24);
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Modules and stacks

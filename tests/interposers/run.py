@@ -16,7 +16,7 @@ import harness  # noqa: E402
 import page  # noqa: E402
 
 # They change no descriptor, so the journal has no event that would name them.
-UNRECORDED = {"dlopen", "dlclose", "prctl", "_exit", "_Exit", "quick_exit", "syscall:prctl", "syscall:exit",
+UNRECORDED = {"dlopen", "dlclose", "setenv", "putenv", "unsetenv", "clearenv", "prctl", "_exit", "_Exit", "quick_exit", "syscall:prctl", "syscall:exit",
               "syscall:exit_group"}
 # Asked by the AddressSanitizer runtime at its start; no call of the program's.
 NOT_FUNCTIONS = {"__asan_default_options"}

@@ -17,7 +17,7 @@ SHIM = [
     ("families", [r"shim/families/", r"shim/startup\."]),
     ("events", [r"shim/events\.", r"shim/clone\.", r"shim/daemon\.", r"shim/exec_\w+\.", r"shim/uses\.", r"shim/kept\.", r"shim/message\.", r"shim/quarantine\."]),
     ("ledger, recorder, stacks, processes",
-     [r"shim/(ledger\w*|table|recorder|stack\w*|process\w*|findings|journal|slot_mirror|close_counts|pipe_watch|modules?|module_map|descriptor_\w+|"
+     [r"shim/(ledger\w*|table|recorder|stack\w*|process\w*|findings|journal|slot_mirror|close_counts|context|pipe_watch|modules?|module_map|descriptor_\w+|"
       r"python/\w+|surroundings|reconcile|resting|session)\."]),
     ("unwind rules", [r"shim/(cfi_\w+|unwind_\w+|libunwind_rules|objects|dwarf_\w+|byte_reader|rule_cache)\."]),
     ("ground", [r"shim/"]),

@@ -16,7 +16,7 @@ skipped. A case may say
   stdout        what it prints, exactly
   own           true: findings that do not gate are not looked at (a shell's own carelessness, say)
   findings      list, matched one to one, or "any":
-    kind, severity, certainty, growing, count, gates   equal
+    kind, severity, certainty, growing, count, gates, context   equal
     fds           list of numbers, or how many distinct ones as an integer
     events        list of {role, call, at, function}: a subsequence of the finding's events. `at` is the line of the
                   innermost frame in the program's source: a marker such as "@again", put into the source as a comment
@@ -151,7 +151,7 @@ class Case:
             if expected != got:
                 reasons.append(f"{what} is {got!r}, not {expected!r}")
 
-        for key in ("kind", "severity", "certainty", "growing", "count", "gates"):
+        for key in ("kind", "severity", "certainty", "growing", "count", "gates", "context"):
             if key in wanted:
                 must(key, wanted[key], finding.get(key))
         if "fds" in wanted:

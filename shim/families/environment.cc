@@ -1,0 +1,42 @@
+// The environment, in which pytest says which test it runs (shim/context.h).
+
+#include <stdlib.h>
+
+#include "shim/context.h"
+#include "shim/events.h"
+
+using namespace fdaudit::shim;  // NOLINT: the interposers below are the global namespace's
+
+namespace {
+
+/// What a call did to the variable, which may have failed, or may not have replaced it.
+void Follow(const char* name) {
+  if (name == nullptr || __builtin_strcmp(name, kContextVariable) != 0) return;
+  const int saved_errno = errno;
+  NoteContext(getenv(kContextVariable));
+  errno = saved_errno;
+}
+
+}  // namespace
+
+INTERPOSE("may tell which test runs", int, setenv, const char* name, const char* value, int overwrite) noexcept {
+  const int result = real::setenv(name, value, overwrite);
+  if (result == 0) Follow(name);
+  return result;
+}
+INTERPOSE("may tell which test runs", int, putenv, char* entry) noexcept {
+  const int result = real::putenv(entry);
+  if (result == 0) NoteEnvironmentEntry(entry);
+  return result;
+}
+INTERPOSE("may tell that no test runs any more", int, unsetenv, const char* name) noexcept {
+  const int result = real::unsetenv(name);
+  if (result == 0) Follow(name);
+  return result;
+}
+INTERPOSE("may tell that no test runs any more", int, clearenv) noexcept {
+  const bool had_context = getenv(kContextVariable) != nullptr;
+  const int result = real::clearenv();
+  if (result == 0 && had_context) NoteContext(nullptr);
+  return result;
+}
