@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "analyzer/commands/command.h"
@@ -38,8 +39,12 @@ std::string Wrapped(std::string_view text) {
 }
 
 void Explain(const KindInfo& info) {
-  fmt::print("{} ({}): {}\n\n{}\n\nWhat proves it\n{}\n\nHow to mend it\n{}\n", info.name, Name(info.severity),
-             info.summary, Wrapped(info.meaning), Wrapped(info.proof), Wrapped(info.mend));
+  fmt::print("{} ({}): {}\n\n{}\n\nWhere it has hurt\n{}\n\nWhat proves it\n{}\n\nHow to mend it\n{}\n", info.name,
+             Name(info.severity), info.summary, Wrapped(info.meaning), Wrapped(info.example), Wrapped(info.proof),
+             Wrapped(info.mend));
+  const std::pair<const char*, const char*> languages[] = {
+      {"C", info.in_c}, {"C++", info.in_cpp}, {"Python", info.in_python}};
+  for (const auto& [language, how] : languages) fmt::print("\n{}\n", Wrapped(std::string(language) + ": " + how));
   if (!info.detected) fmt::print("\nThis version does not look for it yet.\n");
 }
 

@@ -20,7 +20,10 @@ constexpr KindInfo kTable[kKinds] = {
      "opened "
      "are counted as coverage and never accused.",
      "close it on every way out of the opening function, error paths too, or let a guard object (RAII, with, defer) "
-     "own it"},
+     "own it",
+     "descriptors of every request pile up until accept fails with EMFILE, hours after the deploy",
+     "one exit label that closes, reached by every error path",
+     "an owning type: std::ifstream, or a std::unique_ptr whose deleter closes", "with open(path) as file: …"},
     {Kind::kDoubleClose, "double-close", Severity::kError, true, "a number was closed twice",
      "The program closed a number that it had closed already. The second close failed with EBADF, this time. Had "
      "another "
@@ -34,7 +37,10 @@ constexpr KindInfo kTable[kKinds] = {
      "closefrom, "
      "the loop of a daemon over all numbers, closing what /proc/self/fd lists) are no findings.",
      "give the descriptor one owner that closes it; set the variable to -1 where it is closed, so that a second close "
-     "shows"},
+     "shows",
+     "fclose, and then close of the number that it had (courier-libs#27, async-profiler#514)",
+     "close(fd); fd = -1; in one place", "a move-only type that owns the number; release() where it is handed on",
+     "close the object, never os.close(file.fileno())"},
     {Kind::kWrongClose, "wrong-close", Severity::kError, true, "a close hit somebody else's descriptor",
      "A piece of code closed a number that it had closed before. Meanwhile the number had been given to somebody else, "
      "whose descriptor is closed now. The victim's later close, read or write fails, or hits the next owner in turn: "
@@ -47,7 +53,11 @@ constexpr KindInfo kTable[kKinds] = {
      "close succeeded on a number that this thread's code had closed, while another thread was opening it. Where "
      "handing "
      "the descriptor over would explain it as well, certainty is one-of and the severity a warning.",
-     "mend the culprit named here, not the victim: close once, then forget the number (fd = -1)"},
+     "mend the culprit named here, not the victim: close once, then forget the number (fd = -1)",
+     "a TLS thread closes 10 twice, and between the two 10 has become another thread's file (rsyslog#3406)",
+     "close once and set the variable to -1 under the lock that guards it",
+     "give the number one owner; pass references to others",
+     "os.close only what os.open gave, and once; file objects close themselves"},
     {Kind::kUseAfterClose, "use-after-close", Severity::kError, true, "a closed number was used",
      "read, write, send, mmap or the like was called with a number that the program had closed earlier, and failed "
      "with "
@@ -55,20 +65,31 @@ constexpr KindInfo kTable[kKinds] = {
      "The failed call, with the recorded close of that number before it. Calls that ask whether a number is open "
      "(fstat, "
      "fcntl F_GETFD, dup, isatty …) are no findings.",
-     "let the last user close it; don't keep copies of the number beyond its owner's life"},
+     "let the last user close it; don't keep copies of the number beyond its owner's life",
+     "a crash handler writes to a number that was closed, and then recycled (KSCrash#907)",
+     "stop and join the users before close; set the number to -1",
+     "let users share the owner (std::shared_ptr), so that the last one closes",
+     "keep the file object, not its fileno()"},
     {Kind::kCollateralClose, "collateral-close", Severity::kWarning, true,
      "a sweep closed a descriptor that was in use",
      "close_range, closefrom or a closing loop closed a descriptor that other code had opened, and that code went on "
      "using "
      "or closing it.",
      "The sweep, and the owner's later use or close that failed with EBADF.",
-     "sweep before anything is opened, or leave out the numbers that others still need"},
+     "sweep before anything is opened, or leave out the numbers that others still need",
+     "close_range of a daemon's start takes a live descriptor away (rsyslog#5254, #4061)",
+     "sweep first, open afterwards; or sweep in the child, before exec",
+     "the same; mark what you open O_CLOEXEC and sweep nothing",
+     "subprocess closes for the child by itself (close_fds); no os.closerange in the parent"},
     {Kind::kOverwrite, "overwrite", Severity::kWarning, true, "dup2 closed a descriptor that was in use",
      "dup2 or dup3 silently closed a live descriptor (3 or above) that other code had opened, and that code went on "
      "using "
      "or closing it.",
      "The dup2, and the owner's later use or close of that number.",
-     "let the kernel choose the number (dup, F_DUPFD_CLOEXEC) instead of a fixed one"},
+     "let the kernel choose the number (dup, F_DUPFD_CLOEXEC) instead of a fixed one",
+     "dup2 onto a number that was free when the code was written",
+     "fcntl(fd, F_DUPFD_CLOEXEC, 3), and use the number that it returns", "the same",
+     "os.dup(fd); os.dup2 only onto 0, 1 and 2"},
     {Kind::kBadClose, "bad-close", Severity::kWarning, true, "a number was closed that was never open",
      "The program closed a number that was never open in this process: an uninitialised variable, a number from "
      "another "
@@ -79,30 +100,47 @@ constexpr KindInfo kTable[kKinds] = {
      "over "
      "consecutive numbers is a sweep and no finding.",
      "check the result of the opening call before keeping it; initialise descriptor variables to -1 and test before "
-     "closing"},
+     "closing",
+     "a descriptor field of zeroed memory, or an error result, is closed without a look",
+     "int fd = -1; … if (fd >= 0) close(fd);", "a default of -1 in the owning type, which its destructor leaves alone",
+     "fd = None; close in a finally behind the open"},
     {Kind::kCloseError, "close-error", Severity::kWarning, true, "close reported lost data or was interrupted",
      "close reported EIO, ENOSPC, EDQUOT or EINTR. The descriptor is closed all the same; data may be lost, and a "
      "retry "
      "after EINTR closes whoever has the number by then.",
      "The errno of the recorded close.",
-     "fsync before close where the data matters; never call close again after EINTR"},
+     "fsync before close where the data matters; never call close again after EINTR",
+     "a loop that repeats close on EINTR closes what another thread has opened meanwhile (beast#1445)",
+     "if (fsync(fd) != 0) …; close(fd); and no second close, whatever it says",
+     "the same before the owner's destructor, which can't report it",
+     "os.fsync(file.fileno()) before the with block ends"},
     {Kind::kExhausted, "exhausted", Severity::kError, true, "the process ran out of descriptors",
      "A call failed with EMFILE or ENFILE: the table was full. The finding says who held the descriptors at that "
      "moment, by "
      "call path.",
      "The errno, and the ledger at that moment.",
-     "close what the largest holder leaves open; raise the limit (ulimit -n) only when all of them are needed"},
+     "close what the largest holder leaves open; raise the limit (ulimit -n) only when all of them are needed",
+     "a server that leaks a descriptor now and then stops accepting",
+     "close what the first holder of the list leaves open; on EMFILE stop accepting for a while", "the same",
+     "the same; ResourceWarning (python -X dev) names what was never closed"},
     {Kind::kStdReused, "std-reused", Severity::kWarning, true, "standard input, output or error became something else",
      "0, 1 or 2 was closed and later handed out to an ordinary open: whatever prints from then on writes into that "
      "file.",
      "The close and the open that was given the number. Redirections (dup2, /dev/null, a terminal, close and open in "
      "one "
      "function) are no findings.",
-     "redirect 0, 1 and 2 to /dev/null with dup2 instead of closing them"},
+     "redirect 0, 1 and 2 to /dev/null with dup2 instead of closing them",
+     "a daemon closes 0-2, opens its database, and a library's perror writes into it",
+     "int null = open(\"/dev/null\", O_RDWR); dup2(null, 0); dup2(null, 1); dup2(null, 2);", "the same",
+     "os.dup2(os.open(os.devnull, os.O_RDWR), 1)"},
     {Kind::kExecLeak, "exec-leak", Severity::kNote, true, "a descriptor crossed exec unasked",
      "A descriptor (3 or above) without FD_CLOEXEC was passed to another program that nobody meant to give it.",
      "The ledger at the exec, less what the child put in its place on purpose.",
-     "open with O_CLOEXEC (\"e\" in fopen, SOCK_CLOEXEC, pipe2)"},
+     "open with O_CLOEXEC (\"e\" in fopen, SOCK_CLOEXEC, pipe2)",
+     "lock files and sockets stay open in the programs that an editor or database starts (node-pty#657, leveldb#623)",
+     "O_CLOEXEC, SOCK_CLOEXEC, EPOLL_CLOEXEC, pipe2, accept4, fopen with \"e\"",
+     "the same; std::fstream can't: open by number",
+     "nothing: Python's are not inheritable unless os.set_inheritable says so"},
     {Kind::kPipeHeld, "pipe-held", Severity::kNote, true, "a pipe's reader waits for an end that never comes",
      "A read from a pipe waited for half a second or more, and had not returned when its process was killed, or has "
      "not "
@@ -113,7 +151,10 @@ constexpr KindInfo kTable[kKinds] = {
      "it and never wrote to it. Not told: where the process that made the pipe has the write end itself, where it lies "
      "on 0-2, was duplicated or belongs to a stream, where its holder has closed the read end (who waits for the end "
      "of a process by a pipe does that), and where nothing was ever written.",
-     "close the write end in processes that only inherited it, or open the pipe with O_CLOEXEC"},
+     "close the write end in processes that only inherited it, or open the pipe with O_CLOEXEC",
+     "a child is started with its own end of the pipe as well, and its parent waits for ever (subprocess.h#114)",
+     "pipe2(ends, O_CLOEXEC), and dup2 in the child, which takes the flag off", "the same",
+     "subprocess (close_fds is the default); after os.fork close the ends that are not yours"},
 };
 
 }  // namespace

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <string>
 #include <vector>
@@ -456,6 +458,21 @@ TEST_F(Detectors, TwoPlacesInOneFunctionHaveTwoFingerprints) {
 }
 
 // --- the table of kinds
+
+TEST(Kinds, ThePageSaysWhatExplainSays) {
+  std::ifstream file("docs/findings.md");
+  if (!file) GTEST_SKIP() << "not run from the project's root";
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  for (const analyzer::KindInfo& info : analyzer::AllKinds()) {
+    const size_t begin = page.find("\n## " + std::string(info.name) + "\n");
+    ASSERT_NE(begin, std::string::npos) << info.name;
+    const std::string section = page.substr(begin, page.find("\n## ", begin + 1) - begin);
+    for (const std::string& line : {"**Seen.** " + std::string(info.example) + ".", "- C: " + std::string(info.in_c),
+                                    "- C++: " + std::string(info.in_cpp), "- Python: " + std::string(info.in_python)}) {
+      EXPECT_NE(section.find("\n" + line + "\n"), std::string::npos) << info.name << ": " << line;
+    }
+  }
+}
 
 TEST(Kinds, EveryKindIsToldInFull) {
   size_t index = 0;
