@@ -81,7 +81,7 @@ uint32_t LineOf(const PythonFrame& frame, bool guarded) { return guarded ? Line<
 
 uint64_t FrameWord(const PythonFrame& frame, bool guarded) {
   // The same function is the same code, wherever in it the frame is.
-  const uint64_t key = Identity(frame.code, 0, guarded) ^ frame.code << 8;
+  const uint64_t key = Identity(frame.code, guarded) ^ frame.code << 8;
   uint64_t number = cached_codes.Find(key);
   if (number == 0) {
     number = guarded ? InternCode<Guarded>(frame.code) : InternCode<Direct>(frame.code);

@@ -2,6 +2,8 @@
 
 #include "shim/python/frames.h"
 
+#include <atomic>
+
 #include "shim/python/memory.h"
 #include "shim/python/str.h"
 
@@ -28,33 +30,81 @@ uint64_t StrIdentity(const Layout& layout, uintptr_t text) {
   return sum + Mix(length >= 8 ? Load<Memory>(data + length - 8) : Front(Load<Memory>(data), length));
 }
 
-/// A bytes object, of which the first words, the last one and one near `place` are looked at: all, if it is short.
+/// A bytes object, of which the first words and the last one are looked at: all, if it is short.
 template <typename Memory>
-uint64_t BytesIdentity(uintptr_t bytes, uint64_t place) {
-  constexpr uint64_t kWhole = 48;
+uint64_t BytesIdentity(uintptr_t bytes) {
+  constexpr uint64_t kWhole = 64;
   const auto size = Load<Memory>(bytes + kSizeOffset);
   const uintptr_t data = bytes + kBytesDataOffset;
   uint64_t sum = bytes ^ size << 40;
   if (size < 8) return sum + Mix(Front(Load<Memory>(data), size));
   const uint64_t last = size - 8;
   for (uint64_t at = 0; at < last && at < kWhole; at += 8) sum = Mix(sum + Load<Memory>(data + at));
-  if (last > kWhole) sum = Mix(sum + Load<Memory>(data + (place < last ? place : last)));
+  if (last > kWhole) sum = Mix(sum + Load<Memory>(data + last / 2));
   return Mix(sum + Load<Memory>(data + last));
+}
+
+/// A code object's parts, by their places.
+struct Parts {
+  uint64_t file;
+  uint64_t name;
+  uint64_t table;
+  uint64_t first_line;
+
+  uint64_t Sum() const { return file + (name << 21 | name >> 43) + (table << 42 | table >> 22) + first_line; }
+};
+
+template <typename Memory>
+__attribute__((always_inline)) inline Parts PartsOf(const Layout& layout, uintptr_t code) {
+  return {Load<Memory>(code + layout.code_file), Load<Memory>(code + layout.code_name),
+          Load<Memory>(code + layout.code_table), Load<Memory, uint32_t>(code + layout.code_first_line)};
 }
 
 /// A freed code object's memory is taken by the next one, in loops over exec() with the same names and all else in the
 /// same place, too. What its parts hold tells them apart.
 template <typename Memory>
-uint64_t CodeIdentity(const Layout& layout, uintptr_t code, uint64_t instruction) {
-  const uint64_t place = layout.code_instructions == 0 ? instruction : instruction - code - layout.code_instructions;
-  const uint64_t names = StrIdentity<Memory>(layout, Load<Memory>(code + layout.code_file)) +
-                         Mix(StrIdentity<Memory>(layout, Load<Memory>(code + layout.code_name)));
-  return names + Mix(BytesIdentity<Memory>(Load<Memory>(code + layout.code_table), place) ^
-                     uint64_t{Load<Memory, uint32_t>(code + layout.code_first_line)} << 32);
+uint64_t FullIdentity(const Layout& layout, const Parts& parts) {
+  const uint64_t names = StrIdentity<Memory>(layout, parts.file) + Mix(StrIdentity<Memory>(layout, parts.name));
+  return names + Mix(BytesIdentity<Memory>(parts.table) ^ parts.first_line << 32);
+}
+
+/// Full identities of code objects that have been seen while they were new. One that has run for a while without being
+/// seen is taken for the one that lay in its place before only if all its parts lie in the same places, too.
+struct KnownCode {
+  uint64_t check;  ///< sum of its place and its parts' ^ identity: a torn entry does not match
+  uint64_t identity;
+};
+constexpr uint64_t kKnownCodes = 1024;
+constinit KnownCode known_codes[kKnownCodes] = {};
+
+__attribute__((noinline)) uint64_t NewIdentity(const Parts& parts) {
+  return FullIdentity<Direct>(interpreter.layout, parts);
+}
+
+/// The same as FullIdentity, or what serves as well and costs less.
+__attribute__((always_inline)) inline uint64_t QuickIdentity(const Layout& layout, uintptr_t code) {
+  const Parts parts = PartsOf<Direct>(layout, code);
+  const uint64_t places = parts.Sum() + code;
+  if (layout.code_version != 0) return places + Mix(Load<Direct, uint32_t>(code + layout.code_version));
+  if (layout.code_warmup == 0) return NewIdentity(parts);
+  KnownCode& known = known_codes[code / 16 % kKnownCodes];
+  const uint64_t identity = std::atomic_ref(known.identity).load(std::memory_order_relaxed);
+  const bool is_known = (std::atomic_ref(known.check).load(std::memory_order_relaxed) ^ identity) == places;
+  if (is_known && Load<Direct, uint16_t>(code + layout.code_warmup) == 0) return identity;
+  const uint64_t full = NewIdentity(parts);
+  std::atomic_ref(known.identity).store(full, std::memory_order_relaxed);
+  std::atomic_ref(known.check).store(places ^ full, std::memory_order_relaxed);
+  return full;
 }
 
 template <typename Memory>
-uint64_t ReadInstruction(const Layout& layout, uintptr_t frame) {
+__attribute__((always_inline)) inline uint64_t CodeIdentity(const Layout& layout, uintptr_t code) {
+  if constexpr (!Memory::kMayFail) return QuickIdentity(layout, code);
+  return FullIdentity<Memory>(layout, PartsOf<Memory>(layout, code));
+}
+
+template <typename Memory>
+__attribute__((always_inline)) inline uint64_t ReadInstruction(const Layout& layout, uintptr_t frame) {
   const uintptr_t place = frame + layout.frame_instruction;
   return layout.code_instructions != 0 ? Load<Memory>(place) : Load<Memory, uint32_t>(place);
 }
@@ -69,8 +119,7 @@ uintptr_t FirstFrame(const Layout& layout, uintptr_t thread_state, uintptr_t* ch
 }
 
 template <typename Memory>
-uint64_t Hash(uintptr_t thread_state, uint32_t depth) {
-  const Layout layout = interpreter.layout;
+__attribute__((always_inline)) inline uint64_t Hash(const Layout& layout, uintptr_t thread_state, uint32_t depth) {
   uintptr_t chain = 0;
   uint64_t hash = 0;
   uint32_t count = 0;
@@ -82,11 +131,11 @@ uint64_t Hash(uintptr_t thread_state, uint32_t depth) {
       const uintptr_t code = Load<Memory>(frame + layout.frame_code) & ~uintptr_t{layout.pointer_tag};
       if (Memory::kMayFail && Load<Memory>(code + kTypeOffset) != interpreter.code_type) return kNotFrames;
       const uint64_t instruction = ReadInstruction<Memory>(layout, frame);
-      hash =
-          (hash ^ Mix(code + Mix(instruction)) ^ CodeIdentity<Memory>(layout, code, instruction)) * 0xd6e8feb86659fd93U;
+      hash = (hash ^ (instruction << 20 | instruction >> 44) ^ Mix(code ^ CodeIdentity<Memory>(layout, code))) *
+             0xd6e8feb86659fd93U;
       ++count;
     }
-    hash = hash + entry + (hash >> 32);
+    hash += entry + (hash >> 32);
     frame = Load<Memory>(frame + layout.frame_previous);
   }
   return count == 0 ? kNoFrames : hash | 2;
@@ -95,7 +144,11 @@ uint64_t Hash(uintptr_t thread_state, uint32_t depth) {
 }  // namespace
 
 uint64_t HashFrames(uintptr_t thread_state, uint32_t depth, bool guarded) {
-  return guarded ? Hash<Guarded>(thread_state, depth) : Hash<Direct>(thread_state, depth);
+  const Layout& layout = interpreter.layout;
+  if (guarded) return Hash<Guarded>(layout, thread_state, depth);
+  // Debian's and Ubuntu's of these years: offsets as constants are twice as fast.
+  if (layout.minor == 11) return Hash<Direct>(kLayouts[kIndexOf11], thread_state, depth);
+  return Hash<Direct>(layout, thread_state, depth);
 }
 
 namespace {
@@ -123,9 +176,9 @@ uint64_t HashThread(uint32_t depth, bool* guarded, uintptr_t* thread_state) {
   return hash;
 }
 
-uint64_t Identity(uintptr_t code, uint64_t instruction, bool guarded) {
+uint64_t Identity(uintptr_t code, bool guarded) {
   const Layout& layout = interpreter.layout;
-  return guarded ? CodeIdentity<Guarded>(layout, code, instruction) : CodeIdentity<Direct>(layout, code, instruction);
+  return guarded ? CodeIdentity<Guarded>(layout, code) : CodeIdentity<Direct>(layout, code);
 }
 
 Runs::Runs(uintptr_t thread_state, bool guarded) : layout_(interpreter.layout), guarded_(guarded), frame_(0) {

@@ -3,6 +3,7 @@
 // Where a CPython keeps what a call path needs: offsets into its structures, which no interface of it hands out. Up to
 // 3.12 they are a table by version; from 3.13 on the interpreter describes itself. Pure data.
 
+#include <cstddef>
 #include <cstdint>
 
 namespace fdaudit::shim::python {
@@ -43,6 +44,8 @@ struct Layout {
   uint16_t code_first_line;
   uint16_t code_first_traceable;  ///< 0 = every frame counts
   uint16_t code_instructions;     ///< 0 = frame_instruction is an index
+  uint16_t code_version;          ///< a number (int) that no other code object ever has; 0 = none
+  uint16_t code_warmup;           ///< a counter (short) that is 0 once the code has run some times; 0 = none
   // str
   uint16_t ascii_data;    ///< of a str that is all ASCII
   uint16_t compact_data;  ///< of others
@@ -56,6 +59,108 @@ inline constexpr uint32_t kStrStateOffset = 32;
 inline constexpr uint32_t kBytesDataOffset = 32;
 /// FRAME_OWNED_BY_GENERATOR, from 3.11 on.
 inline constexpr uint8_t kOwnedByGenerator = 1;
+
+/// From the headers of each version, for 64-bit builds without Py_TRACE_REFS.
+inline constexpr Layout kLayouts[] = {
+    {.minor = 9,
+     .entry = Entry::kEachFrame,
+     .lines = LineTable::kDeltas,
+     .pointer_tag = 0,
+     .first_entry_owner = 0,
+     .thread_id = 176,
+     .chain = 0,
+     .current_frame = 24,
+     .chain_previous = 0,
+     .frame_code = 32,
+     .frame_previous = 24,
+     .frame_instruction = 104,
+     .frame_entry = 0,
+     .frame_owner = 0,
+     .code_file = 104,
+     .code_name = 112,
+     .code_table = 120,
+     .code_first_line = 40,
+     .code_first_traceable = 0,
+     .code_instructions = 0,
+     .code_version = 0,
+     .code_warmup = 0,
+     .ascii_data = 48,
+     .compact_data = 72},
+    {.minor = 10,
+     .entry = Entry::kEachFrameInChain,
+     .lines = LineTable::kRanges,
+     .pointer_tag = 0,
+     .first_entry_owner = 0,
+     .thread_id = 176,
+     .chain = 48,
+     .current_frame = 24,
+     .chain_previous = 8,
+     .frame_code = 32,
+     .frame_previous = 24,
+     .frame_instruction = 96,
+     .frame_entry = 0,
+     .frame_owner = 0,
+     .code_file = 104,
+     .code_name = 112,
+     .code_table = 120,
+     .code_first_line = 40,
+     .code_first_traceable = 0,
+     .code_instructions = 0,
+     .code_version = 0,
+     .code_warmup = 0,
+     .ascii_data = 48,
+     .compact_data = 72},
+    {.minor = 11,
+     .entry = Entry::kMarked,
+     .lines = LineTable::kLocations,
+     .pointer_tag = 0,
+     .first_entry_owner = 0,
+     .thread_id = 152,
+     .chain = 56,
+     .current_frame = 8,
+     .chain_previous = 16,
+     .frame_code = 32,
+     .frame_previous = 48,
+     .frame_instruction = 56,
+     .frame_entry = 68,
+     .frame_owner = 69,
+     .code_file = 112,
+     .code_name = 128,
+     .code_table = 136,
+     .code_first_line = 72,
+     .code_first_traceable = 168,
+     .code_instructions = 184,
+     .code_version = 0,
+     .code_warmup = 52,
+     .ascii_data = 48,
+     .compact_data = 72},
+    {.minor = 12,
+     .entry = Entry::kOnStack,
+     .lines = LineTable::kLocations,
+     .pointer_tag = 0,
+     .first_entry_owner = 3,
+     .thread_id = 136,
+     .chain = 56,
+     .current_frame = 0,
+     .chain_previous = 8,
+     .frame_code = 0,
+     .frame_previous = 8,
+     .frame_instruction = 56,
+     .frame_entry = 70,
+     .frame_owner = 70,
+     .code_file = 112,
+     .code_name = 128,
+     .code_table = 136,
+     .code_first_line = 68,
+     .code_first_traceable = 176,
+     .code_instructions = 192,
+     .code_version = 92,
+     .code_warmup = 0,
+     .ascii_data = 40,
+     .compact_data = 56},
+};
+inline constexpr size_t kIndexOf11 = 2;
+static_assert(kLayouts[kIndexOf11].minor == 11);
 
 /// `runtime`: the interpreter's _PyRuntime; `version`: as Py_Version or Py_GetVersion tell it. False: unknown, or
 /// without a global lock.

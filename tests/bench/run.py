@@ -90,6 +90,8 @@ def rows(scratch, quick):
     return [
         loop("open + close, 5 calls deep", "open_close", 5, 300000 // scale, 1.5),
         loop("open + close, 20 calls deep", "open_close", 20, 300000 // scale, 1.5),
+        Row("python3: os.open + os.close, 20 calls deep", ["/usr/bin/python3", HERE / "python_loop.py", 20], 1.25, True,
+            300000 // scale, 20),
         loop("open + close, 60 calls deep", "open_close", 60, 300000 // scale, 1.6),
         loop("open + close, 20 deep, two threads", "two_threads", 20, 200000 // scale, None),
         loop("dup + close, 20 calls deep", "dup_close", 20, 600000 // scale, 2.5),
