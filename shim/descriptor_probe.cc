@@ -3,6 +3,8 @@
 #include <sys/socket.h>
 
 #include "shim/channel_text.h"
+#include "shim/clock.h"
+#include "shim/recorder.h"
 #include "shim/text.h"
 
 namespace fdaudit::shim {
@@ -87,6 +89,30 @@ bool IsNoNews(const char* link, FdKind kind) {
          (kind != FdKind::kUnknown && StartsWith(link, "anon_inode:"));
 }
 
+/// CLOCK_REALTIME at a stamp of this trace, in nanoseconds.
+int64_t RealtimeAt(uint64_t stamp) {
+  const trace::ClockPair start = recorder.header().started;
+  const trace::ClockPair now = Now();
+  const double rate = now.stamp == start.stamp ? 1.0
+                                               : static_cast<double>(now.monotonic_ns - start.monotonic_ns) /
+                                                     static_cast<double>(now.stamp - start.stamp);
+  const double since = static_cast<double>(now.stamp - stamp) * rate;
+  return static_cast<int64_t>(raw::Nanoseconds(CLOCK_REALTIME)) - static_cast<int64_t>(since);
+}
+
+/// A file's name came or went at `since` or later, as far as its inode tells: rename(2), link(2) and unlink(2) change
+/// its ctime, whose clock ticks some hundred times a second.
+bool WasRenamed(const struct stat& file, int64_t since) {
+  constexpr int64_t kTick = 20'000'000;
+  return static_cast<int64_t>(file.st_ctim.tv_sec) * 1'000'000'000 + file.st_ctim.tv_nsec + kTick >= since;
+}
+
+/// The kernel names a file that was unlinked, or replaced by rename(2), "NAME (deleted)".
+bool HasName(const char* target, const char* name) {
+  const size_t length = strlen(name);
+  return strncmp(target, name, length) == 0 && (target[length] == '\0' || strcmp(target + length, " (deleted)") == 0);
+}
+
 }  // namespace
 
 void ProbeNumbers(const int* fds, int count, bool* open) {
@@ -118,12 +144,16 @@ bool IsAnother(int fd, const trace::Incarnation& life, const char* recorded_targ
       return false;
   }
   if (anonymous || S_ISSOCK(now.st_mode)) return true;
-  // Another name may be the same file, by a link or after a rename. It is another file only where both are there.
+  // Another name may be the same file, by a link or after a rename. It is another file only where both are there, and
+  // at least one of them bears its name for longer than the number has been open: when a log is rotated, neither does.
   const bool comparable = recorded_target[0] != '\0' && !StartsWith(recorded_target, "...") && S_ISREG(now.st_mode);
-  if (!comparable || strcmp(BaseName(recorded_target), BaseName(target)) == 0) return false;
+  if (!comparable || HasName(BaseName(target), BaseName(recorded_target))) return false;
   struct stat named = {};
-  const long found = raw::Call(SYS_newfstatat, AT_FDCWD, raw::Address(recorded_target), raw::Address(&named), 0);
-  return found == 0 && S_ISREG(named.st_mode) && (named.st_ino != now.st_ino || named.st_dev != now.st_dev);
+  const long found = raw::Call(SYS_newfstatat, AT_FDCWD, raw::Address(recorded_target), raw::Address(&named),
+                               AT_SYMLINK_NOFOLLOW);  // a symbolic link may have led elsewhere
+  if (found != 0 || !S_ISREG(named.st_mode) || (named.st_ino == now.st_ino && named.st_dev == now.st_dev)) return false;
+  const int64_t opened = RealtimeAt(life.opened.stamp);
+  return !WasRenamed(named, opened) || !WasRenamed(now, opened);
 }
 
 void DescribeKind(int fd, trace::Incarnation& life, char (&target)[trace::kTargetSize]) {

@@ -132,6 +132,14 @@ __attribute__((always_inline)) inline int Opened(const What& what, Function& fun
   return fd;
 }
 
+/// The same for a call that opens by way of the descriptor `from`.
+template <typename What, typename Function, typename... A>
+__attribute__((always_inline)) inline int OpenedFrom(int from, const What& what, Function& function, A... arguments) {
+  const int fd = Opened(what, function, arguments...);
+  if (__builtin_expect(fd < 0 && errno == EBADF, 0)) RecordBadUse(FDAUDIT_CALL_SITE(function), from);
+  return fd;
+}
+
 /// A call that fills two descriptors and returns 0 or -1.
 template <typename What, typename Function, typename... A>
 __attribute__((always_inline)) inline int OpenedPair(const What& what, int* fds, Function& function, A... arguments) {

@@ -99,11 +99,16 @@ bool Find(const ProgramName& name, Candidate& candidate) {
   return !TextBuilder(candidate.path, sizeof candidate.path).Add(name.path).overflowed() && Find(candidate);
 }
 
-/// The kernel marks a program that gets other rights than its caller's; the dynamic linker preloads nothing then.
-bool GainsRights(const struct stat& status) {
+/// The kernel marks a program that gets other rights than its real user has; the dynamic linker preloads nothing then.
+bool GainsRights(const struct stat& status, int fd) {
   constexpr mode_t kSetGroup = S_ISGID | S_IXGRP;
-  if ((status.st_mode & S_ISUID) != 0 && raw::Call(SYS_getuid) != static_cast<long>(status.st_uid)) return true;
-  return (status.st_mode & kSetGroup) == kSetGroup && raw::Call(SYS_getgid) != static_cast<long>(status.st_gid);
+  const bool sets_user = (status.st_mode & S_ISUID) != 0;
+  const bool sets_group = (status.st_mode & kSetGroup) == kSetGroup;
+  const long user = raw::Call(SYS_getuid);
+  if ((sets_user ? static_cast<long>(status.st_uid) : raw::Call(SYS_geteuid)) != user) return true;
+  if ((sets_group ? static_cast<long>(status.st_gid) : raw::Call(SYS_getegid)) != raw::Call(SYS_getgid)) return true;
+  // root gains nothing by capabilities.
+  return user != 0 && raw::Call(SYS_fgetxattr, fd, raw::Address("security.capability"), 0, 0) > 0;
 }
 
 bool IsOfGlibc(const char* linker) {
@@ -129,7 +134,7 @@ ExecOutlook LookAtElf(Candidate& candidate, int fd, size_t size) {
       header.e_machine != kThisMachine) {
     return {ExecProblem::kForeign, true, true};
   }
-  if (GainsRights(candidate.status)) return {ExecProblem::kSetId, true, false};
+  if (GainsRights(candidate.status, fd)) return {ExecProblem::kSetId, true, false};
   if (header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum > kMostSegments) return {};
   constexpr size_t kSegmentsAtOnce = kHead / sizeof(Elf64_Phdr);
   const auto* segments = reinterpret_cast<const Elf64_Phdr*>(candidate.head);

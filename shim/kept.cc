@@ -43,6 +43,13 @@ uint32_t ObjectBehind(int fd) {
   return static_cast<uint32_t>(HashBytes(parts, sizeof parts)) | 1;
 }
 
+int DomainOf(int socket) {
+  int domain = 0;
+  socklen_t size = sizeof domain;
+  raw::Call(SYS_getsockopt, socket, SOL_SOCKET, SO_DOMAIN, raw::Address(&domain), raw::Address(&size));
+  return domain;
+}
+
 bool IsSocketTo(int fd, const char* path) {
   sockaddr_un peer = {};
   socklen_t size = sizeof peer;
@@ -55,6 +62,7 @@ bool IsSocketTo(int fd, const char* path) {
 bool IsProven(const Kept& kept, int fd) {
   struct stat status = {};
   if (raw::DescriptorFlags(fd) != FD_CLOEXEC || raw::Fstat(fd, &status) != 0) return false;
+  if (kept.domain != 0) return S_ISSOCK(status.st_mode) && DomainOf(fd) == kept.domain;
   for (const char* path : kept.paths) {
     if (path == nullptr) break;
     struct stat named = {};

@@ -21,6 +21,7 @@ namespace fdaudit::shim {
 struct Kept {
   const char* paths[2];  ///< what it is open on; of a socket, where it is connected to
   bool replaced;         ///< libc may close and open it anew in any call
+  int domain = 0;        ///< of a socket that has no path
   uint64_t held = 0;     ///< packed (kept.cc); its lower half is 0 while the descriptor is not known
 };
 

@@ -117,6 +117,7 @@ void Identify(ImageRecord* record) {
   record->pid = raw::Pid();
   record->parent_pid = raw::ParentPid();
   record->pid_namespace = pid_namespace;
+  record->ended_by = trace::EndedBy::kNone;
   record->begun = 1;
 }
 
@@ -255,6 +256,14 @@ PreparedChild PrepareForChild(StartedBy how) {
   return child;
 }
 
+void ExpectEndInside(int status) {
+  if (thread_state.child_image == 0 || !SystemCallsAllowed()) return;
+  ImageRecord* record = ImageOf(thread_state.child_image);
+  record->status = status;
+  record->ended = Now();
+  record->ended_by = trace::EndedBy::kExit;
+}
+
 void NoteChild(const PreparedChild& child, int pid) {
   if (child.image == 0) return;
   thread_state.child_image = child.interrupted;
@@ -291,7 +300,6 @@ void NoteOrigin(ImageRecord* record) {
 void Join(ImageRecord* record) {
   Identify(record);
   record->awaits_exec = 0;
-  record->ended_by = trace::EndedBy::kNone;
   ForgetProblem(record);
 }
 

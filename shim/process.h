@@ -44,6 +44,8 @@ struct PreparedChild {
 };
 /// Before fork: makes the child's record, so that a child which only exits or execs need hardly touch a page.
 PreparedChild PrepareForChild(trace::StartedBy how);
+/// The child that is prepared ends with `status` inside the call that forks, unless it begins its image.
+void ExpectEndInside(int status);
 /// In the parent, when fork has returned. `pid`: negative = it failed.
 void NoteChild(const PreparedChild& child, int pid);
 /// In the child: CoverageReason bits for its image, once it begins.

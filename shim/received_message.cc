@@ -9,6 +9,8 @@ namespace {
 
 constexpr int kPidfd = 4;  // SCM_PIDFD, since Linux 6.5
 
+}  // namespace
+
 int32_t PeerOf(int socket) {
   ucred peer = {};
   socklen_t size = sizeof peer;
@@ -17,8 +19,6 @@ int32_t PeerOf(int socket) {
       raw::Call(SYS_getsockopt, socket, SOL_SOCKET, SO_PEERCRED, raw::Address(&peer), raw::Address(&size));
   return result == 0 && size == sizeof peer ? peer.pid : 0;
 }
-
-}  // namespace
 
 bool ControlMessages::Next(ControlMessage* out) {
   cmsghdr header;

@@ -36,6 +36,9 @@ class ControlMessages {
   size_t left_;
 };
 
+/// Who is at the other end of a socket, by SO_PEERCRED; 0 = nobody knows.
+int32_t PeerOf(int socket);
+
 /// A descriptor that a message has put into the receiver's table.
 struct ReceivedDescriptor {
   int fd;

@@ -13,48 +13,6 @@ constexpr const char* kKindNames[] = {
     "signalfd",   "inotify",  "fanotify",  "memfd", "pidfd",    "pty",           "mqueue",           "userfaultfd",
     "perf-event", "io-uring", "bpf",       "mount", "landlock", "shared-memory", "character-device", "block-device"};
 
-struct ReasonName {
-  uint32_t bit;
-  const char* name;
-};
-
-constexpr ReasonName kReasonNames[] = {
-    {trace::kReasonNoRoom, "no-room"},
-    {trace::kReasonDescriptorTooHigh, "descriptor-too-high"},
-    {trace::kReasonSharedTable, "shared-table"},
-    {trace::kReasonSeccomp, "seccomp"},
-    {trace::kReasonStartedLate, "started-late"},
-    {trace::kReasonExitUnchecked, "exit-unchecked"},
-    {trace::kReasonPythonUnknown, "python-unknown"},
-    {trace::kReasonOwnTable, "own-table"},
-    {trace::kReasonIoUring, "io-uring"},
-};
-
-const char* ExecProblemName(trace::ExecProblem problem) {
-  switch (problem) {
-    case trace::ExecProblem::kStatic:
-      return "exec-static";
-    case trace::ExecProblem::kSetId:
-      return "exec-set-user-id";
-    case trace::ExecProblem::kForeign:
-      return "exec-foreign";
-    case trace::ExecProblem::kSandboxed:
-      return "exec-sandboxed";
-    case trace::ExecProblem::kShimUnreachable:
-      return "exec-shim-unreachable";
-    case trace::ExecProblem::kTraceUnreachable:
-      return "exec-trace-unreachable";
-    case trace::ExecProblem::kEnvironment:
-      return "exec-environment";
-    case trace::ExecProblem::kSkipped:
-      return "exec-skipped";
-    case trace::ExecProblem::kNoFollow:
-      return "exec-not-followed";
-    default:
-      return "exec-unaudited";
-  }
-}
-
 }  // namespace
 
 const char* Name(EndKind kind) {
@@ -96,18 +54,6 @@ const char* Name(StartedBy started_by, bool has_parent) {
 const char* Name(FdKind kind) {
   const auto index = static_cast<size_t>(kind);
   return index < std::size(kKindNames) ? kKindNames[index] : "unknown";
-}
-
-std::vector<std::string> ReasonNames(const Process& process) {
-  std::vector<std::string> names;
-  for (const ReasonName& reason : kReasonNames) {
-    if ((process.reasons & reason.bit) != 0) names.emplace_back(reason.name);
-  }
-  if ((process.reasons & trace::kReasonExecUnaudited) != 0 || process.exec_problem != trace::ExecProblem::kNone) {
-    names.emplace_back(ExecProblemName(process.exec_problem));
-  }
-  if (process.exec_ended_early) names.emplace_back("exec-ended-early");
-  return names;
 }
 
 std::string ErrorName(int error) {

@@ -61,8 +61,6 @@ const char* Name(EndKind kind);
 const char* Name(trace::StartedBy started_by, bool has_parent);
 /// What a descriptor is: "file", "socket" …
 const char* Name(trace::FdKind kind);
-/// Short names of coverage reasons, and of the reason why an exec'd program was not audited.
-std::vector<std::string> ReasonNames(const Process& process);
 
 /// "EBADF"; the number where libc has no names.
 std::string ErrorName(int error);

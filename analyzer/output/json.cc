@@ -7,6 +7,7 @@
 #include <set>
 
 #include "analyzer/detect/kinds.h"
+#include "analyzer/model/reasons.h"
 #include "analyzer/output/causes.h"
 #include "analyzer/output/coverage.h"
 #include "analyzer/output/escape.h"

@@ -31,6 +31,7 @@ constinit Kept kept_rpcent = {{"/etc/rpc"}, false};
 constinit Kept kept_aliasent = {{"/etc/aliases"}, false};
 constinit Kept kept_fstab = {{"/etc/fstab"}, false};
 constinit Kept kept_ttys = {{"/etc/ttys"}, false};
+constinit Kept kept_lock = {{"/etc/.pwd.lock"}, false};
 /// login, logout and getlogin let go of it too.
 constinit Kept kept_utmp = {{"/var/run/utmp", "/var/log/wtmp"}, true};
 
@@ -70,6 +71,11 @@ INTERPOSE("opens a database, which libc keeps open", int, getsgent_r, sgrp* entr
   return Keeping(kept_sgrp, real::getsgent_r, entry, buffer, size, result);
 }
 INTERPOSE("closes what libc keeps of a database", void, endsgent) { Releasing(kept_sgrp, real::endsgent); }
+
+INTERPOSE("opens the databases' lock, which libc keeps open", int, lckpwdf) noexcept {
+  return Keeping(kept_lock, real::lckpwdf);
+}
+INTERPOSE("closes the databases' lock", int, ulckpwdf) noexcept { return Releasing(kept_lock, real::ulckpwdf); }
 
 INTERPOSE("opens a database, which libc keeps open", void, setservent, int stay_open) {
   Keeping(kept_servent, real::setservent, stay_open);

@@ -3,6 +3,7 @@
 #include <csignal>
 #include <ctime>
 
+#include "shim/received_message.h"
 #include "shim/stack_range.h"
 #include "shim/text.h"
 
@@ -139,6 +140,16 @@ NewDescriptor NewFanotify(unsigned flags) {
   constexpr unsigned kClassMask = 0xc;
   constexpr const char* kClasses[] = {"FAN_CLASS_NOTIF", "FAN_CLASS_CONTENT", "FAN_CLASS_PRE_CONTENT", nullptr};
   return NewObject(trace::FdKind::kFanotify, (flags & kCloseOnExec) != 0, kClasses[(flags & kClassMask) >> 2]);
+}
+
+bool AsksForPeerProcess(int level, int name) {
+  constexpr int kPeerProcess = 77;  // SO_PEERPIDFD, Linux 6.5
+  return level == SOL_SOCKET && name == kPeerProcess;
+}
+
+NewDescriptor NewPeerProcess(int socket, TargetText& text) {
+  const int pid = PeerOf(socket);
+  return pid > 0 ? NewProcess(pid, 0, text) : NewObject(trace::FdKind::kPidFd, true);
 }
 
 NewDescriptor NewProcess(int pid, unsigned flags, TargetText& text) {

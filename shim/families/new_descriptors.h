@@ -77,6 +77,19 @@ NewDescriptor NewSignals(const void* mask, int flags, TargetText& text);
 NewDescriptor NewTimer(int clock, int flags);
 inline NewDescriptor NewInotify(int flags) { return NewObject(trace::FdKind::kInotify, (flags & O_CLOEXEC) != 0); }
 NewDescriptor NewFanotify(unsigned flags);
+/// getsockopt(SO_PEERPIDFD), which opens a descriptor that stands for the process at the other end of a socket.
+bool AsksForPeerProcess(int level, int name);
+NewDescriptor NewPeerProcess(int socket, TargetText& text);
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline int OpenedPeerProcess(int socket, const int* opened, Function& function,
+                                                            A... arguments) {
+  const int result = static_cast<int>(Used(socket, function, arguments...));
+  if (result != 0) return result;
+  TargetText text;
+  RecordOpened(FDAUDIT_CALL_SITE(function), *opened, NewPeerProcess(socket, text));
+  return result;
+}
+
 /// A descriptor that stands for the process `pid`; `flags` are pidfd_open's.
 NewDescriptor NewProcess(int pid, unsigned flags, TargetText& text);
 /// A copy of another process's descriptor; `process` stands for that one.

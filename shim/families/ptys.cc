@@ -49,7 +49,10 @@ INTERPOSE("makes a process on a pseudo-terminal: opens the master, in the child 
           int* master, char* name, const termios* settings, const winsize* size)
 noexcept {
   const CallSite site = FDAUDIT_CALL_SITE(real::forkpty);
-  const auto call = [&] { return real::forkpty(master, name, settings, size); };
+  const auto call = [&] {
+    ExpectEndInside(EXIT_FAILURE);  // where the terminal cannot become the child's
+    return real::forkpty(master, name, settings, size);
+  };
   const auto child = static_cast<int>(Forked(site, SIGCHLD, fdaudit::trace::StartedBy::kFork, nullptr, call));
   const int saved_errno = errno;
   if (child == 0) {

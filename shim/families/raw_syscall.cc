@@ -60,11 +60,13 @@ struct Arguments {
 enum class Effect : uint8_t {
   kNone,
   kOpens,           ///< the result is a new descriptor
+  kOpensFrom,       ///< the same, by way of the first argument
   kOpensOrChanges,  ///< with a number as the first argument, it changes what that one is
   kOpensTwo,        ///< the array at `ends` gets them
   kDuplicates,
   kDuplicatesTo,
   kControls,
+  kAsksForProcess,  ///< getsockopt(SO_PEERPIDFD)
   kBinds,
   kListens,
   kConnects,
@@ -145,8 +147,8 @@ constexpr Row kRows[] = {
     FDAUDIT_OPENS(memfd_secret, NewObject(FdKind::kMemFd, (a.Int(0) & O_CLOEXEC) != 0)),
     FDAUDIT_OPENS(mq_open, NewMessageQueue(a.Text(0))),
     FDAUDIT_OPENS(socket, NewSocket(a.Int(0), a.Int(1), text)),
-    FDAUDIT_OPENS(accept, NewConnection(a.Int(0), {}, 0, text)),
-    FDAUDIT_OPENS(accept4, NewConnection(a.Int(0), {}, a.Int(3), text)),
+    {SYS_accept, Effect::kOpensFrom, FDAUDIT_TELLS(NewConnection(a.Int(0), {}, 0, text))},
+    {SYS_accept4, Effect::kOpensFrom, FDAUDIT_TELLS(NewConnection(a.Int(0), {}, a.Int(3), text))},
     {SYS_socketpair, Effect::kOpensTwo, FDAUDIT_TELLS(NewSocketPair(a.Int(0), a.Int(1))), nullptr, 3},
     {SYS_pipe2, Effect::kOpensTwo, FDAUDIT_TELLS(NewPipe(a.Int(1)))},
     FDAUDIT_OPENS(epoll_create1, NewEpollSet(a.Int(0))),
@@ -175,6 +177,7 @@ constexpr Row kRows[] = {
     {SYS_dup, Effect::kDuplicates},
     {SYS_dup3, Effect::kDuplicatesTo},
     {SYS_fcntl, Effect::kControls},
+    {SYS_getsockopt, Effect::kAsksForProcess, nullptr, FDAUDIT_WHEN(AsksForPeerProcess(a.Int(1), a.Int(2)))},
     {SYS_bind, Effect::kBinds},
     {SYS_listen, Effect::kListens},
     {SYS_connect, Effect::kConnects},
@@ -259,6 +262,8 @@ INTERPOSE("makes a system call by number: any of the above", long, syscall, long
       break;
     case Effect::kOpens:
       return Opened(what, made, number, v0, v1, v2, v3, v4, v5);
+    case Effect::kOpensFrom:
+      return OpenedFrom(a.Int(0), what, made, number, v0, v1, v2, v3);
     case Effect::kOpensOrChanges:
       return a.Int(0) < 0 ? Opened(what, made, number, v0, v1, v2, v3)
                           : Retargeted(a.Int(0), what, made, number, v0, v1, v2, v3);
@@ -273,6 +278,8 @@ INTERPOSE("makes a system call by number: any of the above", long, syscall, long
     }
     case Effect::kControls:
       return Controlled(a.Int(0), a.Int(1), static_cast<uintptr_t>(v2), made, number, v0, v1, v2);
+    case Effect::kAsksForProcess:
+      return OpenedPeerProcess(a.Int(0), a.Numbers(3), made, number, v0, v1, v2, v3, v4);
     case Effect::kBinds:
       return Addressed(a.Int(0), SocketStep::kBound, a.Address(1), a.Unsigned(2), made, number, v0, v1, v2);
     case Effect::kListens:

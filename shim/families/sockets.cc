@@ -21,12 +21,21 @@ INTERPOSE("opens two connected sockets", int, socketpair, int domain, int type, 
 INTERPOSE("opens a connection's socket", int, accept, int fd, sockaddr* address, socklen_t* size) {
   const AddressRoom from = FDAUDIT_ROOM(address, size);
   const auto what = [&](TargetText& text) { return NewConnection(fd, from, 0, text); };
-  return Opened(what, real::accept, fd, address, size);
+  return OpenedFrom(fd, what, real::accept, fd, address, size);
 }
 INTERPOSE("opens a connection's socket", int, accept4, int fd, sockaddr* address, socklen_t* size, int flags) {
   const AddressRoom from = FDAUDIT_ROOM(address, size);
   const auto what = [&](TargetText& text) { return NewConnection(fd, from, flags, text); };
-  return Opened(what, real::accept4, fd, address, size, flags);
+  return OpenedFrom(fd, what, real::accept4, fd, address, size, flags);
+}
+
+INTERPOSE("uses; opens a descriptor of the peer's process (SO_PEERPIDFD)", int, getsockopt, int fd, int level, int name,
+          void* value, socklen_t* size)
+noexcept {
+  if (__builtin_expect(!AsksForPeerProcess(level, name), 1)) {
+    return Used(fd, real::getsockopt, fd, level, name, value, size);
+  }
+  return OpenedPeerProcess(fd, static_cast<const int*>(value), real::getsockopt, fd, level, name, value, size);
 }
 
 INTERPOSE("gives a socket its address", int, bind, int fd, const sockaddr* address, socklen_t size) noexcept {

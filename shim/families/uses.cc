@@ -300,9 +300,6 @@ INTERPOSE(USES, int, tcsetattr, int fd, int when, const termios* settings) noexc
   return Used(fd, real::tcsetattr, fd, when, settings);
 }
 INTERPOSE(USES, int, shutdown, int fd, int how) noexcept { return Used(fd, real::shutdown, fd, how); }
-INTERPOSE(USES, int, getsockopt, int fd, int level, int name, void* value, socklen_t* size) noexcept {
-  return Used(fd, real::getsockopt, fd, level, name, value, size);
-}
 INTERPOSE(USES, int, setsockopt, int fd, int level, int name, const void* value, socklen_t size) noexcept {
   return Used(fd, real::setsockopt, fd, level, name, value, size);
 }

@@ -40,6 +40,13 @@ static mqd_t queue(void) {
   return made;
 }
 
+static void called(union sigval value) { (void)value; }
+
+static int notified(mqd_t queue) {
+  struct sigevent how = {.sigev_notify = SIGEV_THREAD, .sigev_notify_function = called};
+  return mq_notify(queue, &how);
+}
+
 static int in_queue(mqd_t made) {
   mq_unlink(shared_name());
   return made;
@@ -117,6 +124,7 @@ static int structured(const char* path) {
         in_queue(__mq_open_2(shared_name(), O_RDONLY))),                                           \
        __mq_open_2("/no-such-queue", O_RDWR))                                                                   \
   CALL(mq_close, "-", mq_close(queue()), mq_close(777))                                                         \
+  CALL(mq_notify, "socket", notified(queue()), notified(777))                                                   \
   CALL(posix_openpt, "pty", posix_openpt(O_RDWR | O_NOCTTY), (limited(0), posix_openpt(O_RDWR)))                \
   CALL(getpt, "pty", getpt(), (limited(0), getpt()))                                                            \
   CALL(openpty, "pty", openpty(&master, &slave, NULL, NULL, NULL),                                              \

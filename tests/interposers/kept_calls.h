@@ -82,6 +82,8 @@ static void log_list(int fortified, const char* format, ...) {
   CALL(getsgent_r, "-", IN("/etc/gshadow", ENTRY_R(getsgent_r, struct sgrp, 4096)),                       \
        IN("/etc/gshadow", ENTRY_R(getsgent_r, struct sgrp, 1)))                                           \
   CALL(endsgent, "-", IN("/etc/gshadow", (setsgent(), getsgent(), endsgent(), 0)), kNone)                 \
+  CALL(lckpwdf, "-", lckpwdf(), kNone)                                                                    \
+  CALL(ulckpwdf, "-", (lckpwdf(), ulckpwdf()), kNone)                                                     \
   CALL(setservent, "-", IN("/etc/services", (setservent(1), 0)), kNone)                                   \
   CALL(getservent, "-", IN("/etc/services", good(getservent())), kNone)                                   \
   CALL(getservent_r, "-", IN("/etc/services", ENTRY_R(getservent_r, struct servent, 4096)),               \

@@ -3,8 +3,10 @@
 import os
 import pathlib
 import shutil
+import struct
 import subprocess
 
+import families
 import harness
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -116,6 +118,35 @@ def runs_unaudited(kind, way):
         return complaints + (harness.schema_errors(ran.report) if ran.report else [])
 
 
+def capabilities():
+    """A program with file capabilities runs privileged: as a set-user-ID one, and for root as any other."""
+    user = families.as_user(60011)
+    with harness.Folder() as folder:
+        program = pathlib.Path(shutil.copy("/usr/bin/id", folder / "capable"))
+        try:  # version 2, effective: CAP_NET_BIND_SERVICE permitted
+            os.setxattr(program, "security.capability", struct.pack("<IIIII", 0x02000001, 1 << 10, 0, 0, 0))
+        except OSError:
+            raise harness.Skip("this file system has no capabilities") from None
+        return told(folder, [*user, program], ["exec-set-user-id"]) + \
+            told(folder, ["/bin/sh", "-c", f"{program}; exit 0"], [])
+
+
+def other_effective_user():
+    """The same for any program that is started with another effective user or group than the real one."""
+    families.as_user(60012)
+    with harness.Folder() as folder:
+        return told(folder, ["setpriv", "--euid=60012", "/usr/bin/id"], ["exec-set-user-id"]) + \
+            told(folder, ["setpriv", "--egid=60012", "--keep-groups", "/usr/bin/id"], ["exec-set-user-id"])
+
+
+def told(folder, command, reasons):
+    ran = harness.audit(command, folder)
+    if ran.status != 0 or ran.report is None:
+        return [f"{ran.status} {ran.err}"]
+    found = [r for process in ran.report["processes"] for r in process["coverage"]["reasons"]]
+    return [] if found == reasons else [f"{command}: {found}, not {reasons}"]
+
+
 def refused_by_the_kernel():
     """A program of another machine that cannot be run at all: exec fails as ever, and nothing is told of it."""
     with harness.Folder() as folder:
@@ -137,3 +168,5 @@ def add_to(suite):
                 continue
             suite.add(f"unaudited.{kind}.{way}", runs_unaudited, kind, way)
     suite.add("unaudited.refused", refused_by_the_kernel)
+    suite.add("unaudited.capabilities", capabilities)
+    suite.add("unaudited.other-effective-user", other_effective_user)

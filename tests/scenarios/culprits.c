@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 static pthread_barrier_t step;
 static void next(void) { pthread_barrier_wait(&step); }
@@ -230,6 +231,21 @@ static void used_after_close(void) {
   for (int i = 0; i < 3; ++i) MUST(write(fd, "x", 1) == -1);  // @used
 }
 
+static void accepted_after_close(void) {
+  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  MUST(fd >= 0 && close(fd) == 0);
+  MUST(accept(fd, NULL, NULL) == -1 && errno == EBADF);                  // @accepted
+  MUST(accept4(fd, NULL, NULL, 0) == -1 && errno == EBADF);              // @accepted4
+  MUST(syscall(SYS_accept4, fd, NULL, NULL, 0) == -1 && errno == EBADF);  // @accepted-by-number
+}
+
+// An error that is no EBADF is the program's business.
+static void accepted_too_early(void) {
+  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  MUST(accept(fd, NULL, NULL) == -1 && errno == EINVAL);
+  close(fd);
+}
+
 int main(int argc, char** argv) {
   static const struct scenario kScenarios[] = {
       SCENARIO(recycled_number),    SCENARIO(victim_maps),         SCENARIO(stream_closed_under_it),
@@ -238,7 +254,7 @@ int main(int argc, char** argv) {
       SCENARIO(redirect_by_hand),   SCENARIO(output_to_null),      SCENARIO(output_by_dup),
       SCENARIO(run_out),            SCENARIO(crosses_exec),        SCENARIO(meant_to_cross),
       SCENARIO(stays_here),         SCENARIO(handed_to_a_worker),  SCENARIO(helper_is_innocent),
-      SCENARIO(probes),             SCENARIO(used_after_close),    {NULL, NULL}};
+      SCENARIO(probes),             SCENARIO(used_after_close), SCENARIO(accepted_after_close), SCENARIO(accepted_too_early),    {NULL, NULL}};
   run_scenario(kScenarios, argc > 1 ? argv[1] : NULL);
   return 0;
 }

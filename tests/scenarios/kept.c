@@ -7,11 +7,14 @@
 #include <grp.h>
 #include <iconv.h>
 #include <locale.h>
+#include <mqueue.h>
 #include <netdb.h>
 #include <nl_types.h>
 #include <pthread.h>
 #include <pwd.h>
 #include <sched.h>
+#include <shadow.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -226,11 +229,40 @@ static void odd_but_legal(void) {
   closelog();
 }
 
+// Neither the lock nor the socket can be had everywhere.
+static void lock_left(void) {
+  if (lckpwdf() != 0) _exit(77);  // @locked
+}
+
+static void lock_ended(void) {
+  for (int i = 0; i < 3; ++i) {
+    lock_left();
+    MUST(ulckpwdf() == 0);
+  }
+}
+
+static void notified(union sigval value) { (void)value; }
+
+static void notifications(void) {
+  struct sigevent how = {.sigev_notify = SIGEV_THREAD, .sigev_notify_function = notified};
+  char name[32];
+  snprintf(name, sizeof name, "/fdaudit-%d", getpid());
+  mqd_t queue = mq_open(name, O_CREAT | O_RDWR, 0600, NULL);
+  if (queue < 0) _exit(77);
+  mq_unlink(name);
+  for (int i = 0; i < 3; ++i) {
+    MUST(mq_notify(queue, &how) == 0);  // @notify
+    MUST(mq_notify(queue, NULL) == 0);
+  }
+  MUST(mq_close(queue) == 0);
+}
+
 static const struct scenario kCases[] = {
     SCENARIO(users_left),   SCENARIO(users_ended),      SCENARIO(all_left),   SCENARIO(all_ended),
     SCENARIO(logins_left),  SCENARIO(logins_ended),     SCENARIO(closed_by_a_loop), SCENARIO(taken_over),
     SCENARIO(forked),       SCENARIO(threads),          SCENARIO(log_left),   SCENARIO(log_closed),
-    SCENARIO(log_restarted), SCENARIO(log_gone),        SCENARIO(odd_but_legal), {NULL, NULL}};
+    SCENARIO(log_restarted), SCENARIO(log_gone),        SCENARIO(odd_but_legal),
+    SCENARIO(lock_left),     SCENARIO(lock_ended),      SCENARIO(notifications), {NULL, NULL}};
 
 int main(int argc, char** argv) {
   run_scenario(kCases, argc > 1 ? argv[1] : NULL);

@@ -98,7 +98,22 @@ static void correct(void) {
   close(self);
 }
 
+static void peers_process(void) {
+  int ends[2], process = -1;
+  socklen_t size = sizeof process;
+  MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+  for (int i = 0; i < 2; ++i) {
+    if (getsockopt(ends[0], SOL_SOCKET, 77, &process, &size) != 0) _exit(77);  // @peer
+    // SO_PEERPIDFD: Linux 6.5
+    if (i == 0) close(process);
+  }
+  MUST(syscall(SYS_getsockopt, ends[1], SOL_SOCKET, 77, &process, &size) == 0);  // @peer-by-number
+  close(ends[0]);
+  close(ends[1]);
+}
+
 static const struct scenario kCases[] = {
+    SCENARIO(peers_process),
     SCENARIO(leak_epoll),        SCENARIO(leak_epoll_old),      SCENARIO(leak_eventfd),  SCENARIO(leak_semaphore),
     SCENARIO(leak_signalfd),     SCENARIO(leak_timerfd),        SCENARIO(leak_inotify),  SCENARIO(leak_inotify_old),
     SCENARIO(leak_fanotify),     SCENARIO(leak_pidfd),          SCENARIO(leak_open_tree), SCENARIO(leak_fsopen),

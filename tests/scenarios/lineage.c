@@ -1,6 +1,8 @@
 // Duplicates: their story begins with what they were made from.
 #include "scenario.h"
 
+#include <sys/syscall.h>
+
 static int original(void) { return open("/dev/zero", O_RDONLY); }  // @original
 static int copy(int fd) { return dup(fd); }                        // @copy
 static void give_up(int fd) { close(fd); }                         // @give-up
@@ -60,6 +62,14 @@ static void many_originals(void) {
   for (int i = 0; i < 2; ++i) give_up(from[i]);
 }
 
+static void by_number(void) {
+  int fd = original();
+  MUST(syscall(SYS_dup, fd) > fd);  // @dup
+  MUST(syscall(SYS_dup3, fd, 50, 0) == 50);  // @dup3
+  MUST(syscall(SYS_fcntl, fd, F_DUPFD, 60) == 60);  // @fcntl
+  close(fd);
+}
+
 static void all_closed(void) {
   int fd = original(), duplicate = copy(fd);
   MUST(dup2(duplicate, 50) == 50);
@@ -70,7 +80,7 @@ static void all_closed(void) {
 
 static const struct scenario kCases[] = {SCENARIO(original_closed), SCENARIO(original_open), SCENARIO(chain),
                                          SCENARIO(forgotten), SCENARIO(of_the_parents), SCENARIO(closed_twice),
-                                         SCENARIO(many_originals), SCENARIO(all_closed), {NULL, NULL}};
+                                         SCENARIO(many_originals), SCENARIO(by_number), SCENARIO(all_closed), {NULL, NULL}};
 
 int main(int argc, char** argv) {
   run_scenario(kCases, argc > 1 ? argv[1] : NULL);
