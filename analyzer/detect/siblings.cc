@@ -73,8 +73,14 @@ Siblings SiblingFinder::Sum(Siblings::Of of, const std::vector<const Opened*>& a
     }
   }
   for (const auto& [path, count] : closers) siblings.closers.push_back({path, count});
-  std::stable_sort(siblings.closers.begin(), siblings.closers.end(),
-                   [](const auto& a, const auto& b) { return a.count > b.count; });
+  // Numbers of paths are by the place in a hash table: equal counts are told in the order of the calls' addresses.
+  const auto address = [this](PathId path) {
+    const std::vector<Frame> frames = model_.paths().RawFrames(path);
+    return frames.empty() ? 0 : frames.front().offset;
+  };
+  std::stable_sort(siblings.closers.begin(), siblings.closers.end(), [&address](const auto& a, const auto& b) {
+    return a.count != b.count ? a.count > b.count : address(a.path) < address(b.path);
+  });
   return siblings;
 }
 
