@@ -120,6 +120,7 @@ struct Finding {
   Severity severity;
   Certainty certainty;
   bool growing = false;
+  bool one_time = false;                ///< somebody else keeps it for good (`keeper`), and opened it once
   std::vector<ProcessIndex> processes;  ///< each once, in the order of their starts
   uint64_t count = 0;
   std::vector<int> fds;  ///< distinct, ascending, at most kMaxFds

@@ -11,6 +11,7 @@
 
 #include "analyzer/detect/detectors.h"
 #include "analyzer/detect/handed_over.h"
+#include "analyzer/detect/keeper.h"
 #include "analyzer/detect/lineage.h"
 #include "analyzer/model/registrations.h"
 
@@ -80,30 +81,6 @@ DescriptorNote NoteOfOpen(const Model& model, const Registrations& registrations
   return note;
 }
 
-/// The function that lets go of what libc opened for itself in `call`.
-std::string EndingCall(const std::string& call) {
-  const auto begins = [&call](std::initializer_list<std::string_view> starts) {
-    return std::any_of(starts.begin(), starts.end(),
-                       [&call](std::string_view start) { return call.starts_with(start); });
-  };
-  if (call.find("log") != std::string::npos && !begins({"getlogin", "login", "logout"})) return "closelog";
-  if (begins({"getfs", "setfs"})) return "endfsent";
-  if (begins({"gettty", "settty"})) return "endttyent";
-  if (begins({"getutx", "setutx", "pututx"})) return "endutxent";
-  if (!begins({"get", "set"}) || begins({"getut", "setut", "getlogin"})) return "endutent";
-  const std::string name = call.substr(3);  // getpwent_r -> endpwent
-  return "end" + (name.ends_with("_r") ? name.substr(0, name.size() - 2) : name);
-}
-
-/// libc keeps some descriptors for itself; so do the name service's modules that it loads (a connection to a daemon).
-std::string KeeperOf(Model& model, const trace::Incarnation& life, const StoryEvent& opened) {
-  if ((life.flags & trace::kKeptByLibc) != 0) return "libc keeps it until " + EndingCall(opened.call) + "()";
-  const std::vector<Frame> frames = model.paths().RawFrames(opened.path);
-  const bool by_module = std::any_of(frames.begin(), frames.end(),
-                                     [](const Frame& frame) { return BaseName(frame.module).starts_with("libnss_"); });
-  return by_module ? "a module of libc's name service keeps it" : "";
-}
-
 LineKey LineOf(Model& model, const LeftKey& key) {
   const ProcessIndex index = std::get<0>(key);
   const Process& process = model.processes()[index];
@@ -154,8 +131,9 @@ Finding Tell(Model& model, const Registrations& registrations, ProcessIndex inde
   const OpenDescriptor& first = *left.first.begin();
   TellOpening(model, index, first.life, first.fd, &finding.events);
   finding.deciding = finding.events.size() - 1;
-  finding.keeper = KeeperOf(model, first.life, finding.events[finding.deciding]);
-  if (!finding.keeper.empty() && !finding.growing) finding.severity = Severity::kNote;
+  finding.keeper = KeeperOf(model, first.life, first.target, finding.events[finding.deciding]);
+  finding.one_time = !finding.keeper.empty() && !finding.growing;
+  if (finding.one_time) finding.severity = Severity::kNote;
   // Its original's owner did its part, and the duplicate has none.
   const std::optional<Original> original = FindOriginal(model, index, first.life);
   if (original && original->life.closed.stamp != 0) {

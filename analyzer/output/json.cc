@@ -163,6 +163,7 @@ Json FindingJson(Model& model, const Finding& finding) {
           {"severity", Name(finding.severity)},
           {"certainty", Name(finding.certainty)},
           {"growing", finding.growing},
+          {"one_time", finding.one_time},
           {"own", finding.own},
           {"gates", finding.gates},
           {"state", Name(finding.state)},

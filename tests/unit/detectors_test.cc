@@ -155,6 +155,30 @@ TEST_F(Detectors, OneCallThatOpensManyDoesNotGrow) {
   EXPECT_EQ(Roles(leak), Texts({"received"}));
 }
 
+TEST_F(Detectors, WhatALibraryOpensOnceWhereItIsSetUpIsANote) {
+  TraceBuilder& builder = scene_.trace;
+  const uint32_t library = builder.AddModule("/usr/lib/libtls.so.3");
+  const auto in = [&](uint32_t module, const char* function) {
+    return TestFrame{module, scene_.functions.In(function, 1)};
+  };
+  const uint32_t set_up = builder.AddStack(
+      {in(library, "seed"), in(scene_.libc, "__pthread_once_slow"), in(library, "tls_init"), in(scene_.app, "main")});
+  const uint32_t asked = builder.AddStack({in(library, "tls_connect"), in(scene_.app, "main")});
+  const uint32_t random = builder.AddStack({in(library, "tls_random"), in(scene_.app, "main")});
+  const uint32_t own = builder.AddStack({in(library, "tls_connect"), in(scene_.app, "set_up"),
+                                         in(scene_.libc, "__pthread_once_slow"), in(scene_.app, "main")});
+  builder.AddOpenSlot(image_, 5, builder.MakeAct(image_, "open", set_up), "/etc/tls.conf");
+  builder.AddOpenSlot(image_, 6, builder.MakeAct(image_, "open", random), "/dev/urandom");
+  builder.AddOpenSlot(image_, 7, builder.MakeAct(image_, "socket", asked), "tcp");
+  builder.AddOpenSlot(image_, 8, builder.MakeAct(image_, "socket", own), "tcp");
+  std::map<int, bool> one_time;
+  for (const Finding& finding : scene_.Detect()) {
+    EXPECT_EQ(finding.severity, finding.one_time ? Severity::kNote : Severity::kWarning) << finding.message;
+    one_time[finding.fds.front()] = finding.one_time;
+  }
+  EXPECT_EQ(one_time, (std::map<int, bool>{{5, true}, {6, true}, {7, false}, {8, false}}));
+}
+
 TEST_F(Detectors, AKilledProcessHadNoChance) {
   Leak(5, "f", 1);
   image().ended_by = trace::EndedBy::kNone;

@@ -1,0 +1,58 @@
+#include "analyzer/detect/keeper.h"
+
+#include <algorithm>
+#include <initializer_list>
+#include <string_view>
+
+namespace fdaudit::analyzer {
+namespace {
+
+/// The function that lets go of what libc opened for itself in `call`.
+std::string EndingCall(const std::string& call) {
+  const auto begins = [&call](std::initializer_list<std::string_view> starts) {
+    return std::any_of(starts.begin(), starts.end(),
+                       [&call](std::string_view start) { return call.starts_with(start); });
+  };
+  if (call.find("log") != std::string::npos && !begins({"getlogin", "login", "logout"})) return "closelog";
+  if (begins({"getfs", "setfs"})) return "endfsent";
+  if (begins({"gettty", "settty"})) return "endttyent";
+  if (begins({"getutx", "setutx", "pututx"})) return "endutxent";
+  if (!begins({"get", "set"}) || begins({"getut", "setut", "getlogin"})) return "endutent";
+  const std::string name = call.substr(3);  // getpwent_r -> endpwent
+  return "end" + (name.ends_with("_r") ? name.substr(0, name.size() - 2) : name);
+}
+
+/// What runs a function that is never run again: the dynamic linker constructors, libc and the C++ library the rest.
+bool RunsOnce(const Frame& frame) {
+  constexpr std::string_view kNames[] = {"call_init",           "_dl_init",    "pthread_once", "__pthread_once",
+                                         "__pthread_once_slow", "__once_proxy"};
+  return frame.is_runtime && std::find(std::begin(kNames), std::end(kNames), frame.function) != std::end(kNames);
+}
+
+/// Of a library's path: why it opened this once.
+std::string LibraryKeeps(Model& model, PathId path, const std::string& target) {
+  const Frame* location = model.paths().Location(path);
+  if (location == nullptr || location->is_runtime || IsOwn(*location, "")) return "";
+  const std::vector<Frame>& frames = model.paths().Frames(path);
+  const std::string library(BaseName(location->module));
+  const auto runner = std::find_if(frames.begin(), frames.end(), RunsOnce);
+  // Own code between: it is what was set up, and the library did what it was asked to.
+  if (runner != frames.end() &&
+      std::none_of(frames.begin(), runner, [](const Frame& frame) { return !frame.is_runtime && IsOwn(frame, ""); })) {
+    return library + " opens it once, where it is set up";
+  }
+  return target == "/dev/urandom" || target == "/dev/random" ? library + " keeps its source of random numbers" : "";
+}
+
+}  // namespace
+
+std::string KeeperOf(Model& model, const trace::Incarnation& life, const std::string& target,
+                     const StoryEvent& opened) {
+  if ((life.flags & trace::kKeptByLibc) != 0) return "libc keeps it until " + EndingCall(opened.call) + "()";
+  const std::vector<Frame> frames = model.paths().RawFrames(opened.path);
+  const bool by_module = std::any_of(frames.begin(), frames.end(),
+                                     [](const Frame& frame) { return BaseName(frame.module).starts_with("libnss_"); });
+  return by_module ? "a module of libc's name service keeps it" : LibraryKeeps(model, opened.path, target);
+}
+
+}  // namespace fdaudit::analyzer

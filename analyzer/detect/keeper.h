@@ -1,0 +1,20 @@
+#pragma once
+
+// Descriptors that somebody else than the program keeps, once and for good: no leak that a programmer could mend.
+
+#include <string>
+
+#include "analyzer/detect/finding.h"
+#include "analyzer/model/model.h"
+
+namespace fdaudit::analyzer {
+
+/// Who keeps the descriptor that `opened` tells of, and until when, as a clause of the message. Empty: the program
+/// does.
+///   - libc itself, until a function is called (getpwent, syslog …), and the modules of its name service;
+///   - a library that opened it where it is set up: in its constructor, or in what pthread_once(3) runs;
+///   - a library that reads random numbers.
+/// A library is code that is not own.
+std::string KeeperOf(Model& model, const trace::Incarnation& life, const std::string& target, const StoryEvent& opened);
+
+}  // namespace fdaudit::analyzer
