@@ -188,7 +188,11 @@ void RecordDuplicated(const CallSite& site, int from, int to, uint8_t flags, Pla
   char target[trace::kTargetSize];
   if (recording.owns_ledger()) {
     LedgerDescribe(from, &what, target);
-    if (placement == Placement::kExactly) LedgerOverwritten(to, recording.MakeAct(act.stamp, trace::kActOverwrote));
+    // A stream whose number is given another file writes into that one from now on, and closes it at its end.
+    if (placement == Placement::kExactly) {
+      LedgerOwner(to, &what);
+      LedgerOverwritten(to, recording.MakeAct(act.stamp, trace::kActOverwrote));
+    }
   }
   what.flags = static_cast<uint8_t>(what.flags | flags);
   what.related = from;
@@ -277,7 +281,9 @@ void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int
     if (thread.closing_frame == site.caller.sp) thread.closing_fd = -1;
     CloseOutcome outcome = LedgerCloseEnd(fd, pending.ticket, pending.act, error);
     const bool fine = outcome.verdict == CloseOutcome::Verdict::kFine && error != EBADF;
-    const bool notable = pending.ticket.overwrote || (pending.ticket.owned && by == ClosedBy::kNumber);
+    const bool owned = pending.ticket.owned;
+    const bool notable =
+        by == ClosedBy::kNumber ? owned || pending.ticket.overwrote : pending.ticket.overwrote && !owned;
     if (fine && notable && fd > 2) LedgerNotableClose(fd, pending.ticket, &outcome);
     NoteClose(thread, fd, pending.act, outcome, error, guard.nested());
     if (error != 0 && error != EBADF && pending.ticket.found == CloseTicket::Found::kOpen) {

@@ -206,6 +206,17 @@ bool LedgerDescribe(int fd, NewDescriptor* out, char (&target)[trace::kTargetSiz
   return true;
 }
 
+void LedgerOwner(int fd, NewDescriptor* out) {
+  const uint32_t image = CurrentImage();
+  // Not FindOwn: the kernel's word is about what has just been put there.
+  const Place place = Find(fd, false);
+  if (place.slot == nullptr || place.slot->image != image || LoadHead(*place.slot).state != SlotState::kOpen) return;
+  const Incarnation& life = place.slot->lives[LoadHead(*place.slot).count & 1];
+  if (!IsOwned(life, image)) return;
+  out->owner = reinterpret_cast<const void*>(life.owner);
+  out->flags |= life.flags & (trace::kOwnedByFile | trace::kOwnedByDir);
+}
+
 void LedgerTarget(int fd, char (&target)[trace::kTargetSize]) {
   target[0] = '\0';
   const Place place = Find(fd, false);

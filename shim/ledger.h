@@ -93,6 +93,9 @@ void LedgerOverwritten(int fd, const trace::Act& act, uint32_t count = 0);
 /// The kind, target and such of `fd`, to be taken over by a duplicate. False where the ledger does not know it.
 bool LedgerDescribe(int fd, NewDescriptor* out, char (&target)[trace::kTargetSize]);
 
+/// The FILE* or DIR* of this image that holds `fd`, put into `out`; nothing where none does.
+void LedgerOwner(int fd, NewDescriptor* out);
+
 /// The text of what `fd` refers to, or last referred to; empty where unknown.
 void LedgerTarget(int fd, char (&target)[trace::kTargetSize]);
 

@@ -70,11 +70,7 @@ namespace {
 /// Opened by a program before this one, and neither duplicated nor kept open nor placed for it on purpose.
 bool CrossedUnasked(const trace::ImageRecord* record, int fd, const Incarnation& life) {
   if (fd <= 2 || life.opened.stamp == 0 || life.opened.stack == trace::kNoIndex) return false;
-  if ((life.opened.flags & (trace::kActKept | trace::kActDuplicated)) != 0) return false;
-  for (uint32_t i = 0; i < record->placement_count && i < trace::kMaxPlacements; ++i) {
-    if (record->placements[i].fd == fd) return false;
-  }
-  return true;
+  return (life.opened.flags & (trace::kActKept | trace::kActDuplicated)) == 0 && !IsPlaced(record, fd);
 }
 
 }  // namespace
@@ -91,6 +87,11 @@ void LedgerBeginExeced() {
     FindOpener(ImageOf(image), fd, &life);
     if (life.kind == trace::FdKind::kPipe) life.detail &= trace::kPipeWriteEnd;
     life.opened.flags |= trace::kActInherited;
+    if ((life.flags & trace::kCloseOnExec) != 0) {
+      // It has crossed all the same: that was taken off for this exec, and may be on again by now (make's job server).
+      life.flags &= static_cast<uint8_t>(~trace::kCloseOnExec);
+      life.opened.flags |= trace::kActKept;
+    }
     life.closed = Act{};
     place.slot->lives[1] = life;
     Atomic(place.slot->head).store(Pack({1, SlotState::kOpen, 0}));

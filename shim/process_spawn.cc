@@ -118,14 +118,24 @@ ImageRecord* AwaitedRecord(uint64_t hint, ImageRecord* of_pid) {
   return of_pid != nullptr && of_pid->awaits_exec != 0 ? of_pid : nullptr;
 }
 
+bool IsPlaced(const ImageRecord* record, int fd) {
+  for (uint32_t i = 0; i < record->placement_count && i < trace::kMaxPlacements; ++i) {
+    if (record->placements[i].fd == fd) return true;
+  }
+  return false;
+}
+
 void FindOpener(const ImageRecord* record, int fd, trace::Incarnation* life) {
+  bool is_copy = false;
   for (int steps = 0; steps < kMostOrigins; ++steps) {
+    is_copy = is_copy || IsPlaced(record, fd);
     fd = BeforePlacements(record, fd);
     if (fd == trace::kPlacedOpened) life->opened = record->placed_by;
     const uint32_t origin = record->predecessor != 0 ? record->predecessor : record->parent;
-    if (fd < 0 || origin == 0 || FindOrigin(origin, fd, record->started.stamp, life)) return;
+    if (fd < 0 || origin == 0 || FindOrigin(origin, fd, record->started.stamp, life)) break;
     record = ImageOf(origin);
   }
+  if (is_copy) life->flags &= static_cast<uint8_t>(~trace::kCloseOnExec);  // dup2 doesn't copy that
 }
 
 }  // namespace fdaudit::shim

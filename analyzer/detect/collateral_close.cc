@@ -1,6 +1,6 @@
 // collateral-close: a sweep (close_range, closefrom, a loop of closes over all numbers) took away a descriptor that
 // other code had opened, and that code went on using or closing it. Where one function did both, it is a double-close
-// or a use-after-close like any other.
+// or a use-after-close like any other. The opening may have been in the process that this one was forked from.
 
 #include <map>
 #include <utility>
@@ -21,6 +21,7 @@ class CollateralCloses {
 
  private:
   bool IsCollateral(size_t index);
+  bool IsForkOf(ProcessIndex process, uint32_t image) const;
   bool IsOwnCode(PathId path);
   Finding Tell(size_t index);
 
@@ -34,12 +35,25 @@ bool CollateralCloses::IsOwnCode(PathId path) {
   return frame != nullptr && !frame->function.empty() && IsOwn(*frame, options_.source_root);
 }
 
+/// Nothing but forks lies between the two: both are the same program.
+bool CollateralCloses::IsForkOf(ProcessIndex process, uint32_t image) const {
+  const std::vector<Process>& processes = model_.processes();
+  for (size_t steps = 0; process != kNoProcess && steps < processes.size(); ++steps) {
+    const Process& forked = processes[process];
+    if (forked.image == image) return true;
+    if (forked.started_by != trace::StartedBy::kFork && forked.started_by != trace::StartedBy::kClone) return false;
+    process = forked.parent;
+  }
+  return false;
+}
+
 bool CollateralCloses::IsCollateral(size_t index) {
   const Proof& proof = evidence_[index];
   const trace::Incarnation& life = proof.last();
   const bool was_swept = (life.closed.flags & (trace::kActRange | trace::kActSwept)) != 0;
-  const bool was_opened_here = life.opened.stamp != 0 && (life.opened.flags & trace::kActInherited) == 0;
-  if (!was_swept || !was_opened_here || (!proof.is_close() && !proof.is_use())) return false;
+  const bool is_inherited = (life.opened.flags & trace::kActInherited) != 0;
+  const bool is_this_programs = life.opened.stamp != 0 && (!is_inherited || IsForkOf(proof.process, life.opened.image));
+  if (!was_swept || !is_this_programs || (!proof.is_close() && !proof.is_use())) return false;
   const uint32_t file = evidence_.FileOf(index);
   const PathId opener = model_.PathOf(file, life.opened);
   const PathId sweeper = model_.PathOf(file, life.closed);

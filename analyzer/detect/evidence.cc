@@ -33,8 +33,28 @@ Evidence::Evidence(Model& model) : model_(model) {
   for (size_t i = 0; i < proofs_.size(); ++i) of_life_[KeyOf(proofs_[i])].push_back(i);
 }
 
-Evidence::LifeKey Evidence::KeyOf(const Proof& proof) {
-  return {proof.process, proof.record.fd, proof.last().opened.stamp, proof.last().closed.stamp};
+Evidence::LifeKey Evidence::KeyOf(ProcessIndex process, int fd, const trace::Incarnation& life) {
+  return {process, fd, life.opened.stamp, life.closed.stamp};
+}
+
+size_t Evidence::FindError(ProcessIndex process, int fd, const trace::Incarnation& life) const {
+  const auto of_life = of_life_.find(KeyOf(process, fd, life));
+  if (of_life == of_life_.end()) return size();
+  const auto& all = of_life->second;
+  const auto found = std::find_if(all.begin(), all.end(), [this](size_t index) { return proofs_[index].is_error(); });
+  return found == all.end() ? size() : *found;
+}
+
+int Evidence::ErrorOf(ProcessIndex process, int fd, const trace::Incarnation& life) const {
+  const size_t index = FindError(process, fd, life);
+  return index == size() ? 0 : proofs_[index].record.error;
+}
+
+int Evidence::TellErrorOf(ProcessIndex process, int fd, const trace::Incarnation& life) {
+  const size_t index = FindError(process, fd, life);
+  if (index == size()) return 0;
+  told_[index] = true;
+  return proofs_[index].record.error;
 }
 
 void Evidence::Tell(size_t index, Role close_role, Finding* finding) {
@@ -42,6 +62,10 @@ void Evidence::Tell(size_t index, Role close_role, Finding* finding) {
   const FindingRecord& deciding = proofs_[index].record;
   for (const size_t other : of_life_[KeyOf(proofs_[index])]) {
     const FindingRecord& record = proofs_[other].record;
+    if (proofs_[other].is_error() && record.count <= deciding.count) {
+      told_[other] = true;
+      finding->error = record.error;
+    }
     // A record that speaks of more descriptors has a cause of its own.
     const bool belongs = (proofs_[other].is_close() || proofs_[other].is_use()) && record.count <= deciding.count;
     if (told_[other] || !belongs) continue;

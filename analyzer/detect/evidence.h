@@ -23,6 +23,7 @@ struct Proof {
   const trace::Incarnation& before() const { return record.lives[1]; }
   bool is_close() const { return record.kind == trace::FindingKind::kFailedClose; }
   bool is_use() const { return record.kind == trace::FindingKind::kFailedUse; }
+  bool is_error() const { return record.kind == trace::FindingKind::kCloseError; }
 };
 
 class Evidence {
@@ -39,10 +40,21 @@ class Evidence {
   /// same story: it follows as further events, failed closes in the role `close_role`.
   void Tell(size_t index, Role close_role, Finding* finding);
 
+  /// The piece is told with another of the same cause.
+  void MarkTold(size_t index) { told_[index] = true; }
+
+  /// What the close of this life reported (EINTR …), which is told with the piece that tells the close; 0 = nothing.
+  int TellErrorOf(ProcessIndex process, int fd, const trace::Incarnation& life);
+  /// The same, left as it is.
+  int ErrorOf(ProcessIndex process, int fd, const trace::Incarnation& life) const;
+
  private:
   using LifeKey = std::tuple<ProcessIndex, int, uint64_t, uint64_t>;  // number, stamps of its opening and its close
 
-  static LifeKey KeyOf(const Proof& proof);
+  static LifeKey KeyOf(ProcessIndex process, int fd, const trace::Incarnation& life);
+  static LifeKey KeyOf(const Proof& proof) { return KeyOf(proof.process, proof.record.fd, proof.last()); }
+  /// Index of the close error that belongs to this life; size() = none.
+  size_t FindError(ProcessIndex process, int fd, const trace::Incarnation& life) const;
 
   Model& model_;
   std::vector<Proof> proofs_;

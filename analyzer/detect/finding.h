@@ -128,7 +128,7 @@ struct Finding {
   std::vector<StoryEvent> events;  ///< of the first descriptor
   size_t deciding = 0;             ///< index in events
   std::string keeper;              ///< leak: who keeps it for itself, and until when; empty = the program has it
-  int error = 0;                   ///< errno that the finding is about
+  int error = 0;                   ///< errno that the finding is about, or that a close of its story reported
   int limit = 0;                   ///< exhausted: RLIMIT_NOFILE then
   uint64_t held = 0;               ///< exhausted: descriptors open then
   double waited_s = 0;             ///< pipe-held: how long the read had waited in the end, or until now

@@ -91,11 +91,19 @@ std::string Subject(const Finding& finding) {
                             : fmt::format("{} descriptors", finding.count);
 }
 
+/// What the first close had reported, though it had closed the number.
+std::string WhatItReported(const Finding& finding) {
+  if (finding.error == 0) return "";
+  return fmt::format("; the close had failed with {}{}", ErrorName(finding.error),
+                     finding.error == EINTR ? ", and the number was closed all the same" : "");
+}
+
 std::string DoubleCloseMessage(Model& model, const Finding& finding) {
   const char* form = finding.count == 1 ? "{}, {}, was closed at {} and closed again at {}"
                                         : "{} {} were closed at {} and closed again at {}";
   return fmt::format(fmt::runtime(form), Subject(finding), WhereOpened(model, finding),
-                     Where(model, finding, Role::kClosed), Where(model, finding, Role::kClosedAgain));
+                     Where(model, finding, Role::kClosed), Where(model, finding, Role::kClosedAgain)) +
+         WhatItReported(finding);
 }
 
 bool Tells(const Finding& finding, Role role) {
@@ -115,7 +123,7 @@ std::string WrongCloseMessage(Model& model, const Finding& finding) {
   if (finding.certainty == Certainty::kOneOf) {
     message += "; or it was handed the descriptor, and the owner's own close is the one too many";
   }
-  return message;
+  return message + WhatItReported(finding);
 }
 
 std::string UseAfterCloseMessage(Model& model, const Finding& finding) {

@@ -1,10 +1,11 @@
 #pragma once
 
-// Which function's descriptors are closed by which function, as far as the ledger remembers: the habit that tells a
-// rightful close from one that hit somebody else's descriptor.
+// Which function's descriptors are closed by which function: the habit that tells a rightful close from one that hit
+// somebody else's descriptor. Counted by the trace; in one that has no counts, as far as the ledger remembers.
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,12 +34,15 @@ class Habits {
   bool ClosesForOne(FunctionId closer) const;
 
  private:
+  FunctionId FunctionOf(PathId path);
   FunctionId IdOf(const Frame& frame);
-  void Note(uint32_t file, const trace::Incarnation& life);
+  bool ReadCounts();
+  void Note(PathId opening, PathId closing, uint64_t count);
 
   Model& model_;
   std::map<std::string, FunctionId> ids_;
   std::map<PathId, FunctionId> of_path_;
+  std::set<PathId> others_;                                      ///< paths that close whatever is there: ranges, dup2
   std::map<std::pair<FunctionId, FunctionId>, uint64_t> pairs_;  // opener, closer
 };
 

@@ -6,21 +6,26 @@
 // it (C1); the victim was given it (O0); the culprit closed it once more (C0); the victim's close or use failed (A).
 //
 // The same acts also fit a victim that handed its descriptor over and then touched it again itself. What tells the two
-// apart is whose code each act is (a function, by its location), and who closes whose descriptors as a habit:
-//   - C0's function closes what O0's function opens elsewhere too: it was handed over. No wrong-close.
+// apart is whose code each act is (a function, by its location; a module), and who closes whose descriptors as a habit.
+// No wrong-close, because it was handed over:
+//   - C0's function closes what O0's function opens elsewhere too.
+//   - O0's or A's function has called C0's.
+// Who closed twice, in this order:
+//   - C1 failed with EINTR, and C0 is by the same call path: a retry. Proven.
 //   - one function did O1, C1 and C0, and others O0 and A: it closes its own twice. Proven.
-//   - C0's function, called from the victim's, was handed it. No wrong-close.
-//   - C0's function, called from the same one that has nothing to do with the victim, had closed the number before,
-//   when
-//     another than the victim had opened it. Proven where the victim closes its own: A is a close in O0's function, or
-//     others than C0's function close them elsewhere.
+//   - one function did C1 and C0, O1's function leads to both and to neither of the victim's acts. Proven where the
+//     victim closes its own: A is a close in O0's function, or others than C0's function close them elsewhere.
+//   - the same where one function called C0's both times, and leads to neither of the victim's acts.
+//   - one function did C1 and C0, and O1 is of its module, and O0 and A are of others. Likely where others than C0's
+//     function close what O0's opens.
 //   - the number's earlier life tells nothing, but others than C0's function close what O0's opens, and C0's function
-//   has
-//     closed what one other function opens, time and again, and nobody else's. Likely.
+//     has closed what one other function opens, time and again, and nobody else's. Likely.
 //   - only threads say so, or nothing tells whether the victim closes its own: one of two.
 //   - else the second close is what is certain, and it is told as such.
 
 #include <algorithm>
+#include <cerrno>
+#include <string>
 #include <vector>
 
 #include "analyzer/detect/detectors.h"
@@ -43,7 +48,7 @@ class WrongCloses {
   void Find(Grouping* out) {
     for (size_t i = 0; i < evidence_.size(); ++i) {
       const FindingKind kind = evidence_[i].record.kind;
-      if (kind == FindingKind::kStaleClose) TellHit(i, evidence_[i].record.act, Certainty::kProven, out);
+      if (kind == FindingKind::kStaleClose) TellCaught(i, out);
       if (kind == FindingKind::kOwnedClose) TellOwned(i, out);
     }
     for (size_t i = 0; i < evidence_.size(); ++i) {
@@ -54,19 +59,32 @@ class WrongCloses {
   }
 
  private:
-  /// Who did what; functions by id, 0 = unknown.
-  struct Acts {
-    FunctionId own_open;     // O1
-    FunctionId own_close;    // C1
-    FunctionId victim_open;  // O0
-    FunctionId stale_close;  // C0
-    FunctionId victim_act;   // A
+  /// One act: the function that it is in (0 = unknown), those that led there, innermost first, and where it lies.
+  struct Deed {
+    FunctionId function;
+    std::vector<FunctionId> through;
+    std::string module;
+
+    bool LeadsThrough(FunctionId other) const {
+      return other != 0 && std::find(through.begin(), through.end(), other) != through.end();
+    }
+  };
+  struct History {
+    Deed own_open;     // O1
+    Deed own_close;    // C1
+    Deed victim_open;  // O0
+    Deed stale_close;  // C0
+    Deed victim_act;   // A
+    bool is_close;     ///< A is one
   };
 
+  Deed DeedOf(size_t index, const Act& act);
   bool Judge(size_t index, Certainty* certainty);
-  bool ClosesItsOwn(const Acts& acts, bool is_close) const;
-  bool WasHandedOver(size_t index, const Acts& acts);
-  bool OneCallerClosedTwice(size_t index);
+  bool JudgeStrangers(const History& acts, Certainty* certainty) const;
+  bool IsRetry(size_t index) const;
+  bool ClosedElsewhere(const History& acts) const;
+  bool WasHandedOver(const Proof& proof, const History& acts) const;
+  void TellCaught(size_t index, Grouping* out);
   void TellHit(size_t index, const Act& stale, Certainty certainty, Grouping* out);
   void TellOwned(size_t index, Grouping* out);
 
@@ -75,34 +93,31 @@ class WrongCloses {
   Habits habits_;
 };
 
-/// The victim is the one who closes what it opens.
-bool WrongCloses::ClosesItsOwn(const Acts& acts, bool is_close) const {
-  if (acts.victim_open == 0) return false;
-  if (is_close && acts.victim_act == acts.victim_open) return true;
-  return habits_.ClosedByOthers(acts.victim_open, acts.stale_close) != 0;
-}
-
-bool WrongCloses::WasHandedOver(size_t index, const Acts& acts) {
-  const Proof& proof = evidence_[index];
-  if (habits_.Closed(acts.victim_open, acts.stale_close) > proof.record.count) return true;
-  if (acts.own_open == acts.stale_close) return false;
-  const std::vector<FunctionId> through = habits_.FunctionsOf(evidence_.FileOf(index), proof.last().closed);
-  return std::find(through.begin(), through.end(), acts.victim_open) != through.end();
-}
-
-/// One and the same function had the closing function close the number both times, and it is none that leads to the
-/// victim as well (main does so always).
-bool WrongCloses::OneCallerClosedTwice(size_t index) {
-  const Proof& proof = evidence_[index];
+WrongCloses::Deed WrongCloses::DeedOf(size_t index, const Act& act) {
   const uint32_t file = evidence_.FileOf(index);
-  const std::vector<FunctionId> first = habits_.FunctionsOf(file, proof.before().closed);
-  const std::vector<FunctionId> second = habits_.FunctionsOf(file, proof.last().closed);
-  if (first.size() < 2 || second.size() < 2 || first[0] != second[0] || first[1] != second[1]) return false;
-  for (const Act* victims : {&proof.last().opened, &proof.record.act}) {
-    const std::vector<FunctionId> through = habits_.FunctionsOf(file, *victims);
-    if (std::find(through.begin(), through.end(), first[1]) != through.end()) return false;
-  }
-  return first[1] != 0;
+  const Frame* frame = model_.paths().Location(model_.PathOf(file, act));
+  return {habits_.FunctionOf(file, act), habits_.FunctionsOf(file, act), frame == nullptr ? "" : frame->module};
+}
+
+/// Others than C0's function close what the victim's opens.
+bool WrongCloses::ClosedElsewhere(const History& acts) const {
+  return habits_.ClosedByOthers(acts.victim_open.function, acts.stale_close.function) != 0;
+}
+
+bool WrongCloses::WasHandedOver(const Proof& proof, const History& acts) const {
+  if (habits_.Closed(acts.victim_open.function, acts.stale_close.function) > proof.record.count) return true;
+  if (acts.own_open.function == acts.stale_close.function) return false;
+  return acts.stale_close.LeadsThrough(acts.victim_open.function) ||
+         acts.stale_close.LeadsThrough(acts.victim_act.function);
+}
+
+/// The close before was interrupted by a signal, and the very same call path closed once more.
+bool WrongCloses::IsRetry(size_t index) const {
+  const Proof& proof = evidence_[index];
+  const Act& first = proof.before().closed;
+  const Act& again = proof.last().closed;
+  return first.stack == again.stack && first.thread == again.thread && first.image == again.image &&
+         evidence_.ErrorOf(proof.process, proof.record.fd, proof.before()) == EINTR;
 }
 
 bool OneThreadDidIt(const Proof& proof) {
@@ -120,29 +135,72 @@ bool WrongCloses::Judge(size_t index, Certainty* certainty) {
   *certainty = Certainty::kProven;
   const bool had_own = proof.before().opened.stamp != 0 && IsPlainClose(proof.before().closed);
   if (had_own && (proof.last().flags & trace::kStaleHit) != 0) return true;
-  const uint32_t file = evidence_.FileOf(index);
-  const Acts acts{habits_.FunctionOf(file, proof.before().opened), habits_.FunctionOf(file, proof.before().closed),
-                  habits_.FunctionOf(file, proof.last().opened), habits_.FunctionOf(file, proof.last().closed),
-                  habits_.FunctionOf(file, proof.record.act)};
-  const bool strangers = acts.stale_close != 0 && acts.victim_open != 0 && acts.victim_act != 0 &&
-                         acts.stale_close != acts.victim_open && acts.stale_close != acts.victim_act;
-  const bool other_opener = proof.before().opened.stack != proof.last().opened.stack;
-  if (strangers && WasHandedOver(index, acts)) return false;
-  if (strangers && had_own && acts.own_close == acts.stale_close && acts.own_open != acts.victim_open) {
-    if (acts.own_open == acts.stale_close) return true;
-    if (acts.own_open != 0 && OneCallerClosedTwice(index)) {
-      const bool whole = ClosesItsOwn(acts, proof.is_close());
-      *certainty = whole ? Certainty::kProven : Certainty::kOneOf;
-      return whole || proof.is_close();
-    }
+  const History acts{DeedOf(index, proof.before().opened), DeedOf(index, proof.before().closed),
+                     DeedOf(index, proof.last().opened),   DeedOf(index, proof.last().closed),
+                     DeedOf(index, proof.record.act),      proof.is_close()};
+  const FunctionId culprit = acts.stale_close.function;
+  const bool strangers = culprit != 0 && acts.victim_open.function != 0 && acts.victim_act.function != 0 &&
+                         culprit != acts.victim_open.function && culprit != acts.victim_act.function;
+  if (strangers && WasHandedOver(proof, acts)) return false;
+  if (strangers && had_own && IsRetry(index)) return true;
+  const bool one_closer = acts.own_close.function == culprit && acts.own_open.function != 0;
+  if (strangers && had_own && one_closer && acts.own_open.function != acts.victim_open.function) {
+    if (JudgeStrangers(acts, certainty)) return *certainty != Certainty::kOneOf || proof.is_close();
   }
-  if (strangers && habits_.ClosesForOne(acts.stale_close) &&
-      habits_.ClosedByOthers(acts.victim_open, acts.stale_close) != 0) {
+  if (strangers && habits_.ClosesForOne(culprit) && ClosedElsewhere(acts)) {
     *certainty = Certainty::kLikely;
     return true;
   }
   *certainty = Certainty::kOneOf;
+  const bool other_opener = proof.before().opened.stack != proof.last().opened.stack;
   return proof.is_close() && had_own && other_opener && OneThreadDidIt(proof);
+}
+
+/// One function closed both, and nobody has called it for the victim. False: nothing ties it to its first descriptor.
+bool WrongCloses::JudgeStrangers(const History& acts, Certainty* certainty) const {
+  *certainty = Certainty::kProven;
+  const FunctionId culprit = acts.stale_close.function;
+  if (acts.own_open.function == culprit) return true;
+  const auto leads_to_victim = [&acts](FunctionId function) {
+    return acts.victim_open.LeadsThrough(function) || acts.victim_act.LeadsThrough(function);
+  };
+  const auto ties = [&](FunctionId function) {
+    return acts.own_close.LeadsThrough(function) && acts.stale_close.LeadsThrough(function) &&
+           !leads_to_victim(function);
+  };
+  const bool has_callers = acts.own_close.through.size() > 1 && acts.stale_close.through.size() > 1;
+  const bool one_caller = has_callers && acts.own_close.through[1] == acts.stale_close.through[1];
+  const bool closes_its_own =
+      ClosedElsewhere(acts) || (acts.is_close && acts.victim_act.function == acts.victim_open.function);
+  if (ties(acts.own_open.function) || (one_caller && ties(acts.stale_close.through[1]))) {
+    if (!closes_its_own) *certainty = Certainty::kOneOf;
+    return true;
+  }
+  const std::string& module = acts.stale_close.module;
+  const bool one_module = acts.own_open.module == module && acts.own_close.module == module;
+  *certainty = ClosedElsewhere(acts) ? Certainty::kLikely : Certainty::kOneOf;
+  return one_module && acts.victim_open.module != module && acts.victim_act.module != module;
+}
+
+bool IsSameCause(const Proof& a, const Proof& b) {
+  return a.process == b.process && a.last().opened.stack == b.last().opened.stack &&
+         a.last().closed.stack == b.last().closed.stack && a.before().opened.stack == b.before().opened.stack;
+}
+
+/// A stale close that was caught in the act. Whether the victim's next act failed too, and was recorded, is another
+/// matter: of many rounds of one cause some are told by this and some by that, and most by both.
+void WrongCloses::TellCaught(size_t index, Grouping* out) {
+  const Proof& caught = evidence_[index];
+  size_t told_by = index;
+  for (size_t i = 0; i < evidence_.size() && told_by == index; ++i) {
+    const Proof& proof = evidence_[i];
+    if (!evidence_.IsTold(i) && (proof.is_close() || proof.is_use()) && IsSameCause(proof, caught)) told_by = i;
+  }
+  evidence_.MarkTold(index);
+  const bool by_failure = evidence_[told_by].record.count >= caught.record.count;
+  if (told_by != index && !by_failure) evidence_.MarkTold(told_by);
+  const size_t chosen = by_failure ? told_by : index;
+  TellHit(chosen, chosen == index ? caught.record.act : evidence_[chosen].last().closed, Certainty::kProven, out);
 }
 
 /// `stale` is the culprit's second close of the proof's last life.
@@ -156,6 +214,7 @@ void WrongCloses::TellHit(size_t index, const Act& stale, Certainty certainty, G
     TellOpening(model_, proof.process, proof.before(), proof.record.fd, &finding.events);
   }
   if (proof.before().closed.stamp != 0) {
+    finding.error = evidence_.TellErrorOf(proof.process, proof.record.fd, proof.before());
     finding.events.push_back(EventOf(model_, file, Role::kClosed, proof.before().closed, proof.record.fd));
   }
   finding.events.push_back(EventOf(model_, file, Role::kReopened, proof.last().opened, proof.record.fd));

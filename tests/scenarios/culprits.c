@@ -119,6 +119,26 @@ static void overwrite_and_close(void) {
   close(zero);
 }
 
+// --- a stream's number gets another file, which is the stream's from then on
+
+static FILE* rotating;
+static void open_rotating(void) { rotating = fopen("log", "w"); }
+static void rotate(void) {
+  int fd = open("log.new", O_CREAT | O_WRONLY, 0600);
+  MUST(fflush(rotating) == 0 && dup2(fd, fileno(rotating)) == fileno(rotating) && close(fd) == 0);  // @rotated
+}
+static void rotated_log(void) {
+  rotating = fopen("log", "w");
+  rotate();
+  MUST(fputs("line\n", rotating) >= 0 && fclose(rotating) == 0);
+}
+static void close_rotated(void) { close(fileno(rotating)); }  // @under-rotated
+static void rotated_and_closed_under(void) {
+  open_rotating();
+  rotate();
+  close_rotated();
+}
+
 // --- standard output becomes a file
 
 static void close_output(void) { close(1); }                                             // @output-closed
@@ -254,7 +274,9 @@ int main(int argc, char** argv) {
       SCENARIO(redirect_by_hand),   SCENARIO(output_to_null),      SCENARIO(output_by_dup),
       SCENARIO(run_out),            SCENARIO(crosses_exec),        SCENARIO(meant_to_cross),
       SCENARIO(stays_here),         SCENARIO(handed_to_a_worker),  SCENARIO(helper_is_innocent),
-      SCENARIO(probes),             SCENARIO(used_after_close), SCENARIO(accepted_after_close), SCENARIO(accepted_too_early),    {NULL, NULL}};
+      SCENARIO(probes),             SCENARIO(used_after_close),    SCENARIO(accepted_after_close),
+      SCENARIO(accepted_too_early), SCENARIO(rotated_log),         SCENARIO(rotated_and_closed_under),
+      {NULL, NULL}};
   run_scenario(kScenarios, argc > 1 ? argv[1] : NULL);
   return 0;
 }

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Scenarios: small programs, each with what the report must say about it.
 
+Those in reenacted/ have the structure of bugs that others have had, one each.
+
 NAME.c, NAME.cc, NAME.py or NAME.sh is the program, NAME.json the expectation: one object, or an object with "cases",
 a list of objects that each inherit the outer one's entries. A program that ends with status 77 can't run here: it is
 skipped. A case may say
@@ -10,7 +12,7 @@ skipped. A case may say
   library       a C source here that is built as a shared library
   build         further compiler flags; {source_dir} is this folder
   options       FDAUDIT_OPTIONS
-  env           further environment variables
+  env           further environment variables; {library} as in args
   timeout       seconds until the watchdog ends it (30)
   status        exit status of `fdaudit run` (0)
   stdout        what it prints, exactly
@@ -30,6 +32,9 @@ skipped. A case may say
     descriptor    entries that its first descriptor must have, as far as given: close_on_exec, received_from …
     sender        entries that the process must have from which the first descriptor was received, see processes
     process       entries that the finding's process must have, see processes
+  sums          in place of findings, where chance decides how many: as those, but each stands for all findings that it
+                fits, whose counts must add up to its own. A count may be "stdout.KEY", see processes
+  never         kinds of which there must be no finding at all, whatever "own" says
   processes     list of objects, each matched with another process of the report: started_by, end, descriptors … as far
                 as given. {"opened": "stdout.pairs"} takes the number from the JSON object that the program printed
   process_count how many there must be
@@ -64,14 +69,17 @@ def markers(source):
 class Case:
     def __init__(self, source, spec):
         self.source, self.spec = source, spec
-        self.name = source.stem + ("." + spec["name"] if "name" in spec else "")
+        folder = "" if source.parent == HERE else source.parent.name + "."
+        self.name = folder + source.stem + ("." + spec["name"] if "name" in spec else "")
         self.lines = markers(source)
         if "library" in spec:
-            self.lines.update(markers(HERE / spec["library"]))
+            self.lines.update(markers(source.parent / spec["library"]))
 
     def command(self):
         if self.source.suffix in (".c", ".cc"):
-            flags = [f.replace("{source_dir}", str(HERE)) for f in self.spec.get("build", [])]
+            flags = [f.replace("{source_dir}", str(self.source.parent)) for f in self.spec.get("build", [])]
+            if self.source.parent != HERE:
+                flags.append(f"-I{HERE}")
             name = re.sub(r"\W+", "_", " ".join([f"scenario-{self.source.stem}", *self.spec.get("build", [])]))
             program = [str(harness.build(self.source, name, flags))]
         elif self.source.suffix == ".py":
@@ -79,16 +87,20 @@ class Case:
         else:
             program = ["/bin/bash", str(self.source)]
         arguments = self.spec.get("args", [self.spec["name"]] if "name" in self.spec else [])
-        fill = {"{program}": program[0], "{source}": str(self.source)}
-        if "library" in self.spec:
-            library = HERE / self.spec["library"]
-            fill["{library}"] = str(harness.build(library, f"{library.stem}.so", ["-shared", "-fPIC"]))
+        fill = {"{program}": program[0], "{source}": str(self.source), "{library}": self.library()}
         return program + [fill.get(a, a) for a in arguments]
+
+    def library(self):
+        if "library" not in self.spec:
+            return ""
+        library = self.source.parent / self.spec["library"]
+        return str(harness.build(library, f"{library.stem}.so", ["-shared", "-fPIC"]))
 
     def run(self):
         spec = self.spec
         with harness.Folder(self.name) as folder:
-            env = harness.clean_environment(**spec.get("env", {}))
+            env = {name: value.replace("{library}", self.library()) for name, value in spec.get("env", {}).items()}
+            env = harness.clean_environment(**env)
             ran = harness.audit(self.command(), folder, env, spec.get("options", ""),
                                 timeout=spec.get("timeout", 30))
         complaints = []
@@ -103,7 +115,9 @@ class Case:
         if ran.report is None:
             return complaints + [ran.report_problem, ran.err[-500:]]
         complaints += harness.schema_errors(ran.report)
-        complaints += self.judge_findings(ran.report)
+        complaints += self.judge_sums(ran.report, ran.out) if "sums" in spec else self.judge_findings(ran.report)
+        complaints += [f"never: {self.tell(finding, ran.report)}" for finding in ran.report["findings"]
+                       if finding["kind"] in spec.get("never", [])]
         complaints += self.judge_processes(ran.report, ran.out)
         return complaints
 
@@ -128,6 +142,19 @@ class Case:
         if complaints and expected:
             complaints += [f"reported: {self.tell(finding, report)}" for finding in report["findings"]]
         return complaints
+
+    def judge_sums(self, report, printed):
+        left = list(report["findings"])
+        complaints = []
+        for sum_wanted in self.spec["sums"]:
+            wanted = fill(sum_wanted, printed)
+            total = wanted.pop("count")
+            fitting = [f for f in left if not self.mismatch(wanted, f, report)]
+            left = [f for f in left if f not in fitting]
+            told = sum(f["count"] for f in fitting)
+            if told != total:
+                complaints.append(f"{told} and not {total} of {json.dumps(wanted)}")
+        return complaints + [f"unexpected: {self.tell(finding, report)}" for finding in left]
 
     def own_line(self, event, report):
         """Line of the innermost frame in the program's own source, and that frame's function."""
@@ -272,8 +299,8 @@ def fill(wanted, printed):
 
 def load():
     suite = harness.Suite("scenarios")
-    for expectation in sorted(HERE.glob("*.json")):
-        sources = [p for p in HERE.glob(expectation.stem + ".*") if p.suffix in (".c", ".cc", ".py", ".sh")]
+    for expectation in sorted(HERE.rglob("*.json")):
+        sources = [p for p in expectation.parent.glob(expectation.stem + ".*") if p.suffix in (".c", ".cc", ".py", ".sh")]
         if len(sources) != 1:
             raise SystemExit(f"{expectation.name}: needs one program, has {sources}")
         outer = json.loads(expectation.read_text())
