@@ -64,12 +64,14 @@ __attribute__((noinline)) bool TraceIsReachable() {
 size_t RoomFor(size_t entries) { return (entries + 3) * sizeof(char*); }
 
 /// Behind the options, for one child alone: which image's record it continues. That child cuts it off again.
-constexpr size_t kImageTextSize = sizeof ":image=4294967295";
+constexpr size_t kImageTextSize = sizeof ":image=4294967295:apart=1";
 
 /// The options for children as an entry; `memory` is for those of one child.
-char* OptionsFor(uint32_t image, char* memory, size_t size) {
-  if (image == 0) return const_cast<char*>(options_for_children);
-  TextBuilder(memory, size).Add(options_for_children).Add(":image=").Add(uint64_t{image});
+char* OptionsFor(const EnvironmentPlan& plan, char* memory, size_t size) {
+  if (plan.image == 0) return const_cast<char*>(options_for_children);
+  TextBuilder text(memory, size);
+  text.Add(options_for_children).Add(":image=").Add(uint64_t{plan.image});
+  if (plan.problem == trace::ExecProblem::kTraceUnreachable) text.Add(":apart=1");
   return memory;
 }
 
@@ -151,7 +153,7 @@ char** BuildEnvironment(const EnvironmentPlan& plan, char* const* environment, v
   }
   if (extend) {
     add_preload = list.size() != 0;
-    out[used++] = OptionsFor(plan.image, texts + list.size() + 1, text_room - list.size() - 1);
+    out[used++] = OptionsFor(plan, texts + list.size() + 1, text_room - list.size() - 1);
   }
   if (add_preload) out[used++] = texts;
   out[used] = nullptr;

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include <cerrno>
 #include <cstring>
 
 #include "shim/options.h"
@@ -20,9 +21,12 @@ constexpr char kSuffix[] = ".fdaudit";
 constexpr char kSharedMemory[] = "/dev/shm";
 constexpr size_t kLongestPath = 768;
 
-bool Look(const char* path, struct stat* status) {
-  return raw::Call(SYS_newfstatat, AT_FDCWD, raw::Address(path), raw::Address(status), AT_SYMLINK_NOFOLLOW) == 0;
+/// 0, or a negative errno.
+long LookFor(const char* path, struct stat* status) {
+  return raw::Call(SYS_newfstatat, AT_FDCWD, raw::Address(path), raw::Address(status), AT_SYMLINK_NOFOLLOW);
 }
+
+bool Look(const char* path, struct stat* status) { return LookFor(path, status) == 0; }
 
 /// Directories are made as needed, for this user only; an existing one must be a real directory.
 bool MakeDirectories(const char* directory) {
@@ -103,7 +107,11 @@ bool OpenSecond(const char* first_path, const char** problem) {
   if (options.family[0] == '\0') TextBuilder(options.family, sizeof options.family).Add(options.session);
   const uint64_t user = OuterUser();
   struct stat status = {};
-  if (Look(first_path, &status) && OpenSecondIn(options.trace, user, problem)) return true;
+  const long seen = LookFor(first_path, &status);
+  if (seen == 0 && OpenSecondIn(options.trace, user, problem)) return true;
+  // It was there when this program was started: its report is made, or somebody has cleared up. Nobody would do so with
+  // another one.
+  if (seen == -ENOENT && !options.apart) return false;
   char directory[64];
   TextBuilder(directory, sizeof directory).Add(kSharedMemory).Add("/fdaudit-").Add(user);
   if (!IsInMemory(kSharedMemory)) return false;

@@ -113,6 +113,17 @@ def over():
         return ([f"made: {list(left.iterdir())}"] if left.exists() else []) + ([preload] if preload else [])
 
 
+def over_meanwhile():
+    """The trace is removed while a program is on its way that could have joined it: nothing is made in its place."""
+    with harness.Folder() as folder, harness.Folder() as trace:
+        env = harness.clean_environment(LD_PRELOAD=harness.SHIM,
+                                        FDAUDIT_OPTIONS=f"trace={trace}:session=gone-1-2.fdaudit:image=1")
+        ran = harness.run(["/bin/echo", "fine"], cwd=folder, env=env)
+        made = [*SHARED.glob("fdaudit-*/gone-1-2*")] + list(trace.iterdir())
+        remove(made)
+        return [] if (ran.out, ran.err, made) == ("fine\n", "", []) else [f"{ran.out} {ran.err} {made}"]
+
+
 def beside_the_first():
     """Where the other user may write to the trace's directory, its file lies there."""
     with harness.Folder() as trace:
@@ -243,6 +254,7 @@ CHECKS = {
     "another-user": another_user,
     "removed": removed_after_the_report,
     "over": over,
+    "over-meanwhile": over_meanwhile,
     "beside": beside_the_first,
     "siblings": shared_by_siblings,
     "vfork": vfork_children,
