@@ -91,9 +91,9 @@ void TellClosing(Model& model, ProcessIndex process, const trace::Incarnation& l
 }
 
 DescriptorNote NoteOf(const Model& model, ProcessIndex process, int fd, const trace::Incarnation& life,
-                      std::string target) {
+                      const std::string& target) {
   const bool close_on_exec = (life.flags & trace::kCloseOnExec) != 0;
-  DescriptorNote note{fd, life.kind, life.detail, model.Told(std::move(target)), close_on_exec};
+  DescriptorNote note{fd, life.kind, life.detail, model.Told(target), close_on_exec};
   note.received_from = SenderOf(model, process, life);
   if (IsDuplicate(life)) note.duplicated_from = life.related;
   return note;

@@ -24,7 +24,7 @@ void TellClosing(Model& model, ProcessIndex process, const trace::Incarnation& l
                  std::vector<StoryEvent>* events);
 
 DescriptorNote NoteOf(const Model& model, ProcessIndex process, int fd, const trace::Incarnation& life,
-                      std::string target);
+                      const std::string& target);
 
 /// "process 4711 (worker)", "an unknown process".
 std::string NameOf(const Model& model, const Sender& sender);

@@ -47,7 +47,7 @@ class Model {
   const std::vector<Process>& processes() const { return processes_; }
   const Session& session() const { return session_; }
   /// The name of something that a program opened, as it may be told.
-  std::string Told(std::string target) const { return options_.redact ? Redacted(target) : target; }
+  std::string Told(const std::string& target) const { return options_.redact ? Redacted(target) : target; }
   /// Adds a sentence to session().notes.
   void AddNote(std::string note) { session_.notes.push_back(std::move(note)); }
   CallPaths& paths() { return paths_; }

@@ -72,13 +72,13 @@ INTERPOSE("closes a directory stream's descriptor", int, closedir, DIR* director
   return Closed<ClosedBy::kOwner>(NumberOfDirectory(directory), real::closedir, directory);
 }
 
-INTERPOSE("opens the working directory, as a walk's way back", FTS*, fts_open, char* const* paths, int options,
+INTERPOSE("opens the working directory, as a walk's way back", FTS*, fts_open, char* const* paths, int flags,
           int (*compare)(const FTSENT**, const FTSENT**)) {
-  return OpenedOwner<FTS>(NewWayBack(), WayBackOfWalk<FTS>, real::fts_open, paths, options, compare);
+  return OpenedOwner<FTS>(NewWayBack(), WayBackOfWalk<FTS>, real::fts_open, paths, flags, compare);
 }
-INTERPOSE("opens the working directory, as a walk's way back", FTS64*, fts64_open, char* const* paths, int options,
+INTERPOSE("opens the working directory, as a walk's way back", FTS64*, fts64_open, char* const* paths, int flags,
           int (*compare)(const FTSENT64**, const FTSENT64**)) {
-  return OpenedOwner<FTS64>(NewWayBack(), WayBackOfWalk<FTS64>, real::fts64_open, paths, options, compare);
+  return OpenedOwner<FTS64>(NewWayBack(), WayBackOfWalk<FTS64>, real::fts64_open, paths, flags, compare);
 }
 INTERPOSE("opens and closes the way back from where a link led", FTSENT*, fts_read, FTS* walk) {
   return ReadNext<FTSENT>(real::fts_read, walk);

@@ -123,7 +123,6 @@ namespace {
 constexpr struct OpenAt2 {
   static constexpr long kNumber = 437;  // on every architecture; older headers lack it
 
-  operator const RealFunction&() const { return real::openat2; }
   int operator()(int directory, const char* path, const open_how* how, size_t size) const {
     if (real::openat2.pointer != nullptr) return real::openat2(directory, path, how, size);
     const long result = raw::Call(kNumber, directory, raw::Address(path), raw::Address(how), static_cast<long>(size));
@@ -132,6 +131,8 @@ constexpr struct OpenAt2 {
     return -1;
   }
 } open_at_2;
+
+uint16_t CallNumber(const OpenAt2&) { return CallNumber(real::openat2); }
 
 }  // namespace
 }  // namespace fdaudit::shim

@@ -22,9 +22,8 @@ constinit Kept kept_log = {{"/dev/log"}, true};
 
 using namespace fdaudit::shim;  // NOLINT: the interposers below are the global namespace's
 
-INTERPOSE("may open a socket to the log, which libc keeps", void, openlog, const char* name, int options,
-          int facility) {
-  Keeping(kept_log, real::openlog, name, options, facility);
+INTERPOSE("may open a socket to the log, which libc keeps", void, openlog, const char* name, int flags, int facility) {
+  Keeping(kept_log, real::openlog, name, flags, facility);
 }
 INTERPOSE("opens or replaces a socket to the log, which libc keeps", void, vsyslog, int priority, const char* format,
           va_list arguments) {
