@@ -111,7 +111,8 @@ CloseOutcome LedgerCloseEnd(int fd, const CloseTicket& ticket, const Act& act, i
   }
   const CloseOutcome outcome = SettleClose(place, fd, ticket, act, error);
   if ((act.flags & trace::kActSingleThreaded) == 0) {
-    place.slot->last_closer = act.thread;
+    const bool hit_unknown = error != EBADF && ticket.found != CloseTicket::Found::kOpen && !ticket.marked;
+    place.slot->last_closer = hit_unknown ? 0 : act.thread;
     place.slot->last_close = Stamp();
   }
   Atomic(place.slot->closes_under_way).fetch_sub(1);

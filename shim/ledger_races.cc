@@ -114,8 +114,9 @@ void Snapshot(const PrivateSlot& slot, uint32_t count, CloseOutcome* out) {
 }
 
 bool ManyClosed(PrivateSlot& slot, uint32_t own, uint32_t thread) {
-  const bool others_before = slot.last_close > slot.began && slot.last_closer != thread;
-  return Atomic(slot.closes_under_way).load() > own || others_before;
+  // In this order: a close that ends in between has left its stamp by then.
+  if (Atomic(slot.closes_under_way).load() > own) return true;
+  return Atomic(slot.last_close).load() > slot.began && slot.last_closer != thread;
 }
 
 Head AfterStaleMark(PrivateSlot& slot, Head head, uint64_t began, Incarnation* life, uint32_t image) {

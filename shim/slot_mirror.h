@@ -46,7 +46,7 @@ struct PrivateSlot {
   // For telling an unseen close from one that the ledger knows but can't assign.
   uint64_t began;        ///< stamp before the call that opened the current incarnation
   uint64_t last_close;   ///< stamp at which the latest close of the number returned
-  uint32_t last_closer;  ///< its thread
+  uint32_t last_closer;  ///< its thread; 0: it closed what can't be told, and may be missed by its own thread too
   uint32_t closes_under_way;
   uint32_t registered_life;  ///< as trace::SlotBlock::registered_life
   uint16_t registered_in;    ///< as trace::SlotHead::registered_in
