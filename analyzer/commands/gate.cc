@@ -82,6 +82,18 @@ int RunGate(const std::vector<std::string>& inputs, const GateOptions& gate, con
   return judged.verdict.failed ? gate.error_exitcode() : kExitOk;
 }
 
+/// Reads what the options name and calls judge(policy); what is wrong becomes a complaint and its status.
+template <typename Judging>
+int WithPolicy(GateOptions* gate, ReportOptions* options, Judging judge) {
+  try {
+    std::string problem = FormatProblem(options->format);
+    if (problem.empty()) problem = gate->Load(options);
+    return problem.empty() ? judge(gate->policy()) : Complain(problem, kExitUsage);
+  } catch (const TraceError& error) {
+    return Complain(error.what(), kExitUnreadable);
+  }
+}
+
 }  // namespace
 
 int GateCommand(int argc, char** argv) {
@@ -98,14 +110,7 @@ int GateCommand(int argc, char** argv) {
   app.add_option("INPUT", inputs, "trace file or directory, or a report as JSON")->required();
   int status = kExitOk;
   if (!ParseArguments(app, argc, argv, kExitUsage, &status)) return status;
-  try {
-    std::string problem = FormatProblem(options.format);
-    if (problem.empty()) problem = gate.Load(&options);
-    if (!problem.empty()) return Complain(problem, kExitUsage);
-    return RunGate(inputs, gate, options, gate.policy());
-  } catch (const TraceError& error) {
-    return Complain(error.what(), kExitUnreadable);
-  }
+  return WithPolicy(&gate, &options, [&](const Policy& policy) { return RunGate(inputs, gate, options, policy); });
 }
 
 int DiffCommand(int argc, char** argv) {
@@ -123,16 +128,10 @@ int DiffCommand(int argc, char** argv) {
   app.add_option("NEW", after, "the report after")->required();
   int status = kExitOk;
   if (!ParseArguments(app, argc, argv, kExitUsage, &status)) return status;
-  try {
-    std::string problem = FormatProblem(options.format);
-    if (problem.empty()) problem = gate.Load(&options);
-    if (!problem.empty()) return Complain(problem, kExitUsage);
-    Policy policy = gate.policy();
+  return WithPolicy(&gate, &options, [&](Policy policy) {
     policy.baseline = BaselineOf(JudgeAll({before}, options, policy).subjects);
     return RunGate({after}, gate, options, policy);
-  } catch (const TraceError& error) {
-    return Complain(error.what(), kExitUnreadable);
-  }
+  });
 }
 
 }  // namespace fdaudit::analyzer
