@@ -46,13 +46,18 @@ std::string LibraryKeeps(Model& model, PathId path, const std::string& target) {
 
 }  // namespace
 
-std::string KeeperOf(Model& model, const trace::Incarnation& life, const std::string& target,
-                     const StoryEvent& opened) {
-  if ((life.flags & trace::kKeptByLibc) != 0) return "libc keeps it until " + EndingCall(opened.call) + "()";
-  const std::vector<Frame> frames = model.paths().RawFrames(opened.path);
-  const bool by_module = std::any_of(frames.begin(), frames.end(),
+Keeper KeeperOf(Model& model, const trace::Incarnation& life, const std::string& target, const StoryEvent& opened) {
+  if ((life.flags & trace::kKeptByLibc) != 0) return {"libc keeps it until " + EndingCall(opened.call) + "()"};
+  const std::vector<Frame> raw = model.paths().RawFrames(opened.path);
+  const bool by_module = std::any_of(raw.begin(), raw.end(),
                                      [](const Frame& frame) { return BaseName(frame.module).starts_with("libnss_"); });
-  return by_module ? "a module of libc's name service keeps it" : LibraryKeeps(model, opened.path, target);
+  if (by_module) return {"a module of libc's name service keeps it"};
+  const std::vector<Frame>& frames = model.paths().Frames(opened.path);
+  const auto python = std::find_if(frames.begin(), frames.end(), [](const Frame& frame) { return frame.is_python; });
+  if (python != frames.end() && IsRuntime(*python) && python->file.find("/multiprocessing/") != std::string::npos) {
+    return {"multiprocessing keeps it as long as the process object lives", true};
+  }
+  return {LibraryKeeps(model, opened.path, target)};
 }
 
 }  // namespace fdaudit::analyzer

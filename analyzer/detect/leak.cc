@@ -131,9 +131,12 @@ Finding Tell(Model& model, const Registrations& registrations, ProcessIndex inde
   const OpenDescriptor& first = *left.first.begin();
   TellOpening(model, index, first.life, first.fd, &finding.events);
   finding.deciding = finding.events.size() - 1;
-  finding.keeper = KeeperOf(model, first.life, first.target, finding.events[finding.deciding]);
-  finding.one_time = !finding.keeper.empty() && !finding.growing;
-  if (finding.one_time) finding.severity = Severity::kNote;
+  const Keeper keeper = KeeperOf(model, first.life, first.target, finding.events[finding.deciding]);
+  finding.keeper = keeper.who;
+  if (keeper.may_be_many) finding.growing = false;
+  const bool is_kept = !finding.keeper.empty() && !finding.growing;
+  finding.one_time = is_kept && !keeper.may_be_many;
+  if (is_kept) finding.severity = Severity::kNote;
   // Its original's owner did its part, and the duplicate has none.
   const std::optional<Original> original = FindOriginal(model, index, first.life);
   if (original && original->life.closed.stamp != 0) {
