@@ -2,12 +2,20 @@
 import asyncio
 import contextlib
 import gc
+import multiprocessing
 import os
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+
+
+def workers_of_a_pool():
+    """As many as would be growing: the pool keeps each one's sentinel, and the caller can't close it."""
+    with multiprocessing.get_context("fork").Pool(9) as pool:
+        pool.map(abs, range(20))
+    globals()["kept"] = pool
 
 
 def used_after():
