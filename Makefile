@@ -67,6 +67,7 @@ ANALYZER_LIBRARY := $(filter-out $(BUILD)/obj/analyzer/main.cc.o,$(ANALYZER_OBJE
 UNIT_SOURCES := $(wildcard tests/unit/*.cc tests/support/*.cc)
 UNIT_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(UNIT_SOURCES))
 EXPORTS := $(wildcard shim/exports.map)
+PLACES := shim/large.ld
 
 SHIM := $(BUILD)/libfdaudit.so
 FDAUDIT := $(BUILD)/fdaudit
@@ -118,8 +119,8 @@ $(BUILD)/obj/tests/%.cc.o: tests/%.cc $(BUILD)/flags | $(HAVE)/test
 	$(call say,CXX) $(CXX) $(TEST_FLAGS) $(CXXFLAGS) -c $< -o $@
 
 # Linked by the C driver and with -z defs: whoever brings libstdc++ into the shim learns it here.
-$(SHIM): $(SHIM_OBJECTS) $(EXPORTS)
-	$(call say,LINK) $(CC) $(SHIM_LINK) $(if $(EXPORTS),-Wl$(comma)--version-script=$(EXPORTS)) $(LDFLAGS) -o $@ $(SHIM_OBJECTS)
+$(SHIM): $(SHIM_OBJECTS) $(EXPORTS) $(PLACES)
+	$(call say,LINK) $(CC) $(SHIM_LINK) $(if $(EXPORTS),-Wl$(comma)--version-script=$(EXPORTS)) -Wl$(comma)-T$(comma)$(PLACES) $(LDFLAGS) -o $@ $(SHIM_OBJECTS)
 comma := ,
 
 $(FDAUDIT): $(ANALYZER_OBJECTS)

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "shim/large.h"
 #include "shim/options.h"
 #include "shim/process.h"
 #include "shim/raw_io.h"
@@ -23,7 +24,7 @@ bool IsSeparator(char c) { return c == ':' || c == ' '; }
 /// The place of the shim in a preload list, or nullptr.
 const char* FindShim(const char* list) {
   const size_t length = strlen(shim_file);
-  for (const char* at = strstr(list, shim_file); at != nullptr; at = strstr(at + 1, shim_file)) {
+  for (const char* at = FindText(list, shim_file); at != nullptr; at = FindText(at + 1, shim_file)) {
     const bool starts = at == list || IsSeparator(at[-1]);
     if (starts && (at[length] == '\0' || IsSeparator(at[length]))) return at;
   }
@@ -161,7 +162,7 @@ char** BuildEnvironment(const EnvironmentPlan& plan, char* const* environment, v
 }
 
 // Static, because the program may leave system(3) by siglongjmp out of a handler, and go on with it.
-constinit char* environment_for_libc[kMostEntries + 512] = {};
+FDAUDIT_LARGE constinit char* environment_for_libc[kMostEntries + 512] = {};
 
 EnvironmentForLibc::EnvironmentForLibc(uint32_t image) {
   const bool alone = SingleThreaded() && environ != environment_for_libc;

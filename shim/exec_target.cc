@@ -80,7 +80,7 @@ bool FindInPath(const char* name, Candidate& candidate) {
   const char* list = getenv("PATH");
   if (list == nullptr) list = kDefaultPath;
   for (;; ++list) {
-    const size_t length = strcspn(list, ":");
+    const size_t length = LengthUntil(list, ":");
     TextBuilder path(candidate.path, sizeof candidate.path);
     path.Add(list, length).Add(length == 0 ? "" : "/").Add(name);
     if (!path.overflowed() && Find(candidate)) return true;
@@ -155,7 +155,7 @@ ExecOutlook LookAtElf(Candidate& candidate, int fd, size_t size) {
 /// Puts the interpreter of the script in `head` in the candidate's place.
 bool GoOnWithInterpreter(Candidate& candidate) {
   const char* start = candidate.head + 2 + strspn(candidate.head + 2, " \t");
-  const size_t length = strcspn(start, " \t\n");
+  const size_t length = LengthUntil(start, " \t\n");
   if (length == 0 || start + length >= candidate.head + kHead - 1) return false;
   candidate.directory = AT_FDCWD;
   TextBuilder(candidate.path, sizeof candidate.path).Add(start, length);

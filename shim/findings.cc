@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "shim/journal.h"
+#include "shim/large.h"
 #include "shim/process.h"
 #include "shim/recorder.h"
 #include "shim/surroundings.h"
@@ -28,7 +29,7 @@ struct KnownFinding {
   uint32_t index;
 };
 constexpr uint32_t kKnown = 256;
-constinit KnownFinding known[kKnown] = {};
+FDAUDIT_LARGE constinit KnownFinding known[kKnown] = {};
 
 constinit uint32_t made_by_image = 0;
 constinit uint32_t made = 0;

@@ -8,19 +8,13 @@
 //   }
 //
 // The definition has to agree with libc's own declaration, or it does not compile. The real function is the next one in
-// the dynamic linker's order (dlsym RTLD_NEXT), so that other preloaded libraries keep working; all are looked up by
-// the shim's constructor, because dlsym may allocate and is not to be called first in a signal handler or a vfork
-// child.
-
-#include <dlfcn.h>
+// the dynamic linker's order, so that other preloaded libraries keep working.
 
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
 
 #include "shim/gnu_hash.h"
-
-extern "C" __attribute__((weak)) void* dlvsym(void*, const char*, const char*) noexcept;  // musl has none
 
 namespace fdaudit::shim {
 
@@ -40,14 +34,16 @@ struct alignas(64) RealFunction {
     for (size_t i = 0; symbol_version[i] != '\0'; ++i) version[i] = symbol_version[i];
   }
 
-  bool Find() {
-    if (__atomic_load_n(&pointer, __ATOMIC_RELAXED) == nullptr) {
-      const bool versioned = version[0] != '\0' && dlvsym != nullptr;
-      void* found = versioned ? dlvsym(RTLD_NEXT, name, version) : dlsym(RTLD_NEXT, name);
-      __atomic_store_n(&pointer, found, __ATOMIC_RELAXED);
-    }
-    return pointer != nullptr;
-  }
+  /// Whether the real function is there, as far as it can be told by reading memory: in signal handlers, vfork children
+  /// and allocators too.
+  bool Known() { return __atomic_load_n(&pointer, __ATOMIC_RELAXED) != nullptr || FindBehind(); }
+
+  /// The same for a function that is about to be called: dlsym is asked when nothing else knows it.
+  bool Find() { return Known() || AskLinker(); }
+
+  /// Looks in the libraries behind the shim.
+  bool FindBehind();
+  bool AskLinker();
 };
 
 extern "C" __attribute__((visibility("hidden"))) RealFunction __start_fdaudit_calls[];

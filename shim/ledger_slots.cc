@@ -4,6 +4,7 @@
 
 #include "shim/close_counts.h"
 #include "shim/descriptor_probe.h"
+#include "shim/large.h"
 #include "shim/raw_io.h"
 #include "shim/resting.h"
 
@@ -16,8 +17,8 @@ using trace::SlotState;
 
 /// The private slots, in blocks made when a number of theirs is first seen. The first lies in the shim's own data, so
 /// that most programs never need another mapping.
-constinit PrivateBlock first_block = {};
-constinit PrivateBlock* blocks[kMaxDescriptors / kPrivateSlots] = {};
+FDAUDIT_LARGE constinit PrivateBlock first_block = {};
+FDAUDIT_LARGE constinit PrivateBlock* blocks[kMaxDescriptors / kPrivateSlots] = {};
 
 constinit int32_t reach = 0;
 

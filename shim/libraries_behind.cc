@@ -34,6 +34,7 @@ bool SymbolTable::Read(const link_map& object) {
     if (entry->d_tag == DT_SYMTAB) symbols_ = reinterpret_cast<const Symbol*>(address);
     if (entry->d_tag == DT_STRTAB) strings_ = reinterpret_cast<const char*>(address);
     if (entry->d_tag == DT_VERSYM) versions_ = reinterpret_cast<const VersionNumber*>(address);
+    if (entry->d_tag == DT_VERDEF) definitions_ = reinterpret_cast<const VersionDefinition*>(address);
   }
   if (table == 0 || symbols_ == nullptr || strings_ == nullptr) return false;
   const auto* header = reinterpret_cast<const uint32_t*>(table);
@@ -48,16 +49,34 @@ bool SymbolTable::Read(const link_map& object) {
   return bucket_count_ != 0 && bloom_words_ != 0;
 }
 
-void* SymbolTable::Find(const char* name, uint32_t hash, uint64_t* size) const {
+VersionNumber SymbolTable::NumberOf(const char* version) const {
+  const VersionDefinition* definition = definitions_;
+  while (definition != nullptr) {
+    const char* place = reinterpret_cast<const char*>(definition);
+    const auto* named = reinterpret_cast<const ElfW(Verdaux)*>(place + definition->vd_aux);
+    if (strcmp(strings_ + named->vda_name, version) == 0) return definition->vd_ndx;
+    if (definition->vd_next == 0) break;
+    definition = reinterpret_cast<const VersionDefinition*>(place + definition->vd_next);
+  }
+  return 0;
+}
+
+bool SymbolTable::IsWanted(uint32_t index, VersionNumber version) const {
+  if (symbols_[index].st_shndx == SHN_UNDEF) return false;
+  if (version != 0) return versions_ != nullptr && (versions_[index] & ~kHiddenVersion) == version;
+  return versions_ == nullptr || (versions_[index] & kHiddenVersion) == 0;
+}
+
+void* SymbolTable::Find(const char* name, uint32_t hash, const char* version, uint64_t* size) const {
   const uintptr_t word = bloom_[(hash / kWordBits) % bloom_words_];
   if ((word >> (hash % kWordBits) & word >> ((hash >> bloom_shift_) % kWordBits) & 1) == 0) return nullptr;
   uint32_t index = buckets_[hash % bucket_count_];
   if (index < first_symbol_) return nullptr;
+  const VersionNumber number = version[0] == '\0' ? VersionNumber{0} : NumberOf(version);
+  if (number == 0 && version[0] != '\0') return nullptr;
   for (;; ++index) {
     const Symbol& symbol = symbols_[index];
-    if ((chains_[index] ^ hash) < 2 && symbol.st_shndx != SHN_UNDEF &&
-        (versions_ == nullptr || (versions_[index] & kHiddenVersion) == 0) &&
-        strcmp(strings_ + symbol.st_name, name) == 0) {
+    if ((chains_[index] ^ hash) < 2 && IsWanted(index, number) && strcmp(strings_ + symbol.st_name, name) == 0) {
       if (size != nullptr) *size = symbol.st_size;
       const auto type = ELF64_ST_TYPE(symbol.st_info);
       return type == STT_FUNC || type == STT_OBJECT ? reinterpret_cast<void*>(bias_ + symbol.st_value) : nullptr;
@@ -66,26 +85,26 @@ void* SymbolTable::Find(const char* name, uint32_t hash, uint64_t* size) const {
   }
 }
 
-LibrariesBehind::LibrariesBehind(bool usable) {
+void LibrariesBehind::Read() {
   constexpr const char* kOnlyInLibc = "gnu_get_libc_version";
   constexpr const char* kSinceOneLibrary = "dlsym";  // was libdl's
-  const link_map* object = usable ? ObjectOfShim() : nullptr;
+  const link_map* object = ObjectOfShim();
   if (object == nullptr) return;
   for (object = object->l_next; object != nullptr && count_ < kMostLibraries; object = object->l_next) {
     SymbolTable& table = tables_[count_];
     if (!table.Read(*object)) continue;
     ++count_;
-    if (table.Find(kOnlyInLibc, GnuHash(kOnlyInLibc)) != nullptr) {
-      complete_ = table.Find(kSinceOneLibrary, GnuHash(kSinceOneLibrary)) != nullptr;
+    if (table.Find(kOnlyInLibc, GnuHash(kOnlyInLibc), "") != nullptr) {
+      complete_ = table.Find(kSinceOneLibrary, GnuHash(kSinceOneLibrary), "") != nullptr;
       return;
     }
   }
   count_ = 0;
 }
 
-void* LibrariesBehind::Find(const char* name, uint32_t hash) const {
+void* LibrariesBehind::Find(const char* name, uint32_t hash, const char* version) const {
   for (int i = 0; i < count_; ++i) {
-    if (void* found = tables_[i].Find(name, hash); found != nullptr) return found;
+    if (void* found = tables_[i].Find(name, hash, version); found != nullptr) return found;
   }
   return nullptr;
 }

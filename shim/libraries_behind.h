@@ -1,8 +1,7 @@
 #pragma once
 
 // The libraries that come after the shim in the dynamic linker's search order, up to libc, and their symbols: what
-// dlsym(RTLD_NEXT) finds, at a tenth of its cost. Looking up all real functions by dlsym takes 60 µs of every exec'd
-// program.
+// dlsym(RTLD_NEXT) finds, at a tenth of its cost, and without its locks.
 
 #include <link.h>
 
@@ -12,6 +11,7 @@ namespace fdaudit::shim {
 
 using Symbol = ElfW(Sym);
 using VersionNumber = ElfW(Versym);
+using VersionDefinition = ElfW(Verdef);
 using DynamicEntry = ElfW(Dyn);
 
 /// The dynamic symbols of a mapped object that has a DT_GNU_HASH table.
@@ -20,16 +20,20 @@ class SymbolTable {
   /// False: it has no such table.
   bool Read(const link_map& object);
 
-  /// The symbol's address, of the default version where there are several; nullptr: not defined there, or its address
-  /// is only known after a call (STT_GNU_IFUNC).
-  /// `size`: gets its bytes, where it is found.
-  void* Find(const char* name, uint32_t hash, uint64_t* size = nullptr) const;
+  /// The symbol's address; nullptr: not defined there, or its address is only known after a call (STT_GNU_IFUNC).
+  /// `version`: "" = the default one. `size`: gets its bytes, where it is found.
+  void* Find(const char* name, uint32_t hash, const char* version, uint64_t* size = nullptr) const;
 
  private:
+  /// 0: no such version.
+  VersionNumber NumberOf(const char* version) const;
+  bool IsWanted(uint32_t index, VersionNumber version) const;
+
   uintptr_t bias_ = 0;
   const Symbol* symbols_ = nullptr;
   const char* strings_ = nullptr;
   const VersionNumber* versions_ = nullptr;
+  const VersionDefinition* definitions_ = nullptr;
   const uintptr_t* bloom_ = nullptr;
   const uint32_t* buckets_ = nullptr;
   const uint32_t* chains_ = nullptr;  ///< of symbol number 0, though the first ones have none
@@ -41,11 +45,11 @@ class SymbolTable {
 
 class LibrariesBehind {
  public:
-  /// For the shim's constructor: the list of mapped objects must not be changing. `usable`: false finds nothing.
-  explicit LibrariesBehind(bool usable);
+  /// For the shim's constructor: the list of mapped objects must not be changing.
+  void Read();
 
-  /// nullptr: not found, which need not mean that dlsym finds nothing.
-  void* Find(const char* name, uint32_t hash) const;
+  /// nullptr: not found, which need not mean that dlsym finds nothing. Reads memory alone.
+  void* Find(const char* name, uint32_t hash, const char* version) const;
 
   /// Whether what is not found is nowhere: since glibc 2.34 all of libc is one library.
   bool complete() const { return complete_; }
@@ -53,7 +57,7 @@ class LibrariesBehind {
  private:
   static constexpr int kMostLibraries = 8;
 
-  SymbolTable tables_[kMostLibraries];
+  SymbolTable tables_[kMostLibraries] = {};
   int count_ = 0;
   bool complete_ = false;
 };

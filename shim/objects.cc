@@ -10,6 +10,7 @@
 #include <atomic>
 
 #include "shim/byte_reader.h"
+#include "shim/large.h"
 #include "shim/probe.h"
 
 // Part of glibc's dynamic linker: absent elsewhere.
@@ -119,7 +120,7 @@ struct CopiedModule {
 
 constexpr int kCopiedModules = 512;
 constexpr int kListLimit = 4096;
-CopiedModule copied_modules[kCopiedModules];
+FDAUDIT_LARGE CopiedModule copied_modules[kCopiedModules];
 std::atomic<uint64_t> copied_generation = 1;
 
 uint64_t Checksum(const uint64_t (&words)[6]) {

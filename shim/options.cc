@@ -108,10 +108,10 @@ bool ReadOption(Value name, Value value) {
 void ReadOptions(const char* text, char* complaint, size_t complaint_size) {
   TextBuilder problem(complaint, complaint_size);
   while (text != nullptr && *text != '\0') {
-    const size_t length = strcspn(text, ":");
-    const auto* equals = static_cast<const char*>(memchr(text, '=', length));
-    const size_t name_length = equals == nullptr ? length : static_cast<size_t>(equals - text);
-    const Value value = equals == nullptr ? Value{"", 0} : Value{equals + 1, length - name_length - 1};
+    const size_t length = LengthUntil(text, ":");
+    const size_t name_length = LengthUntil(text, "=:");
+    const bool has_value = text[name_length] == '=';
+    const Value value = has_value ? Value{text + name_length + 1, length - name_length - 1} : Value{"", 0};
     if (length != 0 && !ReadOption({text, name_length}, value)) {
       problem.Add(problem.size() == 0 ? "" : ", ").Add(text, length);
     }
@@ -124,7 +124,7 @@ bool ListNames(const char* list, const char* path) {
   const char* name = BaseName(path);
   const size_t name_length = strlen(name);
   while (*list != '\0') {
-    const size_t length = strcspn(list, ",");
+    const size_t length = LengthUntil(list, ",");
     if (length == name_length && memcmp(list, name, length) == 0) return true;
     list += length;
     if (*list == ',') ++list;

@@ -2,13 +2,17 @@
 
 #include <atomic>
 
+#include "shim/large.h"
 #include "shim/recorder.h"
 
 namespace fdaudit::shim {
+
+FDAUDIT_LARGE constinit uint64_t resting_bits[kRestingEnd / 64] = {};
+
 namespace {
 
 /// Resting numbers, in the order of their closes, round and round; 0 = none.
-constinit int32_t ring[kMaxQuarantine] = {};
+FDAUDIT_LARGE constinit int32_t ring[kMaxQuarantine] = {};
 constinit uint32_t closes = 0;
 
 constexpr uint64_t BitOf(int fd) { return uint64_t{1} << (fd % 64); }

@@ -19,7 +19,7 @@ namespace fdaudit::shim {
 inline constexpr int kRestingEnd = 1 << 16;
 
 /// By number; only the pages that are used take memory.
-inline constinit uint64_t resting_bits[kRestingEnd / 64] = {};
+extern uint64_t resting_bits[kRestingEnd / 64];
 
 /// `fd` has been closed, or will be in a moment. Slow paths of the next three: see there.
 void StartRest(int fd);

@@ -3,12 +3,13 @@
 #include "shim/rule_cache.h"
 
 #include "shim/cfi_rules.h"
+#include "shim/large.h"
 #include "shim/probe.h"
 
 namespace fdaudit::shim {
 namespace internal {
 
-constinit RuleEntry rule_entries[kRuleEntries] = {};
+FDAUDIT_LARGE constinit RuleEntry rule_entries[kRuleEntries] = {};
 constinit std::atomic<uint64_t> rules_salt = 0x51ed270b1b7c9a35U;
 
 }  // namespace internal

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "shim/large.h"
 #include "shim/number_cache.h"
 #include "shim/objects.h"
 #include "shim/options.h"
@@ -21,9 +22,9 @@ using trace::StackEntry;
 
 constexpr uint64_t kMixer = 0x9e3779b97f4a7c15;
 
-constinit NumberCache<4096> cached_stacks;   ///< hash of the addresses → stack number, or PathTraits
-constinit NumberCache<4096> cached_modules;  ///< start of the mapping → module number
-constinit uint64_t address_generation = 0;   ///< of cached_modules
+FDAUDIT_LARGE constinit NumberCache<4096> cached_stacks;   ///< hash of the addresses → stack number, or PathTraits
+FDAUDIT_LARGE constinit NumberCache<4096> cached_modules;  ///< start of the mapping → module number
+constinit uint64_t address_generation = 0;                 ///< of cached_modules
 
 constinit char preloaded[1024] = "";
 
@@ -31,7 +32,7 @@ constinit char preloaded[1024] = "";
 bool IsPreloaded(const char* path) {
   const char* name = BaseName(path);
   for (const char* entry = preloaded; *entry != '\0';) {
-    const size_t length = strcspn(entry, " :");
+    const size_t length = LengthUntil(entry, " :");
     for (const char* wanted : {path, name}) {
       if (length != 0 && strlen(wanted) == length && memcmp(entry, wanted, length) == 0) return true;
     }
@@ -266,7 +267,7 @@ uint32_t StackNumber(const CallerRegisters& caller, bool nested) {
 
 void RememberPreloaded(const char* list) {
   // One entry is the shim alone.
-  if (list != nullptr && strpbrk(list, " :") != nullptr) TextBuilder(preloaded, sizeof preloaded).Add(list);
+  if (list != nullptr && list[LengthUntil(list, " :")] != '\0') TextBuilder(preloaded, sizeof preloaded).Add(list);
 }
 
 void ForgetAddresses() {

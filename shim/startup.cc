@@ -13,12 +13,13 @@
 #include "shim/exec_environment.h"
 #include "shim/findings.h"
 #include "shim/interpose.h"
-#include "shim/libraries_behind.h"
+#include "shim/large.h"
 #include "shim/libunwind_rules.h"
 #include "shim/message.h"
 #include "shim/options.h"
 #include "shim/probe.h"
 #include "shim/process.h"
+#include "shim/real_functions.h"
 #include "shim/recorder.h"
 #include "shim/session.h"
 #include "shim/stack_table.h"
@@ -41,7 +42,7 @@ constexpr char kOptionsPrefix[] = "FDAUDIT_OPTIONS=";
 constexpr size_t kEnvironmentCopy = 512;
 
 constinit char options_entry[kMaxOptionText + 1024] = "";
-constinit char* environment_copy[kEnvironmentCopy] = {};
+FDAUDIT_LARGE constinit char* environment_copy[kEnvironmentCopy] = {};
 
 char** FindEntry(char** environment, const char* prefix) {
   for (; environment != nullptr && *environment != nullptr; ++environment) {
@@ -111,7 +112,7 @@ void ComposeOptions(const char* given) {
   text.Add(kOptionsPrefix).Add("trace=").Add(options.trace).Add(":session=").Add(options.session);
   if (options.family[0] != '\0') text.Add(":family=").Add(options.family);
   while (given != nullptr && *given != '\0') {
-    const size_t length = strcspn(given, ":");
+    const size_t length = LengthUntil(given, ":");
     if (length != 0 && !IsOfOneImage(given)) text.Add(":").Add(given, length);
     given += length;
     if (*given == ':') ++given;
@@ -121,7 +122,7 @@ void ComposeOptions(const char* given) {
 /// What the options say behind the user's is about this image alone (exec_environment.h), and not for its children.
 void CutHint(char** environment) {
   char** entry = FindEntry(environment, kOptionsPrefix);
-  char* hint = entry == nullptr ? nullptr : strstr(*entry, ":image=");
+  char* hint = entry == nullptr ? nullptr : FindText(*entry, ":image=");
   if (hint != nullptr) *hint = '\0';
 }
 
@@ -156,17 +157,6 @@ void NameCalls() {
   }
 }
 
-/// An auditor (rtld-audit(7)) may send what dlsym finds elsewhere.
-void FindRealFunctions(char** environment) {
-  const LibrariesBehind libraries(gnu_get_libc_version != nullptr && Variable(environment, "LD_AUDIT=") == nullptr);
-  for (RealFunction* row = __start_fdaudit_calls; row != __stop_fdaudit_calls; ++row) {
-    if (row->pointer == nullptr && row->version[0] == '\0') row->pointer = libraries.Find(row->name, row->hash);
-    if (row->pointer == nullptr && (!libraries.complete() || row->version[0] != '\0')) row->Find();
-  }
-  // What libc lacks would be told by the program's first dlerror(3). A look-up that succeeds clears that.
-  static_cast<void>(dlsym(RTLD_NEXT, "close"));
-}
-
 /// Exit handlers run last registered first, and this one is registered before main: it sees what the program's own
 /// handlers and destructors have closed.
 void EndAfterExit(int status, void*) {
@@ -194,7 +184,7 @@ void Start(char** environment, char* const* arguments) {
   }
   const char* preloaded = Variable(environment, "LD_PRELOAD=");
   RememberPreloaded(preloaded);
-  if (preloaded != nullptr && strstr(preloaded, "vgpreload_") != nullptr) ForgoProbes();
+  if (preloaded != nullptr && FindText(preloaded, "vgpreload_") != nullptr) ForgoProbes();
   if (first_image && preloaded != nullptr) TakeFromPreload(FindEntry(environment, "LD_PRELOAD="), options.ahead);
   ChooseTraceDirectory(environment);
   const char* problem = "";
@@ -242,7 +232,8 @@ uint32_t StartEarly() {
 
 /// The dynamic linker passes main's arguments to constructors.
 __attribute__((constructor)) void StartShim(int, char** arguments, char** environment) {
-  FindRealFunctions(environment);
+  // An auditor (rtld-audit(7)) may send what dlsym finds elsewhere.
+  PrepareRealFunctions(gnu_get_libc_version != nullptr && Variable(environment, "LD_AUDIT=") == nullptr);
   StartOnce(environment, arguments);
 }
 

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 
+#include "shim/large.h"
 #include "shim/process.h"
 #include "shim/raw_io.h"
 
@@ -13,7 +14,7 @@ namespace fdaudit::shim {
 namespace {
 
 constexpr uint32_t kMostGuests = 64;
-constinit Guest guests[kMostGuests] = {};
+FDAUDIT_LARGE_FILLED constinit Guest guests[kMostGuests] = {};
 constinit Guest stranger = {.taken = 1,
                             .thread = 0,
                             .flags = 0,
@@ -21,7 +22,7 @@ constinit Guest stranger = {.taken = 1,
                             .leaves = false,
                             .has_state = false,
                             .host = nullptr,
-                            .states = {.own_table = true, .guest = &stranger}};
+                            .states = {.own_table = true}};
 
 /// Threads of this process that have left the ledger's table: the first one (whose tid is the pid), others.
 constinit bool first_thread_left = false;
@@ -47,6 +48,12 @@ bool Take(Guest& guest) {
 bool UsesLedgersTable(uint32_t thread, int pid) {
   const long order = raw::Call(SYS_kcmp, pid, thread, KCMP_FILES);
   return first_thread_left ? order > 0 && !other_thread_left : order == 0;
+}
+
+/// Its pointer to itself would be a relocation, which costs every exec'd program a page.
+ThreadState& Stranger() {
+  stranger.states.guest = &stranger;
+  return stranger.states;
 }
 
 /// Finds out whose table a thread with a state of its own uses.
@@ -98,14 +105,14 @@ ThreadState& FindThread(uint32_t image) {
     if (memory_is_shared || first_thread_left || other_thread_left) Place(state);
   }
   if (Atomic(state.guests).load(std::memory_order_relaxed) == 0) return state;
-  if (!SystemCallsAllowed()) return stranger.states;
+  if (!SystemCallsAllowed()) return Stranger();
   const auto thread = static_cast<uint32_t>(raw::ThreadId());
   if (thread == state.thread) {
     DismissGone(state);
     return state;
   }
   Guest* guest = GuestOf(thread);
-  if (guest == nullptr) return stranger.states;
+  if (guest == nullptr) return Stranger();
   if (guest->states.image != image) {
     Renew(guest->states, image);
     guest->states.guest = guest;

@@ -124,7 +124,7 @@ constexpr struct OpenAt2 {
   static constexpr long kNumber = 437;  // on every architecture; older headers lack it
 
   int operator()(int directory, const char* path, const open_how* how, size_t size) const {
-    if (real::openat2.pointer != nullptr) return real::openat2(directory, path, how, size);
+    if (real::openat2.Known()) return real::openat2(directory, path, how, size);
     const long result = raw::Call(kNumber, directory, raw::Address(path), raw::Address(how), static_cast<long>(size));
     if (!raw::Failed(result)) return static_cast<int>(result);
     errno = static_cast<int>(-result);

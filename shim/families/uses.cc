@@ -88,12 +88,12 @@ bool AsksForTerminal(unsigned long request) {
   return request == TCGETS || request == TIOCGWINSZ || request == TIOCGPGRP || request == TIOCGSID;
 }
 
-/// An allocator maps memory before the real function can be looked up: dlsym would call the allocator again.
+/// An allocator maps memory before the shim has started, when dlsym would have to be asked: that calls the allocator.
 template <typename Function>
 __attribute__((always_inline)) inline void* Mapped(Function& function, void* address, size_t size, int protection,
                                                    int flags, int fd, off64_t offset) {
   if ((flags & MAP_ANONYMOUS) == 0) return Used(fd, function, address, size, protection, flags, fd, offset);
-  if (function.pointer != nullptr) return function(address, size, protection, flags, fd, offset);
+  if (function.Known()) return function(address, size, protection, flags, fd, offset);
   const long result = raw::Call(SYS_mmap, raw::Address(address), size, protection, flags, fd, offset);
   if (result >= 0 || result < -4095) return reinterpret_cast<void*>(result);
   errno = static_cast<int>(-result);

@@ -2,6 +2,7 @@
 
 #include "shim/python/code.h"
 
+#include "shim/large.h"
 #include "shim/number_cache.h"
 #include "shim/python/line_table.h"
 #include "shim/python/memory.h"
@@ -15,7 +16,7 @@ namespace {
 using trace::PythonCode;
 using trace::RegionKind;
 
-constinit NumberCache<1024> cached_codes;  ///< address and identity of a code object → its number
+FDAUDIT_LARGE constinit NumberCache<1024> cached_codes;  ///< address and identity of a code object → its number
 
 constexpr size_t kMaxFile = 512;
 constexpr size_t kMaxFunction = 256;

@@ -4,6 +4,7 @@
 
 #include <atomic>
 
+#include "shim/large.h"
 #include "shim/python/memory.h"
 #include "shim/python/str.h"
 
@@ -75,7 +76,7 @@ struct KnownCode {
   uint64_t identity;
 };
 constexpr uint64_t kKnownCodes = 1024;
-constinit KnownCode known_codes[kKnownCodes] = {};
+FDAUDIT_LARGE constinit KnownCode known_codes[kKnownCodes] = {};
 
 __attribute__((noinline)) uint64_t NewIdentity(const Parts& parts) {
   return FullIdentity<Direct>(interpreter.layout, parts);

@@ -15,7 +15,7 @@ namespace fdaudit::shim::python {
 namespace {
 
 uintptr_t Find(const SymbolTable& symbols, const char* name) {
-  return reinterpret_cast<uintptr_t>(symbols.Find(name, GnuHash(name)));
+  return reinterpret_cast<uintptr_t>(symbols.Find(name, GnuHash(name), ""));
 }
 
 struct Version {
@@ -63,7 +63,7 @@ bool Consider(const Module& module) {
   found.code_type = Find(symbols, "PyCode_Type");
   uint64_t size = 0;
   constexpr const char* kEvaluation = "_PyEval_EvalFrameDefault";
-  found.evaluation = reinterpret_cast<uintptr_t>(symbols.Find(kEvaluation, GnuHash(kEvaluation), &size));
+  found.evaluation = reinterpret_cast<uintptr_t>(symbols.Find(kEvaluation, GnuHash(kEvaluation), "", &size));
   found.evaluation_end = found.evaluation + size;
   const bool complete = found.thread_state != 0 && found.is_up != 0 && found.code_type != 0 && found.evaluation != 0;
   if (!complete || !FindLayout(reinterpret_cast<const char*>(runtime), version.major, version.minor, &found.layout)) {

@@ -1,0 +1,43 @@
+// See real_functions.h. dlsym may allocate, and must not be called first in a signal handler or a vfork child: what
+// needs it is looked up by the shim's constructor. All else is found at its first call, by reading the tables of
+// libraries that are never unmapped. Finding all at once would take 30 µs of every exec'd program.
+
+#include "shim/real_functions.h"
+
+#include <dlfcn.h>
+
+#include "shim/interpose.h"
+#include "shim/libraries_behind.h"
+
+extern "C" __attribute__((weak)) void* dlvsym(void*, const char*, const char*) noexcept;  // musl has none
+
+namespace fdaudit::shim {
+namespace {
+
+constinit LibrariesBehind libraries_behind;
+
+}  // namespace
+
+bool RealFunction::FindBehind() {
+  void* found = libraries_behind.Find(name, hash, version);
+  if (found == nullptr) return false;
+  __atomic_store_n(&pointer, found, __ATOMIC_RELAXED);
+  return true;
+}
+
+bool RealFunction::AskLinker() {
+  const bool versioned = version[0] != '\0' && dlvsym != nullptr;
+  void* found = versioned ? dlvsym(RTLD_NEXT, name, version) : dlsym(RTLD_NEXT, name);
+  __atomic_store_n(&pointer, found, __ATOMIC_RELAXED);
+  return found != nullptr;
+}
+
+void PrepareRealFunctions(bool by_reading) {
+  if (by_reading) libraries_behind.Read();
+  if (libraries_behind.complete()) return;
+  for (RealFunction* row = __start_fdaudit_calls; row != __stop_fdaudit_calls; ++row) row->Find();
+  // What libc lacks would be told by the program's first dlerror(3). A look-up that succeeds clears that.
+  static_cast<void>(dlsym(RTLD_NEXT, "close"));
+}
+
+}  // namespace fdaudit::shim

@@ -1,0 +1,11 @@
+#pragma once
+
+// Where the real functions are: of all that are intercepted, a program calls a few.
+
+namespace fdaudit::shim {
+
+/// For the shim's constructor, before any other call. `by_reading`: false where dlsym may find another function than
+/// the next one in the order of the libraries.
+void PrepareRealFunctions(bool by_reading);
+
+}  // namespace fdaudit::shim
