@@ -40,4 +40,16 @@ void PrepareRealFunctions(bool by_reading) {
   static_cast<void>(dlsym(RTLD_NEXT, "close"));
 }
 
+void FindWhatChildrenCall() {
+  constexpr uint32_t kCalls[] = {GnuHash("close"), GnuHash("dup2"), GnuHash("execve"), GnuHash("_exit")};
+  static constinit bool found = false;
+  if (found) return;
+  found = true;
+  for (RealFunction* row = __start_fdaudit_calls; row != __stop_fdaudit_calls; ++row) {
+    for (const uint32_t hash : kCalls) {
+      if (row->hash == hash) row->Known();
+    }
+  }
+}
+
 }  // namespace fdaudit::shim

@@ -8,4 +8,8 @@ namespace fdaudit::shim {
 /// the next one in the order of the libraries.
 void PrepareRealFunctions(bool by_reading);
 
+/// Before a fork: what a child calls first is found once, and not by each child anew, in memory that it would have to
+/// copy for that.
+void FindWhatChildrenCall();
+
 }  // namespace fdaudit::shim

@@ -11,6 +11,7 @@
 #include "shim/clone.h"
 #include "shim/events.h"
 #include "shim/process.h"
+#include "shim/real_functions.h"
 #include "shim/thread.h"
 
 extern "C" {
@@ -26,6 +27,7 @@ namespace {
 template <typename Function>
 __attribute__((always_inline)) inline pid_t ForkedBy(Function& function) {
   const CallSite site = FDAUDIT_CALL_SITE(function);
+  FindWhatChildrenCall();
   return static_cast<pid_t>(
       Forked(site, SIGCHLD, trace::StartedBy::kFork, nullptr, [&function] { return function(); }));
 }
