@@ -44,7 +44,10 @@ std::string DescribeGrowth(const Growth& growth) {
   if (growth.paths_here > 1) {
     text += fmt::format("; {} calls of this line over {} call paths", growth.calls_here, growth.paths_here);
   }
-  if (growth.per_second > 0) text += "; " + Rate(growth.per_second);
+  // Half a second of a program's start foretells nothing.
+  constexpr double kForetelling = 0.5;
+  if (growth.per_second <= 0 || static_cast<double>(growth.calls_here) < growth.per_second * kForetelling) return text;
+  text += "; " + Rate(growth.per_second);
   if (const std::optional<double> full_in = FullInSeconds(growth)) {
     text += fmt::format(", {} more until the limit of {}", Duration(*full_in), growth.limit);
   }

@@ -112,6 +112,15 @@ TEST_F(Causes, GrowthIsThatOfTheLineUntilTheProcessEnds) {
             "100 seconds more until the limit of 100");
 }
 
+TEST_F(Causes, AShortLifeForetellsNothing) {
+  for (int fd = 5; fd < 9; ++fd) Leak(fd, Stack("open_job", 12));
+  trace().Image(image_).ended = {400'000'000, 400'000'000};
+  trace().Image(image_).descriptor_limit = 100;
+  const analyzer::Growth growth = scene_.Detect().at(0).growth.value();
+  EXPECT_GT(growth.per_second, 1);
+  EXPECT_EQ(analyzer::DescribeGrowth(growth), "4 calls from 0.000002 s to 0.000005 s");
+}
+
 TEST_F(Causes, OneCallDoesNotGrow) {
   const trace::Act act = trace().MakeAct(image_, "pipe", Stack("open_pipe", 3));
   trace().AddOpenSlot(image_, 5, act);
