@@ -29,6 +29,24 @@ bool RunsOnce(const Frame& frame) {
   return frame.is_runtime && std::find(std::begin(kNames), std::end(kNames), frame.function) != std::end(kNames);
 }
 
+/// Of what Python's multiprocessing opened for its caller: why it stays open.
+Keeper MultiprocessingKeeps(const std::vector<Frame>& frames) {
+  const auto is_python = [](const Frame& frame) { return frame.is_python; };
+  const auto innermost = std::find_if(frames.begin(), frames.end(), is_python);
+  // A connection that the caller asked for is the caller's. A process that serves others ends with all of its own open.
+  for (auto frame = innermost; frame != frames.end(); frame = std::find_if(frame + 1, frames.end(), is_python)) {
+    if (!IsRuntime(*frame)) break;
+    const auto is_in = [&frame](std::string_view file) { return frame->file.ends_with(file); };
+    if (is_in("/multiprocessing/managers.py") || is_in("/multiprocessing/forkserver.py")) {
+      return {"multiprocessing keeps it as long as it serves", true};
+    }
+    if (frame == innermost && frame->file.find("/multiprocessing/") != std::string::npos) {
+      return {"multiprocessing keeps it as long as the process object lives", true};
+    }
+  }
+  return {};
+}
+
 /// Of a library's path: why it opened this once.
 std::string LibraryKeeps(Model& model, PathId path, const std::string& target) {
   const Frame* location = model.paths().Location(path);
@@ -53,10 +71,7 @@ Keeper KeeperOf(Model& model, const trace::Incarnation& life, const std::string&
                                      [](const Frame& frame) { return BaseName(frame.module).starts_with("libnss_"); });
   if (by_module) return {"a module of libc's name service keeps it"};
   const std::vector<Frame>& frames = model.paths().Frames(opened.path);
-  const auto python = std::find_if(frames.begin(), frames.end(), [](const Frame& frame) { return frame.is_python; });
-  if (python != frames.end() && IsRuntime(*python) && python->file.find("/multiprocessing/") != std::string::npos) {
-    return {"multiprocessing keeps it as long as the process object lives", true};
-  }
+  if (Keeper keeper = MultiprocessingKeeps(frames); !keeper.who.empty()) return keeper;
   return {LibraryKeeps(model, opened.path, target)};
 }
 

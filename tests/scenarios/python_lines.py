@@ -3,12 +3,30 @@ import asyncio
 import contextlib
 import gc
 import multiprocessing
+import multiprocessing.connection
 import os
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+
+
+def server_of_a_manager():
+    """Its process ends in the midst of serving."""
+    with multiprocessing.get_context("fork").Manager() as manager:
+        shared = manager.list([1])
+        shared.append(2)
+        del shared
+
+
+def connection_never_closed():
+    """The same library opened it, but for a caller who has it."""
+    listener = multiprocessing.connection.Listener()
+    client = multiprocessing.connection.Client(listener.address)
+    listener.accept().close()
+    listener.close()
+    client._handle = None  # or it would be closed where the interpreter ends
 
 
 def workers_of_a_pool():
