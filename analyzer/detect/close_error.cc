@@ -14,11 +14,8 @@ void FindCloseErrors(Model& model, Evidence* evidence, Grouping* out) {
     const int error = proof.record.error;
     const bool matters = error == EIO || error == ENOSPC || error == EDQUOT || error == EINTR;
     if (proof.record.kind != trace::FindingKind::kCloseError || evidence->IsTold(i) || !matters) continue;
-    Finding finding{Kind::kCloseError, Severity::kWarning};
+    Finding finding = BeginFinding(model, proof, 0, Kind::kCloseError, Severity::kWarning);
     finding.error = error;
-    finding.processes = {proof.process};
-    TakeNumbers(model, proof, 0, &finding);
-    TellOpening(model, proof.process, proof.last(), proof.record.fd, &finding.events);
     finding.deciding = finding.events.size();
     finding.events.push_back(EventOf(model, evidence->FileOf(i), Role::kClosed, proof.record.act, proof.record.fd));
     evidence->Tell(i, Role::kClosedAgain, &finding);

@@ -64,10 +64,7 @@ bool CollateralCloses::IsCollateral(size_t index) {
 Finding CollateralCloses::Tell(size_t index) {
   const Proof& proof = evidence_[index];
   const uint32_t file = evidence_.FileOf(index);
-  Finding finding{Kind::kCollateralClose, Severity::kWarning};
-  finding.processes = {proof.process};
-  TakeNumbers(model_, proof, 0, &finding);
-  TellOpening(model_, proof.process, proof.last(), proof.record.fd, &finding.events);
+  Finding finding = BeginFinding(model_, proof, 0, Kind::kCollateralClose, Severity::kWarning);
   finding.deciding = finding.events.size();
   finding.events.push_back(EventOf(model_, file, Role::kClosed, proof.last().closed, proof.record.fd));
   const Role role = proof.is_use() ? Role::kUsed : Role::kOwnerCloseFailed;

@@ -102,10 +102,8 @@ Finding DoubleCloses::Tell(const Proof& proof, size_t meant) const {
   const FindingRecord& record = proof.record;
   const Incarnation& life = record.lives[meant];
   const uint32_t file = model_.processes()[proof.process].file;
-  Finding finding(Kind::kDoubleClose, WasAlone(record, life) ? Severity::kWarning : Severity::kError);
-  finding.processes = {proof.process};
-  TakeNumbers(model_, proof, meant, &finding);
-  TellOpening(model_, proof.process, life, record.fd, &finding.events);
+  const Severity severity = WasAlone(record, life) ? Severity::kWarning : Severity::kError;
+  Finding finding = BeginFinding(model_, proof, meant, Kind::kDoubleClose, severity);
   TellClosing(model_, proof.process, life, record.fd, &finding.events);
   if (meant == 1) {
     finding.events.push_back(EventOf(model_, file, Role::kReopened, record.lives[0].opened, record.fd));

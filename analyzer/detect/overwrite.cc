@@ -26,10 +26,7 @@ void FindOverwrites(Model& model, Evidence* evidence, Grouping* out) {
     const uint32_t file = evidence->FileOf(i);
     if (proof.record.kind != trace::FindingKind::kOverwriteClosed || evidence->IsTold(i)) continue;
     if (!IsOverwrite(model, proof, file)) continue;
-    Finding finding{Kind::kOverwrite, Severity::kWarning};
-    finding.processes = {proof.process};
-    TakeNumbers(model, proof, 1, &finding);
-    TellOpening(model, proof.process, proof.before(), proof.record.fd, &finding.events);
+    Finding finding = BeginFinding(model, proof, 1, Kind::kOverwrite, Severity::kWarning);
     finding.deciding = finding.events.size();
     finding.events.push_back(EventOf(model, file, Role::kOverwritten, proof.before().closed, proof.record.fd));
     finding.events.push_back(EventOf(model, file, Role::kClosed, proof.last().closed, proof.record.fd));

@@ -128,6 +128,14 @@ void TakeNumbers(const Model& model, const Proof& proof, size_t life, Finding* f
   TidyFds(&finding->fds);
 }
 
+Finding BeginFinding(Model& model, const Proof& proof, size_t life, Kind kind, Severity severity) {
+  Finding finding{kind, severity};
+  finding.processes = {proof.process};
+  TakeNumbers(model, proof, life, &finding);
+  TellOpening(model, proof.process, proof.record.lives[life], proof.record.fd, &finding.events);
+  return finding;
+}
+
 void TidyFds(std::vector<int>* fds) {
   std::sort(fds->begin(), fds->end());
   fds->erase(std::unique(fds->begin(), fds->end()), fds->end());

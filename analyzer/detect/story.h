@@ -32,6 +32,10 @@ std::string NameOf(const Model& model, const Sender& sender);
 /// Count, numbers and descriptors of a piece of evidence. `life`: which of its two incarnations the descriptors are.
 void TakeNumbers(const Model& model, const Proof& proof, size_t life, Finding* finding);
 
+/// A finding about a piece of evidence; its story tells so far how the process got the one of the two incarnations
+/// (`life`: 0 = the number's last one) that it is about.
+Finding BeginFinding(Model& model, const Proof& proof, size_t life, Kind kind, Severity severity);
+
 /// Distinct, ascending, at most kMaxFds.
 void TidyFds(std::vector<int>* fds);
 
