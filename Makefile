@@ -215,7 +215,7 @@ install: all  ## install under PREFIX (default /usr/local; DESTDIR is honoured)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/fdaudit $(DESTDIR)$(PREFIX)/share/doc/fdaudit
 	install -m 755 $(FDAUDIT) $(DESTDIR)$(PREFIX)/bin/fdaudit
 	install -m 755 $(SHIM) $(DESTDIR)$(PREFIX)/lib/fdaudit/libfdaudit.so
-	install -m 644 LICENSE $(wildcard README.md CHANGELOG.md docs/*) $(DESTDIR)$(PREFIX)/share/doc/fdaudit/
+	install -m 644 LICENSE $(wildcard README.md CHANGELOG.md docs/*.*) $(DESTDIR)$(PREFIX)/share/doc/fdaudit/
 ifneq (,$(wildcard shim/fdaudit.h))
 	install -d $(DESTDIR)$(PREFIX)/include
 	install -m 644 shim/fdaudit.h $(DESTDIR)$(PREFIX)/include/fdaudit.h

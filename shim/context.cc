@@ -6,6 +6,7 @@
 
 #include "shim/clock.h"
 #include "shim/guard.h"
+#include "shim/ledger.h"
 #include "shim/process.h"
 #include "shim/recorder.h"
 #include "shim/text.h"
@@ -16,13 +17,15 @@ namespace {
 
 using trace::RegionKind;
 
-/// A test is named several times, once for each of its phases: its text is kept once. A data race here, which two
-/// threads that change the environment at once make in libc too, costs no more than a text kept twice.
-struct LastContext {
+/// What the process is at. A data race here, which two threads that change it at once make in libc too, costs no more
+/// than a text kept twice.
+struct Current {
   uint64_t hash;
   trace::Text text;
+  uint32_t image;  ///< that said so; a forked child's is its parent's
+  uint64_t began;
 };
-constinit LastContext last = {};
+constinit Current current = {};
 
 /// "tests/test_app.py::test_reload (call)": the phase is no part of the context.
 size_t LengthWithoutPhase(const char* value) {
@@ -34,14 +37,10 @@ size_t LengthWithoutPhase(const char* value) {
   return length;
 }
 
-trace::Text Keep(const char* value) {
+size_t LengthKept(const char* value) {
   constexpr size_t kLongest = 1024;
-  size_t length = LengthWithoutPhase(value);
-  if (length > kLongest) length = kLongest;
-  const uint64_t hash = HashBytes(value, length);
-  if (length != 0 && last.hash == hash && last.text.length == length) return last.text;
-  last = {hash, recorder.AddText(value, length)};
-  return last.text;
+  const size_t length = value == nullptr ? 0 : LengthWithoutPhase(value);
+  return length > kLongest ? kLongest : length;
 }
 
 }  // namespace
@@ -50,12 +49,18 @@ void NoteContext(const char* value) {
   const Guard guard;
   const uint32_t image = CurrentImage();
   if (image == 0 || ThreadOf(image).vfork_depth != 0) return;
-  const trace::Text text = value == nullptr ? trace::Text{} : Keep(value);
+  const size_t length = LengthKept(value);
+  const uint64_t hash = HashBytes(value, length);
+  const bool same = current.hash == hash && current.text.length == length;
+  if (same && current.image == image) return;  // a test's next phase
   const int64_t index = recorder.Claim(RegionKind::kContexts);
   if (index < 0) return;
   auto* change = recorder.At<trace::ContextChange>(RegionKind::kContexts, static_cast<uint64_t>(index));
   change->stamp = Stamp();
-  change->text = text;
+  if (current.text.length != 0) change->left = LedgerCountOpenedSince(current.image == image ? current.began : 0);
+  if (!same) current.text = length == 0 ? trace::Text{} : recorder.AddText(value, length);
+  current = {hash, current.text, image, change->stamp};
+  change->text = current.text;
   Atomic(change->image).store(image, std::memory_order_release);
 }
 

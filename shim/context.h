@@ -1,8 +1,8 @@
 #pragma once
 
 // What the program itself says it is working at: pytest names the test that runs, and its phase, in an environment
-// variable. Every change of it is kept with its time, so that each recorded act has the context it happened in, at no
-// cost for the act.
+// variable; others name checkpoints (fdaudit.h). Every change of it is kept with its time, so that each recorded act
+// has the context it happened in, at no cost for the act.
 
 namespace fdaudit::shim {
 

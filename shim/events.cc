@@ -272,7 +272,21 @@ PendingClose RecordClosing(const CallSite& site, int fd) {
   return pending;
 }
 
-void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int error, ClosedBy by) {
+namespace {
+
+/// Whether a close that closed what was open has closed somebody else's.
+CloseOutcome::Verdict JudgeClose(const CloseTicket& ticket, OwnerTag closer) {
+  using Verdict = CloseOutcome::Verdict;
+  const bool is_holder = closer == kItsStream || closer == ticket.owner;
+  const bool is_declared = closer != kNobody && closer != kItsStream;
+  if (is_declared && !is_holder && closer == ticket.last_owner) return Verdict::kHitOther;  // it had closed its own
+  if (!is_holder && ticket.owner != kNobody) return Verdict::kHitOwned;
+  return ticket.overwrote && ticket.owner == kNobody ? Verdict::kHitOverwriter : Verdict::kFine;
+}
+
+}  // namespace
+
+void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int error, OwnerTag closer) {
   if (!pending.recorded) return;
   const int saved_errno = errno;
   const Guard guard;
@@ -281,10 +295,8 @@ void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int
     if (thread.closing_frame == site.caller.sp) thread.closing_fd = -1;
     CloseOutcome outcome = LedgerCloseEnd(fd, pending.ticket, pending.act, error);
     const bool fine = outcome.verdict == CloseOutcome::Verdict::kFine && error != EBADF;
-    const bool owned = pending.ticket.owned;
-    const bool notable =
-        by == ClosedBy::kNumber ? owned || pending.ticket.overwrote : pending.ticket.overwrote && !owned;
-    if (fine && notable && fd > 2) LedgerNotableClose(fd, pending.ticket, &outcome);
+    const CloseOutcome::Verdict verdict = fine ? JudgeClose(pending.ticket, closer) : CloseOutcome::Verdict::kFine;
+    if (verdict != CloseOutcome::Verdict::kFine && fd > 2) LedgerNotableClose(fd, pending.ticket, verdict, &outcome);
     NoteClose(thread, fd, pending.act, outcome, error, guard.nested());
     if (error != 0 && error != EBADF && pending.ticket.found == CloseTicket::Found::kOpen) {
       NoteCloseError(fd, pending.act, pending.ticket, error);
@@ -337,6 +349,30 @@ void RecordAdopted(const CallSite& site, int fd, uint8_t owner_flag, const void*
   if (!recording) return;
   if (recording.owns_ledger()) LedgerAdopt(fd, owner_flag, owner);
   recording.Journal(EventKind::kAdopted, recording.MakeAct(Stamp()), fd, -1);
+}
+
+void RecordOwnerExchanged(const CallSite& site, int fd, OwnerTag expected, OwnerTag owner, bool is_told) {
+  Recording recording(site);
+  if (!recording || !recording.owns_ledger()) return;
+  const Act act = recording.MakeAct(Stamp());
+  CloseOutcome lost;
+  if (LedgerExchangeOwner(fd, expected, owner, &lost)) {
+    recording.Journal(EventKind::kAdopted, act, fd, -1);
+  } else if (is_told && lost.verdict != CloseOutcome::Verdict::kFine) {
+    NoteBadUse(fd, act, lost);
+  }
+}
+
+OwnerTag RecordedOwner(int fd) {
+  const Guard guard;
+  const uint32_t image = CurrentImage();
+  return image != 0 && ThreadOf(image).UsesLedger() ? LedgerOwnerTag(fd) : kNobody;
+}
+
+void RecordLeftOpen(int fd) {
+  const Guard guard;
+  const uint32_t image = CurrentImage();
+  if (image != 0 && ThreadOf(image).UsesLedger()) LedgerLeaveOpen(fd);
 }
 
 void RecordReopened(const CallSite& site, int before, int after, const NewDescriptor& what, const void* owner) {

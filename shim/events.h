@@ -53,10 +53,9 @@ void RecordDuplicated(const CallSite& site, int from, int to, uint8_t flags, Pla
 void RecordAddressed(const CallSite& site, int fd, SocketStep step, const sockaddr* address, socklen_t size);
 /// `flags`: recvmsg's. Numbers that rest are changed in the message.
 void RecordReceived(const CallSite& site, int socket, const msghdr& message, int flags);
-/// Who asks for the close: whoever knows the number, or the stream that holds it.
-enum class ClosedBy { kNumber, kOwner };
 PendingClose RecordClosing(const CallSite& site, int fd);
-void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int error, ClosedBy by);
+/// `closer`: who asks for the close (owner.h): kNobody = whoever knows the number.
+void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int error, OwnerTag closer);
 void RecordClosingRange(const CallSite& site, uint32_t first, uint32_t last, PendingClose* pending);
 void RecordRangeFailed(uint32_t first, uint32_t last, const PendingClose& pending);
 /// Something else than a close has closed the incarnation `count` of `fd`, as is found out afterwards.
@@ -64,6 +63,12 @@ void RecordClosedInside(const CallSite& site, int fd, uint32_t count);
 void RecordCloseOnExec(const CallSite& site, int fd, bool on);
 void RecordCloseOnExecRange(const CallSite& site, uint32_t first, uint32_t last);
 void RecordAdopted(const CallSite& site, int fd, uint8_t owner_flag, const void* owner);
+/// `owner` takes over from `expected`. Where `is_told`, that this one has lost it is a finding.
+void RecordOwnerExchanged(const CallSite& site, int fd, OwnerTag expected, OwnerTag owner, bool is_told);
+/// The tag of what holds `fd`.
+OwnerTag RecordedOwner(int fd);
+/// `fd` is left open on purpose.
+void RecordLeftOpen(int fd);
 /// freopen: `before` became `after` (kNoDescriptor: it failed, and the old stream is closed).
 void RecordReopened(const CallSite& site, int before, int after, const NewDescriptor& what, const void* owner);
 /// In a process that libc has just forked: 0, 1 and 2 were given what it opened.
@@ -306,12 +311,12 @@ __attribute__((always_inline)) inline int Retargeted(int fd, const What& what, F
 }
 
 /// A call that closes `fd` (kNoDescriptor: none) and returns 0 (pclose: a status), or -1 with errno.
-template <ClosedBy by = ClosedBy::kNumber, typename Function, typename... A>
+template <OwnerTag closer = kNobody, typename Function, typename... A>
 __attribute__((always_inline)) inline int Closed(int fd, Function& function, A... arguments) {
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const PendingClose pending = RecordClosing(site, fd);
   const int result = function(arguments...);
-  RecordClosed(site, fd, pending, result != -1 ? 0 : errno, by);
+  RecordClosed(site, fd, pending, result != -1 ? 0 : errno, closer);
   return result;
 }
 
@@ -323,7 +328,7 @@ __attribute__((always_inline)) inline int ClosedOwner(int fd, Function& function
   const PendingClose pending = RecordClosing(site, fd);
   const int result = function(arguments...);
   RecordClosed(site, fd, pending, result != -1 || pending.ticket.found == CloseTicket::Found::kOpen ? 0 : errno,
-               ClosedBy::kOwner);
+               kItsStream);
   return result;
 }
 

@@ -78,6 +78,8 @@ char* OptionsFor(const EnvironmentPlan& plan, char* memory, size_t size) {
 
 }  // namespace
 
+const char* ShimPath() { return shim_file; }
+
 void PrepareExecEnvironment(const char* shim_path, const char* options_entry) {
   TextBuilder(shim_file, sizeof shim_file).Add(shim_path);
   options_for_children = options_entry;

@@ -21,6 +21,7 @@ inline constexpr size_t kMostEntries = 1024;
 
 /// Remembers the shim's own path and the options for children. Called once, at the start.
 void PrepareExecEnvironment(const char* shim_path, const char* options_entry);
+const char* ShimPath();
 
 /// What has to be done with an environment for it to carry the audit on.
 struct EnvironmentPlan {

@@ -107,6 +107,9 @@ struct Real<R(A..., ...)> : RealFunction {
 #define INTERPOSE_BY_HAND(means, result, name, ...) \
   FDAUDIT_REAL(means, name, "", result, name __VA_OPT__(, ) __VA_ARGS__)
 
+// The row of a function that no libc has, of the shim's own (shim/fdaudit.h): it names what is recorded.
+#define PROVIDED(means, result, name, ...) FDAUDIT_REAL(means, name, "", result, name __VA_OPT__(, ) __VA_ARGS__)
+
 #define INTERPOSE(means, result, name, ...)                         \
   INTERPOSE_BY_HAND(means, result, name __VA_OPT__(, ) __VA_ARGS__) \
   FDAUDIT_EXPORT result name(__VA_ARGS__)

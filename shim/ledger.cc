@@ -56,9 +56,10 @@ uint32_t LedgerOpen(int fd, const Act& act, const NewDescriptor& what, uint64_t 
 namespace {
 
 /// Not what a parent's stream holds: a child that is about to exec closes what it doesn't need.
-bool IsOwned(const Incarnation& life, uint32_t image) {
-  return (life.flags & (trace::kOwnedByFile | trace::kOwnedByDir)) != 0 && life.opened.image == image &&
-         (life.opened.flags & trace::kActInherited) == 0;
+OwnerTag OwnerHere(const Incarnation& life, uint32_t image) {
+  const bool inherited = life.opened.image != image || (life.opened.flags & trace::kActInherited) != 0;
+  const bool counts = (life.opened.flags & trace::kActOwned) == 0 || owner_error_level != 0;
+  return inherited || !counts ? kNobody : OwnerOf(life);
 }
 
 bool WasOverwritten(const Incarnation& life, uint32_t image) {
@@ -84,8 +85,12 @@ CloseTicket LedgerCloseBegin(int fd, const Act& act) {
       place.slot->closing = head.count;
       if (!CloseOpen(place, fd, act, head)) continue;
       ticket.found = CloseTicket::Found::kOpen;
-      ticket.owned = IsOwned(place.slot->lives[head.count & 1], act.image);
-      ticket.overwrote = head.count > 1 && WasOverwritten(place.slot->lives[(head.count - 1) & 1], act.image);
+      ticket.owner = OwnerHere(place.slot->lives[head.count & 1], act.image);
+      if (head.count > 1) {
+        const Incarnation& before = place.slot->lives[(head.count - 1) & 1];
+        ticket.overwrote = WasOverwritten(before, act.image);
+        if (before.closed.image == act.image) ticket.last_owner = OwnerHere(before, act.image);
+      }
       return ticket;
     }
     ticket.found = head.state == SlotState::kClosed ? CloseTicket::Found::kClosed : CloseTicket::Found::kNever;
@@ -128,9 +133,8 @@ bool LedgerLifeOf(int fd, const CloseTicket& ticket, CloseOutcome* out) {
   return true;
 }
 
-void LedgerNotableClose(int fd, const CloseTicket& ticket, CloseOutcome* out) {
-  using Verdict = CloseOutcome::Verdict;
-  if (LedgerLifeOf(fd, ticket, out)) out->verdict = ticket.owned ? Verdict::kHitOwned : Verdict::kHitOverwriter;
+void LedgerNotableClose(int fd, const CloseTicket& ticket, CloseOutcome::Verdict verdict, CloseOutcome* out) {
+  if (LedgerLifeOf(fd, ticket, out)) out->verdict = verdict;
 }
 
 void LedgerCloseUndo(int fd, uint32_t count) {
@@ -213,8 +217,9 @@ void LedgerOwner(int fd, NewDescriptor* out) {
   const Place place = Find(fd, false);
   if (place.slot == nullptr || place.slot->image != image || LoadHead(*place.slot).state != SlotState::kOpen) return;
   const Incarnation& life = place.slot->lives[LoadHead(*place.slot).count & 1];
-  if (!IsOwned(life, image)) return;
+  if (OwnerHere(life, image) == kNobody) return;
   out->owner = reinterpret_cast<const void*>(life.owner);
+  out->declared = (life.opened.flags & trace::kActOwned) != 0;
   out->flags |= life.flags & (trace::kOwnedByFile | trace::kOwnedByDir);
 }
 
@@ -279,6 +284,7 @@ void LedgerAdopt(int fd, uint8_t owner_flag, const void* owner) {
   if (place.slot == nullptr || LoadHead(*place.slot).state != SlotState::kOpen) return;
   Incarnation& life = place.slot->lives[LoadHead(*place.slot).count & 1];
   life.owner = reinterpret_cast<uint64_t>(owner);
+  life.opened.flags &= static_cast<uint16_t>(~trace::kActOwned);
   life.flags |= owner_flag;
   if (owner_flag == trace::kOwnedByDir) life.kind = trace::FdKind::kDirectory;  // opened without O_DIRECTORY, maybe
   Mirror(place, fd, image);

@@ -18,6 +18,7 @@
 
 #include <cstdint>
 
+#include "shim/owner.h"
 #include "shim/trace/format.h"
 
 namespace fdaudit::shim {
@@ -29,6 +30,7 @@ struct NewDescriptor {
   uint16_t detail = 0;   ///< sockets: domain << 8 | type
   int32_t related = -1;  ///< other end, or what it was duplicated from
   const void* owner = nullptr;
+  bool declared = false;  ///< `owner` is a declared one's tag
   const char* target = nullptr;
   bool lowest = true;  ///< the kernel chose the lowest free number
 };
@@ -42,11 +44,12 @@ struct CloseTicket {
     kNoRoom,  ///< not in the ledger for lack of room
   };
   Found found = Found::kNoRoom;
-  bool counted = false;    ///< among the slot's closes under way
-  bool marked = false;     ///< a stale close: it could leave its mark in the slot
-  bool overwrote = false;  ///< dup2 had put it over a live descriptor of this image's own
-  bool owned = false;      ///< a FILE* or DIR* of this image's own held it
-  uint32_t count = 0;      ///< the incarnation (its parity picks the life)
+  bool counted = false;           ///< among the slot's closes under way
+  bool marked = false;            ///< a stale close: it could leave its mark in the slot
+  bool overwrote = false;         ///< dup2 had put it over a live descriptor of this image's own
+  OwnerTag owner = kNobody;       ///< tag of what of this image's own held it (see owner.h); 0 = nothing
+  OwnerTag last_owner = kNobody;  ///< the same of the life before, which this image has closed
+  uint32_t count = 0;             ///< the incarnation (its parity picks the life)
 };
 
 /// How a stale or unfounded close turned out, with what the number's slot knew of it.
@@ -57,7 +60,7 @@ struct CloseOutcome {
     kFailedNever,    ///< EBADF on a number never open here
     kHitOther,       ///< it succeeded, and closed what another thread had just opened
     kHitOverwriter,  ///< it succeeded, and closed what dup2 had put over another descriptor of this image
-    kHitOwned,       ///< it succeeded, and closed what a FILE* or DIR* of this image held
+    kHitOwned,       ///< it succeeded, and closed what another owner (owner.h) of this image's held
   };
   Verdict verdict = Verdict::kFine;
   trace::Incarnation lives[2] = {};  ///< [0] the incarnation in question, [1] the one before it
@@ -73,9 +76,8 @@ CloseTicket LedgerCloseBegin(int fd, const trace::Act& act);
 CloseOutcome LedgerCloseEnd(int fd, const CloseTicket& ticket, const trace::Act& act, int error);
 /// The story of what the ticket's close has closed; false where the number belongs to somebody else by now.
 bool LedgerLifeOf(int fd, const CloseTicket& ticket, CloseOutcome* out);
-/// A close of what a stream held, or of what dup2 had put over another descriptor, has returned: tells so, unless the
-/// number belongs to somebody else by now.
-void LedgerNotableClose(int fd, const CloseTicket& ticket, CloseOutcome* out);
+/// A close that was notable for `verdict` has returned: tells so, unless the number belongs to somebody else by now.
+void LedgerNotableClose(int fd, const CloseTicket& ticket, CloseOutcome::Verdict verdict, CloseOutcome* out);
 /// A recorded close never happened (a cancelled thread, close_range that failed): puts the descriptor back.
 void LedgerCloseUndo(int fd, uint32_t count);
 
@@ -93,7 +95,7 @@ void LedgerOverwritten(int fd, const trace::Act& act, uint32_t count = 0);
 /// The kind, target and such of `fd`, to be taken over by a duplicate. False where the ledger does not know it.
 bool LedgerDescribe(int fd, NewDescriptor* out, char (&target)[trace::kTargetSize]);
 
-/// The FILE* or DIR* of this image that holds `fd`, put into `out`; nothing where none does.
+/// The owner of this image's that holds `fd`, put into `out`; nothing where none does.
 void LedgerOwner(int fd, NewDescriptor* out);
 
 /// The text of what `fd` refers to, or last referred to; empty where unknown.
@@ -118,6 +120,15 @@ void LedgerAddressed(int fd, SocketStep step, const char* address);
 
 /// A FILE* or DIR* takes `fd` over.
 void LedgerAdopt(int fd, uint8_t owner_flag, const void* owner);
+/// The tag (owner.h) of what holds `fd`; 0 = nothing, or not known.
+OwnerTag LedgerOwnerTag(int fd);
+/// `owner` (0 = nobody) takes over from `expected` (0 = nobody). False: that one does not hold it. Where it did, in a
+/// life that this image has closed since, `lost` tells that one.
+bool LedgerExchangeOwner(int fd, OwnerTag expected, OwnerTag owner, CloseOutcome* lost);
+/// Whoever opened `fd` leaves it open on purpose.
+void LedgerLeaveOpen(int fd);
+/// Descriptors above 2 that this image has opened since `stamp` and that are open.
+uint32_t LedgerCountOpenedSince(uint64_t stamp);
 /// `fd` refers to `target` from now on.
 void LedgerRetarget(int fd, const char* target);
 /// The epoll set `set` watches `fd` from now on, or no more. Returns fd's incarnation, 0 where the ledger doesn't know

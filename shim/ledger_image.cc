@@ -87,6 +87,9 @@ void LedgerBeginExeced() {
     FindOpener(ImageOf(image), fd, &life);
     if (life.kind == trace::FdKind::kPipe) life.detail &= trace::kPipeWriteEnd;
     life.opened.flags |= trace::kActInherited;
+    life.opened.flags &= static_cast<uint16_t>(~(trace::kActOwned | trace::kActLeftOpen));  // as that program knew it
+    life.flags &= static_cast<uint8_t>(~(trace::kOwnedByFile | trace::kOwnedByDir));
+    life.owner = kNobody;
     if ((life.flags & trace::kCloseOnExec) != 0) {
       // It has crossed all the same: that was taken off for this exec, and may be on again by now (make's job server).
       life.flags &= static_cast<uint8_t>(~trace::kCloseOnExec);
@@ -187,16 +190,7 @@ bool SettleAtEnd(int fd, bool open, uint32_t image) {
 
 }  // namespace
 
-uint32_t LeaksSoFar() {
-  const uint32_t image = CurrentImage();
-  uint32_t leaks = 0;
-  ForEachSlot(3, UINT32_MAX, [&](int, const Place& place) {
-    const Head head = LoadHead(*place.slot);
-    const bool own = place.slot->image == image && head.state == SlotState::kOpen;
-    if (own && (place.slot->lives[head.count & 1].opened.flags & trace::kActInherited) == 0) ++leaks;
-  });
-  return leaks;
-}
+uint32_t LeaksSoFar() { return LedgerCountOpenedSince(0); }
 
 void LedgerSumUp() {
   const uint32_t image = CurrentImage();

@@ -118,6 +118,7 @@ void NotePeak(int fd, uint32_t image, bool lowest) {
 Incarnation MakeLife(const Act& act, const NewDescriptor& what) {
   Incarnation life = {};
   life.opened = act;
+  if (what.declared) life.opened.flags |= trace::kActOwned;
   life.owner = reinterpret_cast<uint64_t>(what.owner);
   life.related = what.related;
   life.kind = what.kind;

@@ -32,7 +32,10 @@ constexpr Key kGateKeys[] = {{"fail-on", Shape::kTexts},
                              {"min-count", Shape::kNumber},
                              {"error-exitcode", Shape::kNumber},
                              {"no-default-suppressions", Shape::kFlag}};
-constexpr Key kReportKeys[] = {{"source-root", Shape::kFile}, {"sysroot", Shape::kFile}, {"debug-dir", Shape::kFiles}};
+constexpr Key kReportKeys[] = {{"source-root", Shape::kFile},
+                               {"sysroot", Shape::kFile},
+                               {"debug-dir", Shape::kFiles},
+                               {"ignore-before", Shape::kText}};
 
 std::string Find(const std::string& given) {
   if (!given.empty()) return given;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -56,6 +57,7 @@ Judged JudgeAll(const std::vector<std::string>& inputs, const ReportOptions& opt
     judged.subjects = Subjects(*judged.report);
     judged.verdict = judged.report->gate;
   }
+  if (judged.report && !options.ignore_before.empty()) judged.verdict.remark = DescribeLeftOut(*judged.report);
   return judged;
 }
 
@@ -67,6 +69,10 @@ std::string RenderJudged(const Judged& judged, const ReportOptions& options) {
 
 int RunGate(const std::vector<std::string>& inputs, const GateOptions& gate, const ReportOptions& options,
             const Policy& policy) {
+  const auto report = std::find_if(inputs.begin(), inputs.end(), LooksLikeReport);
+  if (!options.ignore_before.empty() && report != inputs.end()) {
+    return Complain("--ignore-before is for traces; " + *report + " no longer tells when things happened", kExitUsage);
+  }
   const Judged judged = JudgeAll(inputs, options, policy);
   if (gate.print_suppressions()) {
     std::fputs(RenderSuppressions(judged.subjects).c_str(), stdout);

@@ -59,6 +59,7 @@ std::string GateOptions::LoadConfiguration(ReportOptions* report) {
   no_default_suppressions_ |= configuration.gate["no-default-suppressions"] == std::vector<std::string>{"true"};
   fill_text(configuration.report, "source-root", &report->source_root);
   fill_text(configuration.report, "sysroot", &report->sysroot);
+  fill_text(configuration.report, "ignore-before", &report->ignore_before);
   if (report->debug_dirs.empty()) report->debug_dirs = configuration.report["debug-dir"];
   return "";
 }

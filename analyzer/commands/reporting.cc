@@ -109,6 +109,9 @@ void AddReportOptions(CLI::App& app, ReportOptions* options) {
   app.add_option("--source-root", options->source_root,
                  "code with sources below DIR is your own, wherever it is installed")
       ->type_name("DIR");
+  app.add_option("--ignore-before", options->ignore_before,
+                 "leave out what a process did before it reached a checkpoint (fdaudit.h; a test, by pytest's name)")
+      ->type_name("CHECKPOINT");
   app.add_flag("--redact", options->redact, "hashes in place of arguments and of names that the program opened");
 }
 
@@ -177,7 +180,7 @@ std::string LoadedTraces::NameCode(int pid, uint64_t address) {
 }
 
 Report LoadedTraces::MakeReport(const ReportOptions& options, const Policy& policy) {
-  Report report = fdaudit::analyzer::MakeReport(model_.get(), {options.source_root}, policy);
+  Report report = fdaudit::analyzer::MakeReport(model_.get(), {options.source_root, options.ignore_before}, policy);
   for (const ModuleRef& module : model_->paths().NamedModules()) {
     std::string problem = symbolizer_->Problem(module);
     if (!problem.empty()) model_->AddNote("no names for " + problem);

@@ -26,6 +26,7 @@ struct ReportOptions {
   std::string sysroot;
   std::vector<std::string> debug_dirs;
   std::string source_root;
+  std::string ignore_before;  ///< checkpoint
   bool redact = false;
 };
 

@@ -117,13 +117,15 @@ bool ReportRun(const RunOptions& options, const TargetInfo& target, TracePlace& 
     LoadedTraces traces(files, options.report);
     // They stay readable: they are open.
     place.RemoveWith(traces.FileNames());
-    const Report report = traces.MakeReport(options.report, options.has_gate ? options.gate.policy() : Policy{});
+    Report report = traces.MakeReport(options.report, options.has_gate ? options.gate.policy() : Policy{});
+    const bool is_text = options.report.format == "text";
+    if (!is_text && !options.report.ignore_before.empty()) report.gate.remark = DescribeLeftOut(report);
     std::string text = RenderReport(report, options.report, output.wants_color());
     const std::vector<Subject> subjects = Subjects(report);
     const std::string verdict = options.has_gate ? RenderVerdict(report.gate, subjects) : "";
-    if (options.report.format == "text") text += verdict;
+    if (is_text) text += verdict;
     output.Write(text, options.report);
-    if (options.report.format != "text") std::fputs(verdict.c_str(), stderr);
+    if (!is_text) std::fputs(verdict.c_str(), stderr);
     if (options.gate.print_suppressions()) std::fputs(RenderSuppressions(subjects).c_str(), stdout);
     return report.gate.failed;
   } catch (const TraceError& error) {

@@ -8,9 +8,9 @@
 
 namespace fdaudit::analyzer {
 
-std::vector<Finding> Detect(Model& model, const DetectOptions& options) {
+std::vector<Finding> Detect(Model& model, const DetectOptions& options, uint64_t* left_out) {
   Evidence evidence(model);
-  Grouping groups;
+  Grouping groups(model, options.ignore_before);
   FindWrongCloses(model, &evidence, &groups);
   FindCollateralCloses(model, options, &evidence, &groups);
   FindOverwrites(model, &evidence, &groups);
@@ -23,6 +23,7 @@ std::vector<Finding> Detect(Model& model, const DetectOptions& options) {
   FindHeldPipes(model, &evidence, &groups);
   FindBadCloses(model, &evidence, &groups);
   FindLeaks(model, &groups);
+  if (left_out != nullptr) *left_out = groups.left_out();
   std::vector<Finding> findings = groups.Take();
   std::erase_if(findings, [&model](const Finding& finding) {
     return model.paths().IsSanitizersOwn(finding.events[finding.deciding].path);

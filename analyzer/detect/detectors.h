@@ -14,11 +14,13 @@
 namespace fdaudit::analyzer {
 
 struct DetectOptions {
-  std::string source_root;  ///< sources below it are own, wherever the program lies; empty = none
+  std::string source_root;         ///< sources below it are own, wherever the program lies; empty = none
+  std::string ignore_before = {};  ///< a checkpoint: what a process did before it is left out; empty = nothing is
 };
 
-/// Runs all detectors: the worst finding first, each complete.
-std::vector<Finding> Detect(Model& model, const DetectOptions& options);
+/// Runs all detectors: the worst finding first, each complete. `left_out`: descriptors that options.ignore_before has
+/// spared.
+std::vector<Finding> Detect(Model& model, const DetectOptions& options, uint64_t* left_out = nullptr);
 
 /// The steps of Detect(), in the contract's order of precedence: one number, one story, one finding.
 void FindWrongCloses(Model& model, Evidence* evidence, Grouping* out);

@@ -113,8 +113,8 @@ bool Tells(const Finding& finding, Role role) {
 
 std::string WrongCloseMessage(Model& model, const Finding& finding) {
   if (finding.events[finding.deciding].role == Role::kClosed) {
-    return fmt::format("{} closed {}, {}, which a stream still held", Where(model, finding, Role::kClosed),
-                       Subject(finding), WhereOpened(model, finding));
+    return fmt::format("{} closed {}, {}, which {} still held", Where(model, finding, Role::kClosed), Subject(finding),
+                       WhereOpened(model, finding), finding.holder);
   }
   std::string message = fmt::format("{}{} closed {} that {} had opened{}", Where(model, finding, Role::kClosedAgain),
                                     Tells(finding, Role::kClosed) ? ", closed already," : "", Subject(finding),

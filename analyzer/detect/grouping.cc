@@ -47,7 +47,21 @@ void Merge(Finding* into, Finding from) {
   into->processes.erase(std::unique(into->processes.begin(), into->processes.end()), into->processes.end());
 }
 
+bool Grouping::IsEarly(ProcessIndex process, double time_s) const {
+  return !ignore_before_.empty() && model_.IsBefore(ignore_before_, process, time_s);
+}
+
+bool Grouping::LeavesOut(ProcessIndex process, double time_s) {
+  if (!IsEarly(process, time_s)) return false;
+  ++left_out_;
+  return true;
+}
+
 void Grouping::Add(Finding finding) {
+  if (IsEarly(finding.events[finding.deciding].process, std::max(TimeOf(finding), finding.latest_s))) {
+    left_out_ += finding.count;
+    return;
+  }
   const auto [known, is_new] = known_.try_emplace(KeyOf(finding), findings_.size());
   if (is_new) {
     findings_.push_back(std::move(finding));

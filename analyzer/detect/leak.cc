@@ -55,7 +55,7 @@ bool IsLeft(const Process& process, int fd, const trace::Slot& slot) {
   if (process.end.kind == EndKind::kExec || (process.reasons & trace::kReasonSharedTable) != 0) return false;
   const trace::Act& opened = CurrentLife(slot).opened;
   return opened.stamp != 0 && opened.image == process.image &&
-         (opened.flags & (trace::kActInherited | trace::kActSeenAtEnd)) == 0;
+         (opened.flags & (trace::kActInherited | trace::kActSeenAtEnd | trace::kActLeftOpen)) == 0;
 }
 
 void Note(int fd, const trace::Slot& slot, bool watched, Left* left) {
@@ -170,6 +170,7 @@ void FindLeaks(Model& model, Grouping* out) {
     if (!IsLeft(model.processes()[index], fd, slot)) return;
     const trace::Act& opened = CurrentLife(slot).opened;
     if (handed_over.Contains(index, opened.stamp)) return;
+    if (out->LeavesOut(index, model.Seconds(model.processes()[index].file, opened.stamp))) return;
     Note(fd, slot, registrations.SetOf(index, fd).has_value(),
          &lefts[{index, opened.stack, opened.stack == trace::kNoIndex ? opened.call : uint16_t{0}}]);
   });

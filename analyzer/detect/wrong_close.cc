@@ -1,7 +1,8 @@
 // wrong-close: a close that hit somebody else's descriptor. Three ways to know.
 //
-// The shim caught a stale close in the act, while another thread was opening the number (kStaleClose). Or it saw a
-// close() of a number that a FILE* or DIR* held (kOwnedClose). Or, backwards: the rightful owner's own close or use
+// The shim caught a stale close in the act, while another thread was opening the number, or by an owner that had
+// declared itself and has closed its own before (kStaleClose). Or it saw a close of a number that another owner held: a
+// FILE*, a DIR* or a declared one (kOwnedClose). Or, backwards: the rightful owner's own close or use
 // failed, and the history before it leaves one culprit. Then, in order: the culprit opened the number (O1) and closed
 // it (C1); the victim was given it (O0); the culprit closed it once more (C0); the victim's close or use failed (A).
 //
@@ -47,9 +48,13 @@ class WrongCloses {
 
   void Find(Grouping* out) {
     for (size_t i = 0; i < evidence_.size(); ++i) {
-      const FindingKind kind = evidence_[i].record.kind;
-      if (kind == FindingKind::kStaleClose) TellCaught(i, out);
-      if (kind == FindingKind::kOwnedClose) TellOwned(i, out);
+      if (evidence_[i].record.kind == FindingKind::kStaleClose) caught_.push_back(i);
+    }
+    for (size_t i = 0; i < evidence_.size(); ++i) {
+      if (evidence_[i].record.kind == FindingKind::kOwnedClose) TellOwned(i, out);
+    }
+    for (const size_t i : caught_) {
+      if (!evidence_.IsTold(i)) TellCaught(i, out);
     }
     for (size_t i = 0; i < evidence_.size(); ++i) {
       Certainty certainty;
@@ -87,10 +92,12 @@ class WrongCloses {
   void TellCaught(size_t index, Grouping* out);
   void TellHit(size_t index, const Act& stale, Certainty certainty, Grouping* out);
   void TellOwned(size_t index, Grouping* out);
+  void TellConsequences(size_t index, Finding* finding);
 
   Model& model_;
   Evidence& evidence_;
   Habits habits_;
+  std::vector<size_t> caught_;  // stale closes
 };
 
 WrongCloses::Deed WrongCloses::DeedOf(size_t index, const Act& act) {
@@ -188,7 +195,8 @@ bool IsSameCause(const Proof& a, const Proof& b) {
 }
 
 /// A stale close that was caught in the act. Whether the victim's next act failed too, and was recorded, is another
-/// matter: of many rounds of one cause some are told by this and some by that, and most by both.
+/// matter: of many rounds of one cause some are told by this and some by that, and most by both. A declared owner that
+/// has closed its own before may hold this one too, and have forgotten to say so: there the victim has to have met it.
 void WrongCloses::TellCaught(size_t index, Grouping* out) {
   const Proof& caught = evidence_[index];
   size_t told_by = index;
@@ -197,6 +205,8 @@ void WrongCloses::TellCaught(size_t index, Grouping* out) {
     if (!evidence_.IsTold(i) && (proof.is_close() || proof.is_use()) && IsSameCause(proof, caught)) told_by = i;
   }
   evidence_.MarkTold(index);
+  const bool by_owner = (caught.last().flags & trace::kStaleHit) == 0;
+  if (by_owner && told_by == index) return;
   const bool by_failure = evidence_[told_by].record.count >= caught.record.count;
   if (told_by != index && !by_failure) evidence_.MarkTold(told_by);
   const size_t chosen = by_failure ? told_by : index;
@@ -228,7 +238,45 @@ void WrongCloses::TellHit(size_t index, const Act& stale, Certainty certainty, G
   out->Add(std::move(finding));
 }
 
-/// A close of what a stream held.
+/// Who held it, where that is more than the function that opened it.
+std::string HolderOf(const trace::Incarnation& life) {
+  if ((life.opened.flags & trace::kActOwned) == 0) return "a stream";
+  constexpr const char* kTypes[] = {"",
+                                    "a stream",
+                                    "a stream",
+                                    "a unique_fd",
+                                    "an sqlite file",
+                                    "a FileInputStream",
+                                    "a FileOutputStream",
+                                    "a RandomAccessFile",
+                                    "a ParcelFileDescriptor",
+                                    "an FdFile",
+                                    "a DatagramSocketImpl",
+                                    "a SocketImpl",
+                                    "a ZipArchive",
+                                    "a native_handle_t",
+                                    "a Parcel"};
+  const uint64_t type = life.owner >> 56;
+  const bool is_known = type != 0 && type < std::size(kTypes);
+  return is_known ? std::string("its owner, ") + kTypes[type] + "," : "its declared owner";
+}
+
+/// The owner closed it too, after all, and by then the number was somebody else's. What that one met follows from it.
+void WrongCloses::TellConsequences(size_t index, Finding* finding) {
+  const Proof& first = evidence_[index];
+  for (const size_t i : caught_) {
+    const Proof& proof = evidence_[i];
+    const bool follows = proof.process == first.process && proof.record.fd == first.record.fd &&
+                         proof.before().opened.stamp == first.last().opened.stamp &&
+                         proof.before().closed.stamp == first.last().closed.stamp;
+    if (evidence_.IsTold(i) || !follows || proof.record.count > first.record.count) continue;
+    finding->events.push_back(
+        EventOf(model_, evidence_.FileOf(i), Role::kOwnerCloseFailed, proof.record.act, proof.record.fd));
+    evidence_.Tell(i, Role::kOwnerCloseFailed, finding);
+  }
+}
+
+/// A close of what another owner held.
 void WrongCloses::TellOwned(size_t index, Grouping* out) {
   const Proof& proof = evidence_[index];
   Finding finding{Kind::kWrongClose, Severity::kError};
@@ -236,7 +284,9 @@ void WrongCloses::TellOwned(size_t index, Grouping* out) {
   TakeNumbers(model_, proof, 0, &finding);
   TellOpening(model_, proof.process, proof.last(), proof.record.fd, &finding.events);
   finding.deciding = finding.events.size();
+  finding.holder = HolderOf(proof.last());
   finding.events.push_back(EventOf(model_, evidence_.FileOf(index), Role::kClosed, proof.record.act, proof.record.fd));
+  TellConsequences(index, &finding);
   evidence_.Tell(index, Role::kOwnerCloseFailed, &finding);
   out->Add(std::move(finding));
 }

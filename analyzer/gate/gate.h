@@ -70,6 +70,7 @@ struct Verdict {
   uint64_t known = 0;
   uint64_t suppressed = 0;
   Baseline gone;                                 ///< of the baseline, what was not found again
+  std::string remark;                            ///< what was not judged; empty = everything was
   std::vector<std::string> unused_suppressions;  ///< "FILE:LINE: text"; of the user's files alone
 };
 

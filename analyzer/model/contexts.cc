@@ -1,4 +1,4 @@
-// What the processes said they were working at: the test that ran (shim/context.h).
+// What the processes said they were working at: the test that ran, or a checkpoint (shim/context.h).
 
 #include <algorithm>
 
@@ -12,7 +12,7 @@ void Model::ReadContexts() {
         trace::RegionKind::kContexts, [&](uint64_t, const trace::ContextChange& change) {
           const ProcessIndex process = Find(file, change.image);
           if (process == kNoProcess) return;
-          contexts_[process].push_back({Seconds(file, change.stamp), files_[file].GetText(change.text)});
+          contexts_[process].push_back({Seconds(file, change.stamp), files_[file].GetText(change.text), change.left});
         });
   }
   for (auto& [process, changes] : contexts_) {
@@ -33,6 +33,29 @@ std::string Model::ContextAt(ProcessIndex process, double time_s) const {
     process = processes_[process].parent;
   }
   return "";
+}
+
+bool Model::IsBefore(const std::string& checkpoint, ProcessIndex process, double time_s) const {
+  for (int generations = 0; process != kNoProcess && generations < 64; ++generations) {
+    for (const ContextChange& change : ContextsOf(process)) {
+      if (change.text == checkpoint) return time_s < change.time_s;
+    }
+    process = processes_[process].parent;
+  }
+  return false;
+}
+
+bool Model::Reaches(const std::string& checkpoint) const {
+  return std::any_of(contexts_.begin(), contexts_.end(), [&checkpoint](const auto& of_process) {
+    return std::any_of(of_process.second.begin(), of_process.second.end(),
+                       [&checkpoint](const ContextChange& change) { return change.text == checkpoint; });
+  });
+}
+
+const std::vector<ContextChange>& Model::ContextsOf(ProcessIndex process) const {
+  static const std::vector<ContextChange> kNone;
+  const auto known = contexts_.find(process);
+  return known == contexts_.end() ? kNone : known->second;
 }
 
 }  // namespace fdaudit::analyzer

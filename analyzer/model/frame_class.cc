@@ -59,8 +59,9 @@ bool IsPythonStandardLibrary(std::string_view file) {
 }
 
 bool IsRuntimeSource(std::string_view file) {
-  return StartsWith(file, "/usr/include/") || StartsWith(file, "/usr/local/include/c++/") ||
-         Contains(file, "/include/c++/") || (StartsWith(file, "/usr/lib/gcc/") && Contains(file, "/include")) ||
+  return BaseName(file) == "fdaudit.h" || StartsWith(file, "/usr/include/") ||
+         StartsWith(file, "/usr/local/include/c++/") || Contains(file, "/include/c++/") ||
+         (StartsWith(file, "/usr/lib/gcc/") && Contains(file, "/include")) ||
          (StartsWith(file, "/usr/lib/llvm") && Contains(file, "/include")) || StartsWith(file, "/rustc/") ||
          Contains(file, "/rustlib/src/rust/library/") || Contains(file, "/go/src/runtime/") ||
          Contains(file, "/go/src/syscall/") || Contains(file, "/go/src/os/") || Contains(file, "/go/src/internal/");

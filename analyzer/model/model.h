@@ -27,6 +27,13 @@ struct ModelOptions {
   bool redact = false;  ///< hashes in place of arguments, program names, and names of what was opened
 };
 
+/// From then on a process was in a context: a test, or what it named itself (fdaudit_checkpoint).
+struct ContextChange {
+  double time_s;
+  std::string text;   ///< empty = in none
+  uint64_t left = 0;  ///< descriptors that the context before left open
+};
+
 struct Session {
   std::vector<std::string> command;
   std::string host;
@@ -72,6 +79,13 @@ class Model {
   }
   /// The test that a process ran at a time of the session; empty where none is known.
   std::string ContextAt(ProcessIndex process, double time_s) const;
+  /// Whether a process had yet to reach `checkpoint` then, it or the nearest one before it that ever did. False where
+  /// none of them did.
+  bool IsBefore(const std::string& checkpoint, ProcessIndex process, double time_s) const;
+  /// Whether any process ever reached it.
+  bool Reaches(const std::string& checkpoint) const;
+  /// What a process worked at, one context after the other.
+  const std::vector<ContextChange>& ContextsOf(ProcessIndex process) const;
   const std::string& CallOf(uint32_t file, const trace::Act& act) const { return files_[file].CallName(act.call); }
 
   /// Calls `visit(process, fd, const trace::Slot&)` for every descriptor number that any process ever used.
@@ -106,11 +120,6 @@ class Model {
   void DescribeSession();
   void RedactProcesses();
   ProcessEnd EndOf(const Process& process) const;
-
-  struct ContextChange {
-    double time_s;
-    std::string text;
-  };
 
   std::vector<TraceFile> files_;
   ModelOptions options_;

@@ -109,6 +109,7 @@ void RenumberProcesses(Json& document, size_t before) {
     Renumber(process["id"], before);
     Renumber(process["parent"], before);
   }
+  for (Json& context : document["contexts"]) Renumber(context["process"], before);
   for (Json& finding : document["findings"]) {
     for (Json& id : finding["processes"]) Renumber(id, before);
     for (Json& event : finding["events"]) Renumber(event["process"], before);
@@ -176,6 +177,7 @@ Document Document::Read(const std::string& path) {
 void Document::Merge(Document other) {
   RenumberProcesses(*other.json_, (*json_)["processes"].size());
   for (Json& process : (*other.json_)["processes"]) (*json_)["processes"].push_back(std::move(process));
+  for (Json& context : (*other.json_)["contexts"]) (*json_)["contexts"].push_back(std::move(context));
   for (auto& [key, stack] : (*other.json_)["stacks"].items()) {
     if (!(*json_)["stacks"].contains(key)) (*json_)["stacks"][key] = std::move(stack);
   }
@@ -197,6 +199,10 @@ void Document::Merge(Document other) {
   Json& session = (*json_)["session"];
   const Json& theirs = (*other.json_)["session"];
   session["started"] = std::min(TextOr(session, "started"), TextOr(theirs, "started"));
+  Json& summary = (*json_)["summary"];
+  const Json& more = (*other.json_)["summary"];
+  summary["left_out"] = summary.value("left_out", uint64_t{0}) + more.value("left_out", uint64_t{0});
+  if (summary.value("ignore_before", Json()).is_null()) summary["ignore_before"] = more.value("ignore_before", Json());
   session["duration_s"] = std::max(session["duration_s"].get<double>(), theirs["duration_s"].get<double>());
   SumUp(*json_);
 }

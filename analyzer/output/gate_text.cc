@@ -46,6 +46,7 @@ std::string RenderVerdict(const Verdict& verdict, const std::vector<Subject>& su
     }
     if (verdict.gone.size() > kMostGone) out += fmt::format("  and {} more\n", verdict.gone.size() - kMostGone);
   }
+  if (!verdict.remark.empty()) out += EscapeForTerminal(verdict.remark) + '\n';
   for (const std::string& unused : verdict.unused_suppressions) {
     out += fmt::format("unused suppression: {}\n", EscapeForTerminal(unused));
   }

@@ -210,6 +210,31 @@ Json StacksJson(const Report& report) {
   return stacks;
 }
 
+/// Tests and other contexts that left descriptors open.
+Json ContextsJson(const Report& report) {
+  Json list = Json::array();
+  for (const ContextLeft& left : report.contexts) {
+    Json descriptors = Json::array();
+    for (const LeftDescriptor& one : left.descriptors) {
+      descriptors.push_back({{"fd", one.note.fd},
+                             {"type", Name(one.note.kind)},
+                             {"target", TextOrNull(one.note.target)},
+                             {"opened_at", LocationJson(one.location ? &*one.location : nullptr)},
+                             {"closed", one.was_closed},
+                             {"closed_in", TextOrNull(one.closed_in)}});
+    }
+    const size_t told = descriptors.size();
+    list.push_back({{"context", Text(left.context)},
+                    {"process", report.model->processes()[left.process].id},
+                    {"began_s", Seconds(left.began_s)},
+                    {"ended_s", left.ended_s ? Json(Seconds(*left.ended_s)) : Json(nullptr)},
+                    {"left_open", left.count},
+                    {"descriptors", std::move(descriptors)},
+                    {"omitted", left.count - told}});
+  }
+  return list;
+}
+
 Json SummaryJson(const Report& report) {
   Json kinds = Json::object();
   for (const KindInfo& info : AllKinds()) kinds[info.name] = report.by_kind[static_cast<size_t>(info.kind)];
@@ -217,7 +242,11 @@ Json SummaryJson(const Report& report) {
   for (const Severity severity : {Severity::kError, Severity::kWarning, Severity::kNote}) {
     severities[Name(severity)] = report.by_severity[static_cast<size_t>(severity)];
   }
-  return {{"findings", report.findings.size()}, {"by_kind", std::move(kinds)}, {"by_severity", std::move(severities)}};
+  return {{"findings", report.findings.size()},
+          {"by_kind", std::move(kinds)},
+          {"by_severity", std::move(severities)},
+          {"ignore_before", TextOrNull(report.ignore_before)},
+          {"left_out", report.left_out}};
 }
 
 }  // namespace
@@ -247,6 +276,7 @@ Json ReportJson(const Report& report) {
   }
   Json& findings = root["findings"] = Json::array();
   for (const Finding& finding : report.findings) findings.push_back(FindingJson(model, finding));
+  root["contexts"] = ContextsJson(report);
   root["stacks"] = StacksJson(report);
   root["summary"] = SummaryJson(report);
   root["gate"] = GateJson(report.gate);

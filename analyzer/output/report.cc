@@ -1,6 +1,7 @@
 #include "analyzer/output/report.h"
 
 #include <fmt/chrono.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <ctime>
@@ -10,7 +11,9 @@ namespace fdaudit::analyzer {
 Report MakeReport(Model* model, const DetectOptions& options, const Policy& policy) {
   Report report;
   report.model = model;
-  report.findings = Detect(*model, options);
+  report.ignore_before = options.ignore_before;
+  report.findings = Detect(*model, options, &report.left_out);
+  report.contexts = FindLeftOpen(*model);
   for (const Finding& finding : report.findings) {
     ++report.by_kind[static_cast<size_t>(finding.kind)];
     ++report.by_severity[static_cast<size_t>(finding.severity)];
@@ -39,6 +42,15 @@ std::vector<Subject> Subjects(const Report& report) {
     subjects.push_back(std::move(subject));
   }
   return subjects;
+}
+
+std::string DescribeLeftOut(const Report& report) {
+  if (!report.model->Reaches(report.ignore_before)) {
+    return fmt::format("nothing is left out: no process reached the checkpoint \"{}\"", report.ignore_before);
+  }
+  return fmt::format("{} left out: before the checkpoint \"{}\"",
+                     report.left_out == 1 ? "1 descriptor is" : fmt::format("{} descriptors are", report.left_out),
+                     report.ignore_before);
 }
 
 std::string FormatTime(int64_t realtime_ns) {

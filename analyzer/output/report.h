@@ -9,6 +9,7 @@
 
 #include "analyzer/detect/detectors.h"
 #include "analyzer/detect/finding.h"
+#include "analyzer/detect/left_open.h"
 #include "analyzer/gate/gate.h"
 #include "analyzer/model/model.h"
 
@@ -19,6 +20,9 @@ struct Report {
   std::vector<Finding> findings;  // the worst first
   std::array<uint64_t, kKinds> by_kind{};
   std::array<uint64_t, 3> by_severity{};
+  std::vector<ContextLeft> contexts;  // what tests and other contexts left open
+  std::string ignore_before;          // checkpoint; empty = nothing was left out
+  uint64_t left_out = 0;              // descriptors whose findings lie before it
   Verdict gate;
 };
 
@@ -27,6 +31,9 @@ Report MakeReport(Model* model, const DetectOptions& options, const Policy& poli
 
 /// The findings as the gate sees them, in their order.
 std::vector<Subject> Subjects(const Report& report);
+
+/// What --ignore-before has done.
+std::string DescribeLeftOut(const Report& report);
 
 /// Both return the whole text.
 std::string RenderJson(const Report& report);

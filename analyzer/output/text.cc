@@ -46,6 +46,7 @@ class Writer {
       }
     }
     InBrief(brief);
+    Contexts();
     Coverage();
     if (!report_.findings.empty())
       Line(Styled(Style::kDim, "`fdaudit explain KIND` tells what a kind means and what proves it."));
@@ -83,6 +84,7 @@ class Writer {
   void Event(const Finding& finding, const StoryEvent& event, size_t frames);
   void Stack(PathId path, size_t limit);
   void Causes(const Finding& finding);
+  void Contexts();
   void Coverage();
   std::string ProcessName(ProcessIndex process) const;
 
@@ -283,8 +285,32 @@ void Writer::Causes(const Finding& finding) {
   if (finding.growth) Line("  growth   " + DescribeGrowth(*finding.growth));
 }
 
+/// Tests, mostly, and what they left open.
+void Writer::Contexts() {
+  if (report_.contexts.empty()) return;
+  constexpr size_t kMost = 20;
+  Line("");
+  Line("left open when it ended, by context:");
+  for (size_t i = 0; i < std::min(report_.contexts.size(), kMost); ++i) {
+    const ContextLeft& left = report_.contexts[i];
+    std::string text = fmt::format("  {:>4}  {}", left.count, EscapeForTerminal(left.context));
+    const auto closed =
+        std::find_if(left.descriptors.begin(), left.descriptors.end(), [](const auto& one) { return one.was_closed; });
+    if (!left.descriptors.empty()) {
+      const LeftDescriptor& first = left.descriptors.front();
+      if (first.location) text += ": opened at " + EscapeForTerminal(Describe(*first.location));
+    }
+    if (closed != left.descriptors.end()) {
+      text += closed->closed_in.empty() ? ", closed later" : ", closed in " + EscapeForTerminal(closed->closed_in);
+    }
+    Line(text);
+  }
+  if (report_.contexts.size() > kMost) Line(fmt::format("        and {} more", report_.contexts.size() - kMost));
+}
+
 void Writer::Coverage() {
-  const std::vector<std::string> lines = CoverageLines(model_);
+  std::vector<std::string> lines = CoverageLines(model_);
+  if (!report_.ignore_before.empty()) lines.push_back(DescribeLeftOut(report_));
   if (!lines.empty() || !report_.findings.empty()) Line("");
   for (const std::string& line : lines) Line(Styled(Style::kDim, "note: ") + EscapeForTerminal(line));
 }

@@ -69,7 +69,7 @@ INTERPOSE("makes a directory stream the descriptor's owner", DIR*, fdopendir, in
   return Adopted<DIR>(fd, fdaudit::trace::kOwnedByDir, real::fdopendir, fd);
 }
 INTERPOSE("closes a directory stream's descriptor", int, closedir, DIR* directory) {
-  return Closed<ClosedBy::kOwner>(NumberOfDirectory(directory), real::closedir, directory);
+  return Closed<kItsStream>(NumberOfDirectory(directory), real::closedir, directory);
 }
 
 INTERPOSE("opens the working directory, as a walk's way back", FTS*, fts_open, char* const* paths, int flags,

@@ -66,7 +66,7 @@ __attribute__((always_inline)) inline int MountTableClosed(Function& function, F
   const int saved_errno = errno;
   errno = 0;
   const int result = function(stream);
-  RecordClosed(site, fd, pending, pending.ticket.found == CloseTicket::Found::kOpen ? 0 : errno, ClosedBy::kOwner);
+  RecordClosed(site, fd, pending, pending.ticket.found == CloseTicket::Found::kOpen ? 0 : errno, kItsStream);
   if (errno == 0) errno = saved_errno;
   return result;
 }

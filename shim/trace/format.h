@@ -260,13 +260,13 @@ struct ImageRecord {
 };
 static_assert(sizeof(ImageRecord) == 512);
 
-/// From `stamp` on, all that an image did happened while a test ran, as pytest tells it in the environment. An image
-/// begins in the context that its parent was in. Visible once `image` is set.
+/// From `stamp` on, all that an image did happened while a test ran, as pytest tells it in the environment, or behind a
+/// checkpoint of its own naming. An image begins in the context that its parent was in. Visible once `image` is set.
 struct ContextChange {
   uint64_t stamp;
   uint32_t image;
-  Text text;  ///< the test; none = no test ran
-  uint32_t reserved;
+  Text text;      ///< the test; none = no test ran
+  uint32_t left;  ///< descriptors above 2 that were opened in what ends here and are open still
 };
 static_assert(sizeof(ContextChange) == 24);
 
@@ -384,6 +384,8 @@ enum ActFlags : uint16_t {
   kActSwept = 1u << 8,            ///< a close in a loop over all numbers
   kActKept = 1u << 9,             ///< an opening whose close-on-exec was taken off on purpose (F_SETFD)
   kActDuplicated = 1u << 10,  ///< an opening by dup and the like: Incarnation::related is the number it was made from
+  kActOwned = 1u << 11,       ///< an opening of what has a declared owner now: Incarnation::owner is its tag
+  kActLeftOpen = 1u << 12,    ///< an opening of what the program has declared to be left open on purpose
 };
 
 enum IncarnationFlags : uint8_t {
@@ -401,7 +403,8 @@ enum IncarnationFlags : uint8_t {
 struct Incarnation {
   Act opened;
   Act closed;       ///< stamp 0 = not closed
-  uint64_t owner;   ///< FILE*, DIR* or walk (fts(3)) that holds it, as a bare address; 0 = none
+  uint64_t owner;   ///< FILE*, DIR* or walk (fts(3)) that holds it, as a bare address, or (kActOwned) the tag of a
+                    ///< declared owner; 0 = none
   int32_t related;  ///< the number it was duplicated from, or the other end of its pair, or (kReceived) the sender's
                     ///< pid; -1 = none
   FdKind kind;
@@ -487,8 +490,8 @@ enum class FindingKind : uint32_t {
                      ///< holds kMaxHolders pairs (stack, open descriptors), fd the limit, count the calls that failed
   kOverwriteClosed = 8,  ///< a close of lives[0], which dup2 had put over lives[1]
   kCrossedExec = 9,      ///< lives[0] was inherited by the program that exec started, and nobody had arranged for it
-  kOwnedClose = 4,       ///< close() of what a FILE* or DIR* held: lives[0]; act = the close
-  kFailedUse = 3,        ///< read & co. failed with EBADF on a number closed before; lives as for kFailedClose
+  kOwnedClose = 4,  ///< a close of what a FILE*, DIR* or declared owner held, by another: lives[0]; act = the close
+  kFailedUse = 3,   ///< read & co. failed with EBADF on a number closed before; lives as for kFailedClose
 };
 
 inline constexpr uint32_t kMaxFindingFds = 100;

@@ -84,6 +84,7 @@ static int closed_file(FILE* file, int (*closer)(FILE*)) {
 
 #include "clone_calls.h"
 #include "daemons_calls.h"
+#include "declarations_calls.h"
 #include "files_calls.h"
 #include "kept_calls.h"
 
@@ -185,6 +186,7 @@ static int closed_file(FILE* file, int (*closer)(FILE*)) {
   SOCKETS_CALLS(CALL)        \
   CLONE_CALLS(CALL)          \
   DAEMONS_CALLS(CALL)        \
+  DECLARATIONS_CALLS(CALL)   \
   USES_CALLS(CALL)           \
   SPAWN_CALLS(CALL)          \
   KERNEL_OBJECTS_CALLS(CALL) \

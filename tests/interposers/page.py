@@ -75,7 +75,8 @@ def page():
         out.append(f"\n## {family.replace('_', ' ').capitalize()}\n\n| function | what a call does | since glibc |\n"
                    "| --- | --- | --- |\n")
         for name, means in sorted(functions, key=lambda f: (f[0].strip("_").lower(), f[0])):
-            since = here.get(name) or said.get(name) or "later than 2.36"
+            own = name.startswith("fdaudit_")
+            since = "fdaudit's own" if own else here.get(name) or said.get(name) or "later than 2.36"
             out.append(f"| `{name}` | {means} | {'always' if since == first else since} |\n")
     return "".join(out)
 

@@ -17,7 +17,13 @@ import page  # noqa: E402
 
 # They change no descriptor, so the journal has no event that would name them.
 UNRECORDED = {"dlopen", "dlclose", "setenv", "putenv", "unsetenv", "clearenv", "prctl", "_exit", "_Exit", "quick_exit", "syscall:prctl", "syscall:exit",
-              "syscall:exit_group"}
+              "syscall:exit_group",
+              "__fdaudit_get_owner", "__fdaudit_leave_open", "__fdaudit_checkpoint", "__fdaudit_report_now", "__fdaudit_error_level",
+              "android_fdsan_get_owner_tag", "android_fdsan_create_owner_tag", "android_fdsan_get_tag_type", "android_fdsan_get_tag_value",
+              "android_fdsan_get_error_level", "android_fdsan_set_error_level", "android_fdsan_set_error_level_from_property"}
+# What the shim brings itself (shim/fdaudit.h) is recorded under the header's name.
+TOLD_AS = {"__fdaudit_close_with_owner": "fdaudit_close_with_owner", "__fdaudit_exchange_owner": "fdaudit_exchange_owner",
+           "android_fdsan_close_with_tag": "fdaudit_close_with_owner", "android_fdsan_exchange_owner_tag": "fdaudit_exchange_owner"}
 # Asked by the AddressSanitizer runtime at its start; no call of the program's.
 NOT_FUNCTIONS = {"__asan_default_options"}
 
@@ -80,7 +86,8 @@ def recorded(trace, program, name):
         return []
     dump = harness.run([harness.FDAUDIT, "dump", trace], env=harness.clean_environment())
     events = [json.loads(line) for line in dump.out.splitlines()]
-    named = [event for event in events if event.get("call") == function_of(name)]
+    called = TOLD_AS.get(name, function_of(name))
+    named = [event for event in events if event.get("call") == called]
     if not named:
         return [f"no event names {name}, only {sorted({str(event.get('call')) for event in events})} {dump.err}"]
     symbols = Symbols(program)

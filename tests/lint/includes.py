@@ -15,7 +15,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 # From the top downwards: layer, and the files in it, as patterns over the path. The first that fits counts.
 SHIM = [
     ("families", [r"shim/families/", r"shim/startup\."]),
-    ("events", [r"shim/events\.", r"shim/clone\.", r"shim/daemon\.", r"shim/exec_\w+\.", r"shim/uses\.", r"shim/kept\.", r"shim/message\.", r"shim/quarantine\."]),
+    ("events", [r"shim/events\.", r"shim/clone\.", r"shim/daemon\.", r"shim/exec_\w+\.", r"shim/uses\.", r"shim/kept\.", r"shim/message\.", r"shim/quarantine\.", r"shim/report_now\."]),
     ("ledger, recorder, stacks, processes",
      [r"shim/(ledger\w*|table|recorder|stack\w*|process\w*|findings|journal|slot_mirror|close_counts|context|pipe_watch|modules?|module_map|descriptor_\w+|"
       r"python/\w+|surroundings|reconcile|resting|session)\."]),

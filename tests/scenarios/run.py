@@ -38,6 +38,7 @@ skipped. A case may say
   processes     list of objects, each matched with another process of the report: started_by, end, descriptors … as far
                 as given. {"opened": "stdout.pairs"} takes the number from the JSON object that the program printed
   process_count how many there must be
+  contexts      list of what the report's contexts must have, one after the other, as far as given
   untracked     list of entries that some process's coverage.untracked must have, as far as given
   coverage      "any", or what the coverage of all processes must add up to (default: all zero)
 """
@@ -116,6 +117,7 @@ class Case:
             return complaints + [ran.report_problem, ran.err[-500:]]
         complaints += harness.schema_errors(ran.report)
         complaints += self.judge_sums(ran.report, ran.out) if "sums" in spec else self.judge_findings(ran.report)
+        complaints += self.judge_contexts(ran.report)
         complaints += [f"never: {self.tell(finding, ran.report)}" for finding in ran.report["findings"]
                        if finding["kind"] in spec.get("never", [])]
         complaints += self.judge_processes(ran.report, ran.out)
@@ -142,6 +144,12 @@ class Case:
         if complaints and expected:
             complaints += [f"reported: {self.tell(finding, report)}" for finding in report["findings"]]
         return complaints
+
+    def judge_contexts(self, report):
+        wanted, got = self.spec.get("contexts"), report["contexts"]
+        fits = wanted is None or len(wanted) == len(got) and all(
+            one[key] == value for expected, one in zip(wanted, got) for key, value in expected.items())
+        return [] if fits else [f"contexts {got}, expected {wanted}"]
 
     def judge_sums(self, report, printed):
         left = list(report["findings"])

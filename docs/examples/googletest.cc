@@ -1,0 +1,28 @@
+// GoogleTest: every test is a checkpoint. What a test leaves open, and whom it takes a descriptor from, is told by its
+// name:   fdaudit run -- ./googletest
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "fdaudit.h"
+
+class DescriptorListener : public testing::EmptyTestEventListener {
+  void OnTestStart(const testing::TestInfo& test) override {
+    fdaudit_checkpoint((std::string(test.test_suite_name()) + "." + test.name()).c_str());
+  }
+  void OnTestEnd(const testing::TestInfo&) override { fdaudit_checkpoint(nullptr); }
+};
+
+TEST(Config, Closes) {
+  fdaudit::unique_fd config(open("/etc/hostname", O_RDONLY | O_CLOEXEC));
+  EXPECT_TRUE(config);
+}
+
+TEST(Config, Forgets) { EXPECT_GE(open("/etc/hostname", O_RDONLY | O_CLOEXEC), 0); }
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  testing::UnitTest::GetInstance()->listeners().Append(new DescriptorListener);
+  return RUN_ALL_TESTS();
+}

@@ -1,0 +1,28 @@
+#pragma once
+
+// Who holds a descriptor, as one number: a stream is told by its address and its kind, a declared owner (fdaudit.h) by
+// the tag that it chose. Tags are laid out as Android's: the kind of the owner in the highest eight bits.
+
+#include <cstdint>
+
+#include "shim/trace/format.h"
+
+namespace fdaudit::shim {
+
+using OwnerTag = uint64_t;
+inline constexpr OwnerTag kNobody = 0;                ///< holds it; as the closer: who only knows the number
+inline constexpr OwnerTag kItsStream = ~OwnerTag{0};  ///< as the closer: the stream that holds it, whichever that is
+
+/// Android's: 0 = declared owners count for nothing.
+inline constinit int owner_error_level = 2;
+
+inline OwnerTag OwnerOf(const trace::Incarnation& life) {
+  constexpr OwnerTag kStream = 1, kDirectory = 2;
+  constexpr int kKindShift = 56;
+  if ((life.opened.flags & trace::kActOwned) != 0) return life.owner;
+  if ((life.flags & trace::kOwnedByFile) != 0) return kStream << kKindShift | life.owner;
+  if ((life.flags & trace::kOwnedByDir) != 0) return kDirectory << kKindShift | life.owner;
+  return kNobody;
+}
+
+}  // namespace fdaudit::shim
