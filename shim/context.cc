@@ -3,6 +3,7 @@
 #include "shim/context.h"
 
 #include <cstring>
+#include <initializer_list>
 
 #include "shim/clock.h"
 #include "shim/guard.h"

@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "shim/dynamic_linker.h"
 #include "shim/gnu_hash.h"
 
 #pragma weak _r_debug
@@ -107,6 +108,32 @@ void* LibrariesBehind::Find(const char* name, uint32_t hash, const char* version
     if (void* found = tables_[i].Find(name, hash, version); found != nullptr) return found;
   }
   return nullptr;
+}
+
+void* LookUp(void* where, const char* name) {
+  if (dlsym == nullptr) return nullptr;
+  void* found = dlsym(where, name);
+  // A look-up that succeeds makes it forget.
+  if (found == nullptr) static_cast<void>(dlsym(RTLD_NEXT, "close"));
+  return found;
+}
+
+void* LookUpNext(const char* name, uint32_t hash, const char* version) {
+  if (version[0] != '\0' && dlvsym != nullptr) return dlvsym(RTLD_NEXT, name, version);
+  if (dlsym != nullptr) return dlsym(RTLD_NEXT, name);
+  const link_map* object = ObjectOfShim();
+  if (object == nullptr) return nullptr;
+  for (object = object->l_next; object != nullptr; object = object->l_next) {
+    SymbolTable table;
+    if (!table.Read(*object)) continue;
+    if (void* found = table.Find(name, hash, version); found != nullptr) return found;
+  }
+  return nullptr;
+}
+
+const char* PathOfShim() {
+  const link_map* object = ObjectOfShim();
+  return object == nullptr || object->l_name == nullptr ? "" : object->l_name;
 }
 
 }  // namespace fdaudit::shim

@@ -16,6 +16,7 @@
 
 #include "shim/byte_reader.h"
 #include "shim/cfi_rules.h"
+#include "shim/dynamic_linker.h"
 #include "shim/raw_io.h"
 #include "shim/rule_cache.h"
 
@@ -132,16 +133,20 @@ int NoDynamicInfo(unw_addr_space_t, unw_word_t*, void*) { return -UNW_ENOINFO; }
 int NoResume(unw_addr_space_t, unw_cursor_t*, void*) { return -UNW_EINVAL; }
 int NoName(unw_addr_space_t, unw_word_t, char*, size_t, unw_word_t*, void*) { return -UNW_ENOINFO; }
 
-unw_accessors_t accessors = {
-    .find_proc_info = FindProcInfo,
-    .put_unwind_info = PutUnwindInfo,
-    .get_dyn_info_list_addr = NoDynamicInfo,
-    .access_mem = AccessMemory,
-    .access_reg = AccessRegister,
-    .access_fpreg = AccessFloat,
-    .resume = NoResume,
-    .get_proc_name = NoName,
-};
+/// Newer versions have more members, which may be missing.
+constexpr unw_accessors_t Accessors() {
+  unw_accessors_t accessors = {};
+  accessors.find_proc_info = FindProcInfo;
+  accessors.put_unwind_info = PutUnwindInfo;
+  accessors.get_dyn_info_list_addr = NoDynamicInfo;
+  accessors.access_mem = AccessMemory;
+  accessors.access_reg = AccessRegister;
+  accessors.access_fpreg = AccessFloat;
+  accessors.resume = NoResume;
+  accessors.get_proc_name = NoName;
+  return accessors;
+}
+constinit unw_accessors_t accessors = Accessors();
 
 // ---------------------------------------------------------------------------------------------------------------------
 // From markers to a rule.
@@ -209,7 +214,7 @@ void RbpFromMarker(const Probe& probe, uint64_t value, uint64_t cfa, RuleParts* 
 
 template <typename Function>
 bool Find(void* handle, const char* name, Function* function) {
-  *function = reinterpret_cast<Function>(dlsym(handle, name));
+  *function = reinterpret_cast<Function>(LookUp(handle, name));
   return *function != nullptr;
 }
 

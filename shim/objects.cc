@@ -2,7 +2,6 @@
 
 #include "shim/objects.h"
 
-#include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
 #include <sys/auxv.h>
@@ -10,6 +9,7 @@
 #include <atomic>
 
 #include "shim/byte_reader.h"
+#include "shim/dynamic_linker.h"
 #include "shim/large.h"
 #include "shim/probe.h"
 
@@ -35,7 +35,7 @@ using FindObjectFunction = int (*)(void* pc, FoundObject* result);
 FindObjectFunction find_object = nullptr;
 
 FindObjectFunction ResolveFindObject() {
-  return reinterpret_cast<FindObjectFunction>(dlsym(RTLD_DEFAULT, "_dl_find_object"));
+  return reinterpret_cast<FindObjectFunction>(LookUp(RTLD_DEFAULT, "_dl_find_object"));
 }
 
 __attribute__((constructor)) void NoteFindObject() { find_object = ResolveFindObject(); }
@@ -201,6 +201,11 @@ bool FindByLinkMaps(uintptr_t pc, Module* module) {
 bool FindModule(uintptr_t pc, Module* module) {
   if (find_object != nullptr) return AskDynamicLinker(pc, module);
   return FindByLinkMaps(pc, module);
+}
+
+void LearnModules() {
+  Module ignored;
+  if (find_object == nullptr) SearchLinkMaps(0, &ignored);
 }
 
 bool FindVdso(Module* module) {

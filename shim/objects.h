@@ -31,6 +31,9 @@ struct AddressRange {
 /// Fills `module` for the object whose mapping contains `pc`. False: none does (JIT code, or not an address of code).
 bool FindModule(uintptr_t pc, Module* module);
 
+/// Before system calls are forbidden: what glibc before 2.35 has mapped is read by some.
+void LearnModules();
+
 /// The kernel's vdso, from the auxiliary vector. False: there is none.
 bool FindVdso(Module* module);
 

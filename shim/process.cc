@@ -6,7 +6,9 @@
 #include <cstring>
 
 #include "shim/clock.h"
+#include "shim/dynamic_linker.h"
 #include "shim/ledger.h"
+#include "shim/objects.h"
 #include "shim/options.h"
 #include "shim/process_records.h"
 #include "shim/process_spawn.h"
@@ -17,15 +19,32 @@
 #include "shim/text.h"
 #include "shim/thread.h"
 
-// glibc 2.32 and later; one byte that pthread_create clears.
-extern "C" __attribute__((weak)) char __libc_single_threaded;
-
 namespace fdaudit::shim {
 namespace {
 
 using trace::ImageRecord;
 using trace::RegionKind;
 using trace::StartedBy;
+
+/// One byte that pthread_create clears; nullptr before glibc 2.32, or before 2.34 where dlsym isn't there. By a
+/// look-up, since even a weak reference carries the version that an older glibc lacks.
+const char* libc_single_threaded = nullptr;
+
+__attribute__((constructor)) void NoteSingleThreaded() {
+  libc_single_threaded = static_cast<const char*>(LookUp(RTLD_DEFAULT, "__libc_single_threaded"));
+}
+
+/// The same of older ones: an int in the thread's control block (sysdeps/x86_64/nptl/tls.h, multiple_threads) that is
+/// set in who makes a thread, and in the thread that is made.
+bool HasSeenThreads() {
+#if defined(__x86_64__)
+  uint32_t multiple_threads = 1;
+  asm("movl %%fs:0x18, %0" : "=r"(multiple_threads));
+  return multiple_threads != 0;
+#else
+  return true;
+#endif
+}
 
 /// Private, so that a forked child finds its parent's here.
 constinit uint32_t last_image = 0;
@@ -435,10 +454,14 @@ void EnterSeccomp() {
     Atomic(ImageOf(image)->reasons).fetch_or(trace::kReasonSeccomp);
     recorder.BackAhead();
   }
+  LearnModules();
   system_calls_forbidden = true;
 }
 
-bool NeverThreaded() { return !memory_is_shared && &__libc_single_threaded != nullptr && __libc_single_threaded != 0; }
+bool NeverThreaded() {
+  if (memory_is_shared) return false;
+  return libc_single_threaded != nullptr ? *libc_single_threaded != 0 : !HasSeenThreads();
+}
 
 bool SingleThreaded() {
   // libc doesn't take it back in a forked child, which has begun with one thread.

@@ -4,12 +4,9 @@
 
 #include "shim/real_functions.h"
 
-#include <dlfcn.h>
-
+#include "shim/dynamic_linker.h"
 #include "shim/interpose.h"
 #include "shim/libraries_behind.h"
-
-extern "C" __attribute__((weak)) void* dlvsym(void*, const char*, const char*) noexcept;  // musl has none
 
 namespace fdaudit::shim {
 namespace {
@@ -26,8 +23,7 @@ bool RealFunction::FindBehind() {
 }
 
 bool RealFunction::AskLinker() {
-  const bool versioned = version[0] != '\0' && dlvsym != nullptr;
-  void* found = versioned ? dlvsym(RTLD_NEXT, name, version) : dlsym(RTLD_NEXT, name);
+  void* found = LookUpNext(name, hash, version);
   __atomic_store_n(&pointer, found, __ATOMIC_RELAXED);
   return found != nullptr;
 }
@@ -37,7 +33,7 @@ void PrepareRealFunctions(bool by_reading) {
   if (libraries_behind.complete()) return;
   for (RealFunction* row = __start_fdaudit_calls; row != __stop_fdaudit_calls; ++row) row->Find();
   // What libc lacks would be told by the program's first dlerror(3). A look-up that succeeds clears that.
-  static_cast<void>(dlsym(RTLD_NEXT, "close"));
+  static_cast<void>(LookUp(RTLD_NEXT, "close"));
 }
 
 void FindWhatChildrenCall() {

@@ -1,6 +1,7 @@
 #include "shim/slot_mirror.h"
 
 #include <cstring>
+#include <initializer_list>
 
 #include "shim/process.h"
 #include "shim/recorder.h"

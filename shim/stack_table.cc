@@ -197,7 +197,7 @@ class MergedStack {
     }
     flags_ = FlagsOf(walk);
     // What is further out is still told by its Python frames.
-    while ((walk.cut() || walk.broken()) && has_run_ && runs_.place() >= sp && !full_) AddRun();
+    while ((walk.cut() || walk.broken()) && has_run_ && MayLieBeyond(sp) && !full_) AddRun();
     if (full_) flags_ = trace::kStackCut;
   }
 
@@ -208,6 +208,8 @@ class MergedStack {
   bool Executes(uintptr_t pc, uintptr_t sp, uintptr_t end) const {
     return runs_.place() == 0 ? python::IsEvaluation(pc) : runs_.place() >= sp && runs_.place() < end;
   }
+
+  bool MayLieBeyond(uintptr_t sp) const { return runs_.place() == 0 || runs_.place() >= sp; }
 
   void AddRun() {
     python::PythonFrame frame;

@@ -1,7 +1,6 @@
 // The shim's start in a process image: before main, and earlier when another library's constructor calls something
 // intercepted first. Reads the options, joins or makes the trace, begins the image.
 
-#include <dlfcn.h>
 #include <sys/auxv.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 
 #include "shim/clock.h"
 #include "shim/context.h"
+#include "shim/dynamic_linker.h"
 #include "shim/exec_environment.h"
 #include "shim/findings.h"
 #include "shim/interpose.h"
@@ -167,10 +167,8 @@ void EndAfterExit(int status, void*) {
 void EndAfterQuickExit(void*) { EndImage(quick_exit_status); }
 
 void Start(char** environment, char* const* arguments) {
-  Dl_info self = {};
-  dladdr(reinterpret_cast<void*>(&EndAfterQuickExit), &self);
   char shim_path[512];
-  AbsolutePath(self.dli_fname == nullptr ? "" : self.dli_fname, shim_path, sizeof shim_path);
+  AbsolutePath(PathOfShim(), shim_path, sizeof shim_path);
 
   char complaint[256];
   const char* given = Variable(environment, kOptionsPrefix);

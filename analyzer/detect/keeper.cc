@@ -59,6 +59,9 @@ std::string LibraryKeeps(Model& model, PathId path, const std::string& target) {
       std::none_of(frames.begin(), runner, [](const Frame& frame) { return !frame.is_runtime && IsOwn(frame, ""); })) {
     return library + " opens it once, where it is set up";
   }
+  // libffi, which maps parts of itself again and again.
+  if (library.find(".so") != std::string::npos && BaseName(target).starts_with(library))
+    return library + " keeps its own file";
   return target == "/dev/urandom" || target == "/dev/random" ? library + " keeps its source of random numbers" : "";
 }
 

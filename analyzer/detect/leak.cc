@@ -121,7 +121,7 @@ Finding Tell(Model& model, const Registrations& registrations, ProcessIndex inde
   finding.severity = no_chance ? Severity::kNote : finding.growing ? Severity::kError : Severity::kWarning;
   const bool may_go_on = process.end.kind == EndKind::kRunning || process.end.kind == EndKind::kUnknown;
   finding.certainty = may_go_on ? Certainty::kLikely : Certainty::kProven;
-  finding.processes = {index};
+  finding.processes.push_back(index);
   finding.count = left.count;
   finding.fds = std::move(left.fds);
   TidyFds(&finding.fds);

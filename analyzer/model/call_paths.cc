@@ -1,6 +1,7 @@
 #include "analyzer/model/call_paths.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 
 #include "analyzer/model/hash.h"
@@ -46,11 +47,22 @@ CallPaths::RawFrame CallPaths::Decode(uint32_t file, uint64_t word) {
   return {number == 0 ? 0 : InternModule(file, static_cast<uint32_t>(number) - 1), offset};
 }
 
+/// The ways inside the interpreter from one Python function to the next, or to the builtin function that makes the call
+/// (the innermost frame), change while a program runs: code that ran before is specialized. They make no other path.
+std::vector<CallPaths::RawFrame> CallPaths::WithoutPlumbing(const std::vector<RawFrame>& raw) const {
+  const auto is_python = [this](const RawFrame& frame) { return modules_[frame.module].is_python; };
+  if (std::none_of(raw.begin(), raw.end(), is_python)) return raw;
+  std::vector<RawFrame> told = {raw.front()};
+  std::copy_if(raw.begin() + 1, raw.end(), std::back_inserter(told),
+               [this](const RawFrame& frame) { return !modules_[frame.module].is_interpreter; });
+  return told;
+}
+
 PathId CallPaths::InternPath(Path path) {
-  const auto [known, is_new] = path_ids_.try_emplace(path.raw, static_cast<PathId>(paths_.size()));
+  const auto [known, is_new] = path_ids_.try_emplace(WithoutPlumbing(path.raw), static_cast<PathId>(paths_.size()));
   if (!is_new) return known->second;
   Fnv hash;
-  for (const RawFrame& raw : path.raw) {
+  for (const RawFrame& raw : known->first) {
     hash.Add(modules_[raw.module].hash);
     hash.Add(raw.offset);
     path.has_bare_addresses |= raw.module == 0;
@@ -94,7 +106,12 @@ uint32_t CallPaths::InternModule(uint32_t file, uint32_t module) {
     Fnv hash;
     hash.Add(BaseName(ref.path));
     hash.Add(std::string_view(reinterpret_cast<const char*>(ref.build_id.data()), ref.build_id.size()));
-    modules_.push_back({std::move(ref), hash.value(), false, 0, (record.flags & trace::kModulePreloaded) != 0});
+    Module found;
+    found.is_interpreter = IsPythonInterpreter(ref.path);
+    found.ref = std::move(ref);
+    found.hash = hash.value();
+    found.preloaded = (record.flags & trace::kModulePreloaded) != 0;
+    modules_.push_back(std::move(found));
   }
   return known->second = id->second;
 }

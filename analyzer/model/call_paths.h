@@ -66,6 +66,7 @@ class CallPaths {
     int code_of = 0;  ///< not a file but the code that the process of this pid made
     bool preloaded = false;
     bool is_python = false;  ///< a Python function: ref.path is its source file
+    bool is_interpreter = false;
     std::string function = {};
   };
   struct RawFrame {
@@ -89,6 +90,7 @@ class CallPaths {
   uint32_t InternPython(uint32_t file, uint32_t code);
   PathId InternFrames(uint32_t file, const std::vector<uint64_t>& words, uint16_t flags);
   PathId InternPath(Path path);
+  std::vector<RawFrame> WithoutPlumbing(const std::vector<RawFrame>& raw) const;
   PathId InProcess(PathId path, int pid);
   Frame PythonFrame(const RawFrame& raw) const;
   const std::vector<Frame>& NameFrame(const RawFrame& raw);
@@ -102,9 +104,9 @@ class CallPaths {
   std::unordered_map<uint64_t, uint32_t> module_of_;                    // file << 32 | index in the file
   std::map<std::pair<std::string, std::string>, uint32_t> python_ids_;  // source file, function
   std::unordered_map<uint64_t, uint32_t> python_of_;                    // file << 32 | code number
-  std::deque<Path> paths_ = std::deque<Path>(1);  // a deque: frames handed out must stay where they are
-  std::map<std::vector<RawFrame>, PathId> path_ids_;
-  std::unordered_map<uint64_t, PathId> path_of_;  // file << 32 | stack number
+  std::deque<Path> paths_ = std::deque<Path>(1);      // a deque: frames handed out must stay where they are
+  std::map<std::vector<RawFrame>, PathId> path_ids_;  // of frames without plumbing
+  std::unordered_map<uint64_t, PathId> path_of_;      // file << 32 | stack number
   std::map<std::pair<PathId, int>, PathId> in_process_;
   std::map<int, uint32_t> code_modules_;  // by pid
   std::map<RawFrame, std::vector<Frame>> named_;

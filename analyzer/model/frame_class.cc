@@ -31,7 +31,8 @@ bool IsRuntimeLibrary(std::string_view name) {
   const auto is_listed = [](std::string_view text) {
     return std::find(std::begin(kRuntimeLibraries), std::end(kRuntimeLibraries), text) != std::end(kRuntimeLibraries);
   };
-  for (const std::string_view start : {"ld-linux", "ld-musl", "libc.musl", "libclang_rt.", "linux-vdso", "[vdso"}) {
+  for (const std::string_view start :
+       {"ld-linux", "ld-musl", "libc.musl", "libnss_", "libclang_rt.", "linux-vdso", "[vdso"}) {
     if (StartsWith(name, start)) return true;
   }
   const std::string_view stem = name.substr(0, name.find(".so"));
@@ -40,13 +41,6 @@ bool IsRuntimeLibrary(std::string_view name) {
   const bool is_versioned =
       dash != std::string_view::npos && stem.find_first_not_of("0123456789abcdef.", dash + 1) == std::string_view::npos;
   return is_listed(stem) || (is_versioned && is_listed(stem.substr(0, dash)));
-}
-
-/// "python3.11", "python3-dbg", "libpython3.11.so.1.0": what is left of it between Python frames, and builtin
-/// functions.
-bool IsPythonInterpreter(std::string_view name) {
-  if (StartsWith(name, "libpython")) return Contains(name, ".so");
-  return StartsWith(name, "python") && name.find_first_not_of("0123456789.-dbgmut", 6) == std::string_view::npos;
 }
 
 bool IsPythonStandardLibrary(std::string_view file) {
@@ -92,9 +86,15 @@ std::string_view BaseName(std::string_view path) {
   return slash == std::string_view::npos ? path : path.substr(slash + 1);
 }
 
+bool IsPythonInterpreter(std::string_view path) {
+  const std::string_view name = BaseName(path);
+  if (StartsWith(name, "libpython")) return Contains(name, ".so");
+  return StartsWith(name, "python") && name.find_first_not_of("0123456789.-dbgmut", 6) == std::string_view::npos;
+}
+
 bool IsRuntime(const Frame& frame) {
   if (frame.is_python) return IsPythonStandardLibrary(frame.file);
-  if (IsPythonInterpreter(BaseName(frame.module)) || IsPythonStandardLibrary(frame.module)) return true;
+  if (IsPythonInterpreter(frame.module) || IsPythonStandardLibrary(frame.module)) return true;
   return IsRuntimeLibrary(BaseName(frame.module)) || IsRuntimeSource(frame.file) || IsRuntimeFunction(frame.function);
 }
 

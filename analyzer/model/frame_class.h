@@ -23,6 +23,9 @@ struct Frame {
 /// Last component of a path.
 std::string_view BaseName(std::string_view path);
 
+/// True for the program or library that a CPython interpreter is: "python3.11", "libpython3.11.so.1.0".
+bool IsPythonInterpreter(std::string_view path);
+
 /// True for code that is never what a programmer looks for: libc, system headers, the C++, Rust, Go and Python
 /// libraries, sanitizers, other preloaded libraries. `location` skips such frames where any other is left.
 bool IsRuntime(const Frame& frame);

@@ -59,8 +59,9 @@ def dismissed_twice():
 def swept_under_files():
     files = [open(f"swept{i}.txt", "w", encoding="utf-8") for i in range(4)]  # @swept-opened
     os.closerange(files[0].fileno(), files[-1].fileno() + 1)  # @swept
-    with contextlib.suppress(OSError):
-        files[0].close()  # @swept-again
+    while files:
+        with contextlib.suppress(OSError):
+            files.pop().close()  # @swept-again
 
 
 class Store:

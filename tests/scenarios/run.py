@@ -20,8 +20,9 @@ skipped. A case may say
   findings      list, matched one to one, or "any":
     kind, severity, certainty, growing, count, gates, context   equal
     fds           list of numbers, or how many distinct ones as an integer
-    events        list of {role, call, at, function}: a subsequence of the finding's events. `at` is the line of the
-                  innermost frame in the program's source: a marker such as "@again", put into the source as a comment
+    events        list of {role, call, at, function}: a subsequence of the finding's events. `role` and `call` may be
+                  lists of what will do. `at` is the line of the innermost frame in the program's source: a marker such
+                  as "@again", put into the source as a comment
     location      marker: the finding's location
     what          type and target of its first descriptor, as a regular expression over "TYPE TARGET"
     function      the finding's location's function, or null for none
@@ -241,7 +242,8 @@ class Case:
         roles = wanted.get("role", event["role"])
         if event["role"] not in (roles if isinstance(roles, list) else [roles]):
             return False
-        if "call" in wanted and wanted["call"] != event.get("call"):
+        calls = wanted.get("call", event.get("call"))
+        if event.get("call") not in (calls if isinstance(calls, list) else [calls]):
             return False
         line, function = self.own_line(event, report)
         if "at" in wanted and self.lines[wanted["at"]] != line:
@@ -279,9 +281,13 @@ class Case:
 
 
 def same_function(wanted, got):
-    """A name is wanted without its C++ parameters, template arguments and return type, and may be given with them."""
+    """A name is wanted without its C++ parameters, template arguments and return type, and may be given with them.
+
+    A Python function is wanted by its qualified name, which it has from Python 3.11 on."""
     if wanted is None or got is None:
         return wanted == got
+    if sys.version_info < (3, 11) and wanted.rpartition(".")[2] == got:
+        return True
     return re.search(rf"(^|\s){re.escape(wanted)}($|[(<])", got) is not None
 
 
