@@ -22,7 +22,7 @@ endif
 # Debian package names. `make` installs the first list, `make test` the first two, and so on; see .ci/install-packages.
 # What has a ? behind it is done without where there is no such package: its tests are skipped.
 BUILD_PACKAGES := gcc g++ binutils libc6-dev libdw-dev libelf-dev libunwind-dev libfmt-dev libcli11-dev \
-                  nlohmann-json3-dev libtomlplusplus-dev
+                  nlohmann-json3-dev libtomlplusplus-dev zlib1g-dev
 TEST_PACKAGES := libgtest-dev python3 python3-jsonschema libxml2-utils git perl sqlite3 nodejs tar findutils \
                  clang? libclang-rt-dev? libjemalloc2? libtcmalloc-minimal4? libmimalloc2.0?
 LINT_PACKAGES := clang-format clang-tidy python3
@@ -52,7 +52,7 @@ SHIM_FLAGS := $(COMMON) -fPIC -fvisibility=hidden -fno-exceptions -fno-rtti -fno
 # Code and constants in one segment: two mappings less to make at every exec and to copy at every fork.
 SHIM_LINK := -shared -g -Wl,-z,defs -Wl,-z,now -Wl,-z,noseparate-code -Wl,--build-id -Wl,--hash-style=gnu -Wl,-soname,libfdaudit.so
 ANALYZER_FLAGS := $(COMMON) -DFDAUDIT_VERSION='"$(VERSION)"'
-ANALYZER_LIBS ?= -ldw -lelf -lfmt
+ANALYZER_LIBS ?= -ldw -lelf -lfmt -lz
 TEST_FLAGS := $(COMMON)
 TEST_LIBS ?= -lgtest_main -lgtest -lpthread
 
@@ -146,7 +146,7 @@ SUITE_unit = $(BUILD)/tests/unit --gtest_brief=1
 SUITE_unit_NEEDS = $(BUILD)/tests/unit
 
 # tests/NAME/run.py: a suite without more ado.
-PYTHON_SUITES := cli gate interposers scenarios python resilience transparency companions field
+PYTHON_SUITES := cli gate formats interposers scenarios python resilience transparency companions field
 SUITES += $(foreach s,$(PYTHON_SUITES),$(if $(wildcard tests/$(s)/run.py),$(s)))
 $(foreach s,$(PYTHON_SUITES),$(eval SUITE_$(s) = $(PYTHON) tests/$(s)/run.py $$(ARGS)))
 

@@ -16,6 +16,7 @@
 #include "analyzer/commands/gate_options.h"
 #include "analyzer/commands/reporting.h"
 #include "analyzer/output/document.h"
+#include "analyzer/output/exports/exports.h"
 #include "analyzer/output/gate_text.h"
 #include "analyzer/trace/trace_error.h"
 
@@ -93,6 +94,9 @@ template <typename Judging>
 int WithPolicy(GateOptions* gate, ReportOptions* options, Judging judge) {
   try {
     std::string problem = FormatProblem(options->format);
+    if (problem.empty() && IsTraceFormat(options->format)) {
+      problem = "format '" + options->format + "' shows what is no finding, too: it is for `report` and `run`";
+    }
     if (problem.empty()) problem = gate->Load(options);
     return problem.empty() ? judge(gate->policy()) : Complain(problem, kExitUsage);
   } catch (const TraceError& error) {

@@ -16,6 +16,7 @@
 
 #include "analyzer/commands/command.h"
 #include "analyzer/output/document.h"
+#include "analyzer/output/exports/exports.h"
 #include "analyzer/target/elf_target.h"
 #include "analyzer/trace/family.h"
 #include "analyzer/trace/trace_error.h"
@@ -31,9 +32,9 @@ struct Format {
   bool available;
 };
 
-constexpr Format kFormats[] = {{"text", true},    {"json", true},   {"html", false},    {"sarif", true},
-                               {"junit", true},   {"github", true}, {"gitlab", true},   {"markdown", true},
-                               {"folded", false}, {"pprof", false}, {"perfetto", false}};
+constexpr Format kFormats[] = {{"text", true},   {"json", true},   {"html", false},   {"sarif", true},
+                               {"junit", true},  {"github", true}, {"gitlab", true},  {"markdown", true},
+                               {"folded", true}, {"pprof", true},  {"perfetto", true}};
 
 /// Looked up as things are now. A relative path is left alone: whose directory it started from is not known.
 trace::ExecProblem TargetProblem(const std::string& program) {
@@ -98,7 +99,8 @@ bool MissesFiles(const Model& model) {
 }  // namespace
 
 void AddReportOptions(CLI::App& app, ReportOptions* options) {
-  app.add_option("-f,--format", options->format, "text (default), json, sarif, junit, github, gitlab or markdown")
+  app.add_option("-f,--format", options->format,
+                 "text (default), json, sarif, junit, github, gitlab, markdown, folded, pprof or perfetto")
       ->type_name("FORMAT");
   app.add_option("-o,--output", options->output, "write the report to FILE")->type_name("FILE");
   app.add_option("--sysroot", options->sysroot, "look for programs and libraries below DIR")->type_name("DIR");
@@ -189,6 +191,7 @@ Report LoadedTraces::MakeReport(const ReportOptions& options, const Policy& poli
 }
 
 std::string RenderReport(const Report& report, const ReportOptions& options, bool color) {
+  if (IsTraceFormat(options.format)) return RenderExport(report, options.format);
   if (!IsDocumentFormat(options.format)) return RenderText(report, color);
   return Render(Document(report), options.format, {options.source_root});
 }

@@ -1,0 +1,35 @@
+#pragma once
+
+// What each process had open at its end (or has open now, where it runs), by call path. The counts of a process add up
+// to its `open_at_end`, so that nothing of a table goes missing in a picture of it.
+
+#include <cstdint>
+#include <vector>
+
+#include "analyzer/output/report.h"
+
+namespace fdaudit::analyzer {
+
+/// How a process came by a descriptor.
+enum class Origin {
+  kOpened,      ///< it opened or received it
+  kInherited,   ///< by fork or exec; the call path is the one that opened it, where that is known
+  kUnrecorded,  ///< the kernel's table has it and the ledger does not: inherited and never used, or opened unseen
+};
+
+struct Holding {
+  ProcessIndex process;
+  Origin origin;
+  PathId path;
+  trace::FdKind kind;
+  uint64_t open = 0;
+  uint64_t leaked = 0;  ///< those of them that a leak of severity error or warning is about
+};
+
+/// By process, origin, path and kind. Images that ended by exec hold nothing: the next one has it.
+std::vector<Holding> HoldingsOf(const Report& report);
+
+/// "[inherited]"; empty for what the process opened.
+const char* NameOf(Origin origin);
+
+}  // namespace fdaudit::analyzer
