@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "analyzer/detect/fingerprint.h"
+#include "analyzer/model/python_act.h"
 
 namespace fdaudit::analyzer {
 namespace {
@@ -16,7 +17,9 @@ std::string Where(Model& model, const Finding& finding, Role role) {
   for (const StoryEvent& event : finding.events) {
     if (event.role != role || event.is_background) continue;
     const Frame* frame = model.paths().Location(event.path);
-    return frame != nullptr ? Describe(*frame) : event.call.empty() ? "?" : event.call;
+    if (frame == nullptr) return event.call.empty() ? "?" : event.call;
+    const bool collected = PythonActOf(model.paths().Frames(event.path)).by_collector;
+    return Describe(*frame) + (collected ? " (by Python's collector)" : "");
   }
   return "a place that was not recorded";
 }

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "analyzer/detect/kinds.h"
+#include "analyzer/model/python_act.h"
 #include "analyzer/model/reasons.h"
 #include "analyzer/output/causes.h"
 #include "analyzer/output/coverage.h"
@@ -105,12 +106,15 @@ Json DescriptorsJson(const Model& model, const Finding& finding) {
 Json EventsJson(Model& model, const Finding& finding) {
   Json list = Json::array();
   for (const StoryEvent& event : finding.events) {
+    const PythonAct python = PythonActOf(model.paths().Frames(event.path));
     list.push_back({{"role", Name(event.role)},
                     {"call", TextOrNull(event.call)},
                     {"process", IdOrNull(model, event.process)},
                     {"thread", event.thread == 0 ? Json(nullptr) : Json(event.thread)},
                     {"time_s", Seconds(event.time_s)},
                     {"fd", event.fd},
+                    {"by_collector", python.by_collector},
+                    {"object", TextOrNull(python.object)},
                     {"stack", event.path == kNoPath ? Json(nullptr) : Json(StackKey(model.paths(), event.path))}});
   }
   return list;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "analyzer/detect/kinds.h"
+#include "analyzer/model/python_act.h"
 #include "analyzer/output/causes.h"
 #include "analyzer/output/coverage.h"
 #include "analyzer/output/escape.h"
@@ -250,6 +251,9 @@ void Writer::Event(const Finding& finding, const StoryEvent& event, size_t frame
   if (!event.call.empty()) text += "  " + EscapeForTerminal(event.call);
   if (event.fd >= 0) text += fmt::format("  descriptor {}", event.fd);
   if (event.made_from >= 0) text += fmt::format("  from {}", event.made_from);
+  const PythonAct python = PythonActOf(model_.paths().Frames(event.path));
+  if (!python.object.empty()) text += "  of a " + EscapeForTerminal(python.object);
+  if (python.by_collector) text += "  by Python's collector";
   if (event.sender) text += "  from " + EscapeForTerminal(NameOf(model_, *event.sender));
   if (!one_thread && event.thread != 0) text += fmt::format("  thread {}", event.thread);
   if (model_.processes().size() > 1) text += "  " + ProcessName(event.process);

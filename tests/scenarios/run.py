@@ -22,7 +22,7 @@ skipped. A case may say
     fds           list of numbers, or how many distinct ones as an integer
     events        list of {role, call, at, function}: a subsequence of the finding's events. `role` and `call` may be
                   lists of what will do. `at` is the line of the innermost frame in the program's source: a marker such
-                  as "@again", put into the source as a comment
+                  as "@again", put into the source as a comment. by_collector, object: equal
     location      marker: the finding's location
     what          type and target of its first descriptor, as a regular expression over "TYPE TARGET"
     function      the finding's location's function, or null for none
@@ -244,6 +244,8 @@ class Case:
             return False
         calls = wanted.get("call", event.get("call"))
         if event.get("call") not in (calls if isinstance(calls, list) else [calls]):
+            return False
+        if any(event.get(key) != wanted[key] for key in ("by_collector", "object") if key in wanted):
             return False
         line, function = self.own_line(event, report)
         if "at" in wanted and self.lines[wanted["at"]] != line:
