@@ -24,7 +24,7 @@ endif
 BUILD_PACKAGES := gcc g++ binutils libc6-dev libdw-dev libelf-dev libunwind-dev libfmt-dev libcli11-dev \
                   nlohmann-json3-dev libtomlplusplus-dev zlib1g-dev
 TEST_PACKAGES := libgtest-dev python3 python3-jsonschema libxml2-utils git perl sqlite3 nodejs tar findutils \
-                 clang? libclang-rt-dev? libjemalloc2? libtcmalloc-minimal4? libmimalloc2.0?
+                 python3-pytest? python3-greenlet? libpython3.11? clang? libclang-rt-dev? libjemalloc2? libtcmalloc-minimal4? libmimalloc2.0?
 LINT_PACKAGES := clang-format clang-tidy python3
 BENCH_PACKAGES := valgrind strace
 
