@@ -24,7 +24,8 @@ endif
 BUILD_PACKAGES := gcc g++ binutils libc6-dev libdw-dev libelf-dev libunwind-dev libfmt-dev libcli11-dev \
                   nlohmann-json3-dev libtomlplusplus-dev zlib1g-dev
 TEST_PACKAGES := libgtest-dev python3 python3-jsonschema libxml2-utils git perl sqlite3 nodejs tar findutils \
-                 python3-pytest? python3-greenlet? libpython3.11? clang? libclang-rt-dev? libjemalloc2? libtcmalloc-minimal4? libmimalloc2.0?
+                 cmake pkgconf catch2? doctest-dev? python3-pytest? python3-greenlet? libpython3.11? clang? \
+                 libclang-rt-dev? libjemalloc2? libtcmalloc-minimal4? libmimalloc2.0?
 LINT_PACKAGES := clang-format clang-tidy python3
 BENCH_PACKAGES := valgrind strace
 
@@ -146,7 +147,7 @@ SUITE_unit = $(BUILD)/tests/unit --gtest_brief=1
 SUITE_unit_NEEDS = $(BUILD)/tests/unit
 
 # tests/NAME/run.py: a suite without more ado.
-PYTHON_SUITES := cli gate formats interposers scenarios python resilience transparency companions field
+PYTHON_SUITES := cli gate formats header interposers scenarios python resilience transparency companions field
 SUITES += $(foreach s,$(PYTHON_SUITES),$(if $(wildcard tests/$(s)/run.py),$(s)))
 $(foreach s,$(PYTHON_SUITES),$(eval SUITE_$(s) = $(PYTHON) tests/$(s)/run.py $$(ARGS)))
 
@@ -216,10 +217,14 @@ install: all  ## install under PREFIX (default /usr/local; DESTDIR is honoured)
 	install -m 755 $(FDAUDIT) $(DESTDIR)$(PREFIX)/bin/fdaudit
 	install -m 755 $(SHIM) $(DESTDIR)$(PREFIX)/lib/fdaudit/libfdaudit.so
 	install -m 644 LICENSE $(wildcard README.md CHANGELOG.md docs/*.*) $(DESTDIR)$(PREFIX)/share/doc/fdaudit/
-ifneq (,$(wildcard shim/fdaudit.h))
-	install -d $(DESTDIR)$(PREFIX)/include
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,include lib/pkgconfig lib/cmake/fdaudit share/doc/fdaudit/examples/ctest)
 	install -m 644 shim/fdaudit.h $(DESTDIR)$(PREFIX)/include/fdaudit.h
-endif
+	install -m 644 docs/examples/*.* $(DESTDIR)$(PREFIX)/share/doc/fdaudit/examples/
+	install -m 644 docs/examples/ctest/* $(DESTDIR)$(PREFIX)/share/doc/fdaudit/examples/ctest/
+	install -m 644 shim/install/fdauditConfig.cmake $(DESTDIR)$(PREFIX)/lib/cmake/fdaudit/
+	sed 's/@VERSION@/$(VERSION)/' shim/install/fdauditConfigVersion.cmake.in > \
+	  $(DESTDIR)$(PREFIX)/lib/cmake/fdaudit/fdauditConfigVersion.cmake
+	sed 's/@VERSION@/$(VERSION)/' shim/install/fdaudit.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/fdaudit.pc
 
 .PHONY: clean
 clean:  ## remove what was built

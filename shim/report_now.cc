@@ -1,7 +1,7 @@
 // The program must not notice its reporter: it is no child that wait(2) finds, ends without a SIGCHLD, is not audited,
-// and holds none of the program's descriptors above 2. So it is made by a system call of our own, as vfork(2) makes a
-// child: nothing is copied, and the calling thread stands still until the analyzer has begun. From there on the thread
-// waits for it as for any long call; signal handlers run.
+// and holds none of the program's descriptors above 2. So it is made by system calls of our own, as vfork(2) makes a
+// child: nothing is copied, and the calling thread stands still until all is over. exec makes every child an ordinary
+// one, that a SIGCHLD tells the end of; hence a steward in between, which never execs, and waits for the analyzer.
 
 #include "shim/report_now.h"
 
@@ -68,10 +68,21 @@ void CopyEnvironment(char** from, char** to) {
   *to = nullptr;
 }
 
-/// In the child, which runs on the caller's stack, below its frame.
+// Both processes run on the caller's stack, below the frame of who made them. Handlers are the program's, and so is the
+// memory: all signals are blocked from here on, and in the analyzer, too.
+
+[[gnu::always_inline]] inline long Vfork(long flags) { return raw::Call(SYS_clone, CLONE_VM | CLONE_VFORK | flags); }
+
+[[gnu::noinline]] int WaitFor(long child) {
+  int status = 0;
+  long ended;
+  do {
+    ended = raw::Call(SYS_wait4, child, raw::Address(&status), __WALL, 0);
+  } while (ended == -EINTR);
+  return ended == child ? status : -1;
+}
+
 [[noreturn, gnu::noinline]] void Become(const Reporter& reporter) {
-  raw::Call(SYS_close_range, 3, ~0U, 0);
-  // Handlers are the program's, and its memory is ours: no signal may arrive here. The analyzer runs with them blocked.
   for (const Path& program : reporter.programs) {
     if (program[0] == '\0') continue;
     raw::Call(SYS_execve, raw::Address(program), raw::Address(reporter.arguments), raw::Address(reporter.environment));
@@ -79,20 +90,25 @@ void CopyEnvironment(char** from, char** to) {
   for (;;) raw::Call(SYS_exit, 127);
 }
 
+[[noreturn, gnu::noinline]] void Steward(const Reporter& reporter) {
+  const uint64_t usual[4] = {};  // a program that ignores SIGCHLD has no children to wait for
+  raw::Call(SYS_rt_sigaction, SIGCHLD, raw::Address(usual), 0, sizeof(uint64_t));
+  raw::Call(SYS_close_range, 3, ~0U, 0);
+  const long analyzer = Vfork(SIGCHLD);
+  if (analyzer == 0) Become(reporter);
+  const int status = raw::Failed(analyzer) ? -1 : WaitFor(analyzer);
+  for (;;) raw::Call(SYS_exit, status == 0 ? 0 : 1);
+}
+
 [[gnu::noinline]] int RunReporter(const Reporter& reporter) {
   const uint64_t all = ~uint64_t{0};
   uint64_t before = 0;
   raw::Call(SYS_rt_sigprocmask, SIG_BLOCK, raw::Address(&all), raw::Address(&before), sizeof before);
-  const long child = raw::Call(SYS_clone, CLONE_VM | CLONE_VFORK);
-  if (child == 0) Become(reporter);
+  const long steward = Vfork(0);
+  if (steward == 0) Steward(reporter);
+  const int status = raw::Failed(steward) ? -1 : WaitFor(steward);
   raw::Call(SYS_rt_sigprocmask, SIG_SETMASK, raw::Address(&before), 0, sizeof before);
-  if (raw::Failed(child)) return -1;
-  int status = 0;
-  long ended;
-  do {
-    ended = raw::Call(SYS_wait4, child, raw::Address(&status), __WALL, 0);
-  } while (ended == -EINTR);
-  return ended == child && status == 0 ? 0 : -1;
+  return status == 0 ? 0 : -1;
 }
 
 }  // namespace
