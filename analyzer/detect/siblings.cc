@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
+#include <string>
 #include <utility>
 
 namespace fdaudit::analyzer {
@@ -18,6 +20,7 @@ class SiblingFinder {
   explicit SiblingFinder(Model& model) : model_(model) {
     ReadCounts();
     CountOpen();
+    NoteWhereClosed();
   }
 
   std::optional<Siblings> Of(PathId opening);
@@ -26,12 +29,18 @@ class SiblingFinder {
   void ReadCounts();
   void CountOpen();
   Siblings Sum(Siblings::Of of, const std::vector<const Opened*>& all) const;
-  std::vector<const Opened*> OfTheSameLine(PathId opening);
+  const Siblings* OfTheSameLine(PathId opening);
+  void NoteWhereClosed();
 
   Model& model_;
   bool is_recorded_ = true;
   bool is_complete_ = true;
   std::map<PathId, Opened> opened_;
+
+  /// The address of a call.
+  using Line = std::pair<std::string, uint64_t>;
+  std::set<Line> closed_lines_;       // on the paths of which some were closed
+  std::map<Line, Siblings> by_line_;  // as far as asked for
 };
 
 void SiblingFinder::ReadCounts() {
@@ -84,27 +93,39 @@ Siblings SiblingFinder::Sum(Siblings::Of of, const std::vector<const Opened*>& a
   return siblings;
 }
 
-/// By the address of the call, which is cheap: no other path has to be given names.
-std::vector<const Opened*> SiblingFinder::OfTheSameLine(PathId opening) {
-  const Frame* line = model_.paths().Location(opening);
-  if (line == nullptr || line->is_python) return {};
+void SiblingFinder::NoteWhereClosed() {
+  for (const auto& [path, opened] : opened_) {
+    if (opened.closed.empty()) continue;
+    for (const Frame& frame : model_.paths().RawFrames(path)) closed_lines_.insert({frame.module, frame.offset});
+  }
+}
+
+/// By the address of the call, which is cheap: no other path has to be given names. Most lines have no path of which
+/// anything was closed, and there is nothing to add up.
+const Siblings* SiblingFinder::OfTheSameLine(PathId opening) {
+  const Frame* frame = model_.paths().Location(opening);
+  if (frame == nullptr || frame->is_python) return nullptr;
+  const Line line{frame->module, frame->offset};
+  if (closed_lines_.count(line) == 0) return nullptr;
+  const auto [known, is_new] = by_line_.try_emplace(line);
+  if (!is_new) return &known->second;
   std::vector<const Opened*> all;
   for (const auto& [path, opened] : opened_) {
     const std::vector<Frame> frames = model_.paths().RawFrames(path);
-    const bool same = std::any_of(frames.begin(), frames.end(), [line](const Frame& frame) {
-      return frame.offset == line->offset && frame.module == line->module;
+    const bool same = std::any_of(frames.begin(), frames.end(), [&line](const Frame& raw) {
+      return raw.offset == line.second && raw.module == line.first;
     });
     if (same) all.push_back(&opened);
   }
-  return all;
+  return &(known->second = Sum(Siblings::Of::kLine, all));
 }
 
 std::optional<Siblings> SiblingFinder::Of(PathId opening) {
   if (!is_recorded_ || opening == kNoPath || model_.paths().IsOfOneProcess(opening)) return std::nullopt;
   Siblings siblings = Sum(Siblings::Of::kPath, {&opened_[opening]});
   if (siblings.closed == 0) {
-    Siblings of_line = Sum(Siblings::Of::kLine, OfTheSameLine(opening));
-    if (of_line.closed != 0) return of_line;
+    const Siblings* of_line = OfTheSameLine(opening);
+    if (of_line != nullptr && of_line->closed != 0) return *of_line;
   }
   return siblings;
 }

@@ -30,6 +30,7 @@ PathId CallPaths::Intern(uint32_t file, uint32_t stack, int pid) {
 PathId CallPaths::InternFrames(uint32_t file, const std::vector<uint64_t>& words, uint16_t flags) {
   Path path;
   path.flags = flags;
+  path.raw.reserve(words.size());
   for (const uint64_t word : words) path.raw.push_back(Decode(file, word));
   return InternPath(std::move(path));
 }
@@ -186,6 +187,9 @@ const std::vector<Frame>& CallPaths::Frames(PathId id) {
   Path& path = paths_[id];
   if (!path.named) {
     path.named = true;
+    size_t count = 0;
+    for (const RawFrame& raw : path.raw) count += NameFrame(raw).size();
+    path.frames.reserve(count);
     for (const RawFrame& raw : path.raw) {
       const std::vector<Frame>& frames = NameFrame(raw);
       path.frames.insert(path.frames.end(), frames.begin(), frames.end());
@@ -202,6 +206,7 @@ const std::vector<Frame>& CallPaths::Frames(PathId id) {
 
 std::vector<Frame> CallPaths::RawFrames(PathId id) const {
   std::vector<Frame> frames;
+  frames.reserve(paths_[id].raw.size());
   for (const RawFrame& raw : paths_[id].raw) {
     if (modules_[raw.module].is_python) {
       frames.push_back(PythonFrame(raw));
