@@ -397,5 +397,21 @@ def report_writes_the_formats_too():
     return complaints
 
 
+@suite.check
+def many_findings_of_many_processes():
+    """64 processes; the same call paths in all of them are one finding each, and those of their own are merged in the
+    blink of an eye: what is quadratic in findings needs a minute here, and is ended."""
+    program = harness.build(HERE.parent / "bench" / "findings.c", flags=["-O1"])
+    complaints = []
+    for arguments, findings in ((["64", "100"], 100), (["64", "100", "own"], 6400)):
+        with harness.Folder() as folder:
+            ran = harness.preload([program, *arguments], folder / "trace", options="journal=0")
+            judged = harness.run(["prlimit", "--cpu=15", harness.FDAUDIT, "gate", folder / "trace"],
+                                 env=harness.clean_environment(), timeout=300)
+            complaints += [] if ran.status == 0 else [f"status {ran.status}: {ran.err}"]
+            complaints += told(judged, 1, f"gate fails: {findings} findings")[:1]
+    return complaints
+
+
 if __name__ == "__main__":
     harness.standard_main(suite)
