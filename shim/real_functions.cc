@@ -36,6 +36,8 @@ void PrepareRealFunctions(bool by_reading) {
   static_cast<void>(LookUp(RTLD_NEXT, "close"));
 }
 
+bool LibcIsOneLibrary() { return libraries_behind.complete(); }
+
 void FindWhatChildrenCall() {
   constexpr uint32_t kCalls[] = {GnuHash("close"), GnuHash("dup2"), GnuHash("execve"), GnuHash("_exit")};
   static constinit bool found = false;

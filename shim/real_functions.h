@@ -8,6 +8,9 @@ namespace fdaudit::shim {
 /// the next one in the order of the libraries.
 void PrepareRealFunctions(bool by_reading);
 
+/// Since glibc 2.34 libc is one library, whose parts call each other and not us.
+bool LibcIsOneLibrary();
+
 /// Before a fork: what a child calls first is found once, and not by each child anew, in memory that it would have to
 /// copy for that.
 void FindWhatChildrenCall();

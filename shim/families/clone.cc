@@ -8,6 +8,8 @@
 #include <cstdarg>
 #include <cstdint>
 
+#include "shim/real_functions.h"
+
 extern "C" {
 int __clone(int (*)(void*), void*, int, void*, ...);
 }
@@ -23,6 +25,13 @@ struct alignas(16) CloneStart {
   int flags;
 };
 
+/// An ordinary thread: before glibc 2.34 libpthread makes them by way of clone.
+bool IsOfLibpthread(int flags) {
+  constexpr int kItsFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_SIGHAND | CLONE_THREAD |
+                            CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+  return flags == kItsFlags && !LibcIsOneLibrary();
+}
+
 int StartClone(void* place) {
   const CloneStart start = *static_cast<CloneStart*>(place);
   BeginClone(start.flags, start.guest);
@@ -35,8 +44,8 @@ template <typename Function>
 __attribute__((always_inline)) inline int Cloned(Function& real, int (*function)(void*), void* stack, int flags,
                                                  void* argument, pid_t* parent_tid, void* tls, pid_t* child_tid) {
   const CallSite site = FDAUDIT_CALL_SITE(real);
-  // libc refuses these.
-  if (function == nullptr || stack == nullptr) {
+  // libc refuses the first two.
+  if (function == nullptr || stack == nullptr || IsOfLibpthread(flags)) {
     return real(function, stack, flags, argument, parent_tid, tls, child_tid);
   }
   const Cloning cloning = BeforeClone(flags, trace::StartedBy::kClone);

@@ -1,9 +1,10 @@
 // The same descriptor closed twice, by every pair of functions that close.
+#include "scenario.h"
+
 #include <dirent.h>
 #include <pthread.h>
 #include <sys/syscall.h>
 
-#include "scenario.h"
 
 static int open_it(void) { return open("/dev/null", O_RDONLY); }  // @opened
 
