@@ -245,7 +245,8 @@ class Case:
         calls = wanted.get("call", event.get("call"))
         if event.get("call") not in (calls if isinstance(calls, list) else [calls]):
             return False
-        if any(event.get(key) != wanted[key] for key in ("by_collector", "object") if key in wanted):
+        told = ["by_collector", "object"] if sys.version_info >= (3, 11) else ["by_collector"]  # by qualified names
+        if any(event.get(key) != wanted[key] for key in told if key in wanted):
             return False
         line, function = self.own_line(event, report)
         if "at" in wanted and self.lines[wanted["at"]] != line:
