@@ -98,23 +98,27 @@ bool MissesFiles(const Model& model) {
 
 }  // namespace
 
-void AddReportOptions(CLI::App& app, ReportOptions* options) {
-  app.add_option("-f,--format", options->format,
-                 "text (default), json, sarif, junit, github, gitlab, markdown, folded, pprof or perfetto")
-      ->type_name("FORMAT");
-  app.add_option("-o,--output", options->output, "write the report to FILE")->type_name("FILE");
+void AddTraceOptions(CLI::App& app, ReportOptions* options) {
   app.add_option("--sysroot", options->sysroot, "look for programs and libraries below DIR")->type_name("DIR");
   app.add_option("--debug-dir", options->debug_dirs, "look for separate debug files in DIR too (may be repeated)")
       ->type_name("DIR")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_flag("--redact", options->redact, "hashes in place of arguments and of names that the program opened");
+}
+
+void AddReportOptions(CLI::App& app, ReportOptions* options) {
+  app.add_option("-f,--format", options->format,
+                 "text (default), json, sarif, junit, github, gitlab, markdown, folded, pprof or perfetto")
+      ->type_name("FORMAT");
+  app.add_option("-o,--output", options->output, "write the report to FILE")->type_name("FILE");
+  AddTraceOptions(app, options);
   app.add_option("--source-root", options->source_root,
                  "code with sources below DIR is your own, wherever it is installed")
       ->type_name("DIR");
   app.add_option("--ignore-before", options->ignore_before,
                  "leave out what a process did before it reached a checkpoint (fdaudit.h; a test, by pytest's name)")
       ->type_name("CHECKPOINT");
-  app.add_flag("--redact", options->redact, "hashes in place of arguments and of names that the program opened");
 }
 
 std::string FormatProblem(const std::string& format) {

@@ -30,7 +30,9 @@ struct ReportOptions {
   bool redact = false;
 };
 
-/// Declares the options above.
+/// Declares those that say how traces are read.
+void AddTraceOptions(CLI::App& app, ReportOptions* options);
+/// Declares all of the above.
 void AddReportOptions(CLI::App& app, ReportOptions* options);
 
 /// Renders in options.format.

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "analyzer/output/escape.h"
+#include "analyzer/output/open_at_end.h"
+#include "analyzer/trace/family.h"
 #include "analyzer/trace/journal.h"
 
 namespace fdaudit::analyzer {
@@ -48,36 +50,66 @@ constexpr const char* kEventNames[] = {"none",
 struct Moment {
   double time_s;
   uint32_t file;
-  uint64_t place;
+  uint64_t place;  // of an event in the journal; behind kLeftOpen, the index of what was left open
+};
+constexpr uint64_t kLeftOpen = uint64_t{1} << 63;
+
+/// From the ledger: exact also where the journal has lost the opening.
+struct LeftOpen {
+  ProcessIndex process;
+  int fd;
+  trace::Slot slot;
 };
 
-std::vector<Moment> SortedMoments(const Model& model) {
+class EventWriter {
+ public:
+  EventWriter(const Report& report, const DumpOptions& options)
+      : model_(*report.model), leaked_(report), options_(options) {}
+
+  bool Write(std::FILE* out);
+
+ private:
+  std::vector<Moment> SortedMoments();
+  double EndOf(ProcessIndex process) const;
+  const std::string& Line(const Moment& moment, const JournalEvent& event);
+  const std::string& Line(const Moment& moment, const LeftOpen& left);
+  const std::string& StackText(uint32_t file, uint32_t stack, int pid);
+  void AppendFrame(const Frame& frame, std::string* text) const;
+  void Begin(const Moment& moment, ProcessIndex process, uint32_t thread, const char* event, const std::string& call);
+  void AppendNumber(const char* name, bool present, int64_t number);
+  void AppendText(const char* name, const std::string& text);
+
+  Model& model_;
+  Leaked leaked_;
+  DumpOptions options_;
+  std::vector<LeftOpen> left_open_;
+  std::string line_;
+  std::unordered_map<PathId, std::string> stacks_;           // as they stand in the lines
+  std::unordered_map<ProcessIndex, std::string> processes_;  // the same
+};
+
+/// The process's end; of one that goes on, the session's so far.
+double EventWriter::EndOf(ProcessIndex process) const {
+  const Process& ended = model_.processes()[process];
+  return ended.ended_by == trace::EndedBy::kNone ? model_.session().duration_s : ended.ended_s;
+}
+
+std::vector<Moment> EventWriter::SortedMoments() {
   std::vector<Moment> moments;
-  for (uint32_t file = 0; file < model.files().size(); ++file) {
-    const std::vector<EventKey> keys = ListEvents(model.files()[file]);
+  for (uint32_t file = 0; file < model_.files().size(); ++file) {
+    const std::vector<EventKey> keys = ListEvents(model_.files()[file]);
     moments.reserve(moments.size() + keys.size());
-    for (const EventKey& key : keys) moments.push_back({model.Seconds(file, key.stamp), file, key.place});
+    for (const EventKey& key : keys) moments.push_back({model_.Seconds(file, key.stamp), file, key.place});
   }
+  model_.ForEachSlot([&](ProcessIndex process, int fd, const trace::Slot& slot) {
+    if (!IsOpenAtEnd(model_.processes()[process], slot)) return;
+    moments.push_back({EndOf(process), model_.processes()[process].file, kLeftOpen | left_open_.size()});
+    left_open_.push_back({process, fd, slot});
+  });
   std::stable_sort(moments.begin(), moments.end(),
                    [](const Moment& a, const Moment& b) { return a.time_s < b.time_s; });
   return moments;
 }
-
-class EventWriter {
- public:
-  explicit EventWriter(Model& model) : model_(model) {}
-
-  /// One line, with its newline.
-  const std::string& Line(const Moment& moment, const JournalEvent& event);
-
- private:
-  const std::string& StackText(uint32_t file, uint32_t stack);
-  void AppendNumber(const char* name, bool present, int64_t number);
-
-  Model& model_;
-  std::string line_;
-  std::unordered_map<PathId, std::string> stacks_;  // as they stand in the lines
-};
 
 void EventWriter::AppendNumber(const char* name, bool present, int64_t number) {
   if (present) {
@@ -87,34 +119,45 @@ void EventWriter::AppendNumber(const char* name, bool present, int64_t number) {
   }
 }
 
-const std::string& EventWriter::StackText(uint32_t file, uint32_t stack) {
-  const PathId path = model_.paths().Intern(file, stack);
+/// Empty text is null.
+void AppendTextOrNull(const std::string& text, std::string* out) {
+  if (text.empty()) {
+    *out += "null";
+  } else {
+    AppendJsonString(text, out);
+  }
+}
+
+void EventWriter::AppendText(const char* name, const std::string& text) {
+  fmt::format_to(std::back_inserter(line_), ",\"{}\":", name);
+  AppendTextOrNull(text, &line_);
+}
+
+void EventWriter::AppendFrame(const Frame& frame, std::string* text) const {
+  *text += "{\"function\":";
+  AppendTextOrNull(frame.function, text);
+  *text += ",\"file\":";
+  AppendTextOrNull(frame.file, text);
+  *text += frame.line > 0 ? fmt::format(",\"line\":{}", frame.line) : ",\"line\":null";
+  *text += ",\"module\":";
+  AppendTextOrNull(std::string(BaseName(frame.module)), text);
+  *text += frame.is_python ? ",\"offset\":null,\"language\":\"python\"}"
+                           : fmt::format(",\"offset\":\"{:#x}\",\"language\":\"native\"}}", frame.offset);
+}
+
+const std::string& EventWriter::StackText(uint32_t file, uint32_t stack, int pid) {
+  const PathId path = model_.paths().Intern(file, stack, pid);
   const auto [known, is_new] = stacks_.try_emplace(path);
   if (!is_new) return known->second;
   std::string& text = known->second;
-  if (path == kNoPath) return text = "\"stack\":null,\"frames\":[]";
-  text = fmt::format("\"stack\":\"s:{:016x}\",\"frames\":[", model_.paths().Hash(path));
-  bool first = true;
-  for (const Frame& frame : model_.paths().RawFrames(path)) {
-    if (!first) text += ",";
-    first = false;
-    if (frame.is_python) {
-      text += "{\"function\":";
-      AppendJsonString(frame.function, &text);
-      text += ",\"file\":";
-      AppendJsonString(frame.file, &text);
-      fmt::format_to(std::back_inserter(text), ",\"line\":{}}}", frame.line);
-      continue;
-    }
-    text += "{\"module\":";
-    if (frame.module.empty()) {
-      text += "null";
-    } else {
-      AppendJsonString(BaseName(frame.module), &text);
-    }
-    fmt::format_to(std::back_inserter(text), ",\"offset\":\"{:#x}\"}}", frame.offset);
+  if (path == kNoPath) return text = ",\"stack\":null,\"frames\":[]}\n";
+  text = fmt::format(",\"stack\":\"s:{:016x}\",\"frames\":[", model_.paths().Hash(path));
+  const std::vector<Frame> frames = options_.raw ? model_.paths().RawFrames(path) : model_.paths().Frames(path);
+  for (const Frame& frame : frames) {
+    if (&frame != &frames.front()) text += ",";
+    AppendFrame(frame, &text);
   }
-  return text += "]";
+  return text += "]}\n";
 }
 
 /// What `other` means depends on the event; where it means nothing it is null.
@@ -138,42 +181,83 @@ bool HasOther(EventKind kind) {
   }
 }
 
+/// What all lines begin with.
+void EventWriter::Begin(const Moment& moment, ProcessIndex process, uint32_t thread, const char* event,
+                        const std::string& call) {
+  const auto [who, is_new] = processes_.try_emplace(process);
+  if (is_new) {
+    const TraceFile& file = model_.files()[moment.file];
+    const bool is_known = process != kNoProcess;
+    std::string& text = who->second;
+    text = ",\"host\":";
+    AppendJsonString(model_.Told(FieldText(file.header().host)), &text);
+    text += ",\"session\":";
+    AppendJsonString(model_.Told(FamilyName(file)), &text);
+    text += is_known ? fmt::format(",\"process\":\"{}\",\"pid\":{},\"exe\":", model_.processes()[process].id,
+                                   model_.processes()[process].pid)
+                     : ",\"process\":null,\"pid\":null,\"exe\":";
+    AppendTextOrNull(is_known ? model_.processes()[process].exe : "", &text);
+  }
+  line_ = fmt::format("{{\"time_s\":{:.9f}{}", moment.time_s, who->second);
+  AppendNumber("thread", thread != 0, thread);
+  AppendText("event", event);
+  AppendText("call", call);
+}
+
 const std::string& EventWriter::Line(const Moment& moment, const JournalEvent& entry) {
   const trace::Event& event = entry.event;
   const ProcessIndex process = model_.Find(moment.file, entry.image);
-  line_.clear();
-  fmt::format_to(std::back_inserter(line_), "{{\"time_s\":{:.9f}", moment.time_s);
-  if (process == kNoProcess) {
-    line_ += ",\"process\":null,\"pid\":null";
-  } else {
-    const Process& found = model_.processes()[process];
-    fmt::format_to(std::back_inserter(line_), ",\"process\":\"{}\",\"pid\":{}", found.id, found.pid);
-  }
-  AppendNumber("thread", entry.thread != 0, entry.thread);
   const auto kind = static_cast<size_t>(event.kind);
-  fmt::format_to(std::back_inserter(line_),
-                 ",\"event\":\"{}\",\"call\":", kind < std::size(kEventNames) ? kEventNames[kind] : "unknown");
-  AppendJsonString(model_.files()[moment.file].CallName(event.call), &line_);
+  Begin(moment, process, entry.thread, kind < std::size(kEventNames) ? kEventNames[kind] : "unknown",
+        model_.files()[moment.file].CallName(event.call));
   AppendNumber("fd", event.fd != -1 || event.kind == EventKind::kCloseFailed, event.fd);
   AppendNumber("other", HasOther(event.kind), event.other);
   AppendNumber("incarnation", event.incarnation != 0, event.incarnation);
-  line_ += event.error <= 0 ? ",\"error\":null," : fmt::format(",\"error\":\"{}\",", ErrorName(event.error));
-  line_ += StackText(moment.file, event.stack);
-  line_ += "}\n";
+  AppendText("error", event.error <= 0 ? "" : ErrorName(event.error));
+  line_ += ",\"opened_s\":null,\"type\":null,\"target\":null,\"origin\":null,\"leaked\":null";
+  line_ += StackText(moment.file, event.stack, process == kNoProcess ? 0 : model_.processes()[process].pid);
   return line_;
+}
+
+const std::string& EventWriter::Line(const Moment& moment, const LeftOpen& left) {
+  const trace::Incarnation& life = CurrentLife(left.slot);
+  const Origin origin = OriginOf(left.slot);
+  const bool is_known = life.opened.stamp != 0 && origin != Origin::kUnrecorded;
+  Begin(moment, left.process, is_known ? life.opened.thread : 0, "open-at-end",
+        is_known ? model_.CallOf(moment.file, life.opened) : "");
+  AppendNumber("fd", true, left.fd);
+  line_ += ",\"other\":null";
+  AppendNumber("incarnation", true, left.slot.head.count);
+  line_ += is_known ? fmt::format(",\"error\":null,\"opened_s\":{:.9f}", model_.Seconds(moment.file, life.opened.stamp))
+                    : ",\"error\":null,\"opened_s\":null";
+  AppendText("type", Name(life.kind));
+  AppendText("target", model_.Told(FieldText(left.slot.target)));
+  AppendText("origin", Name(origin));
+  line_ += leaked_.Contains(left.process, left.fd, left.slot) ? ",\"leaked\":true" : ",\"leaked\":false";
+  line_ += StackText(moment.file, is_known ? life.opened.stack : trace::kNoIndex, model_.processes()[left.process].pid);
+  return line_;
+}
+
+bool EventWriter::Write(std::FILE* out) {
+  for (const Moment& moment : SortedMoments()) {
+    JournalEvent event;
+    const std::string* line = nullptr;
+    if ((moment.place & kLeftOpen) != 0) {
+      line = &Line(moment, left_open_[moment.place & ~kLeftOpen]);
+    } else if (GetEvent(model_.files()[moment.file], moment.place, &event)) {
+      line = &Line(moment, event);
+    } else {
+      continue;  // overwritten since
+    }
+    if (std::fwrite(line->data(), 1, line->size(), out) != line->size()) return false;
+  }
+  return std::fflush(out) == 0;
 }
 
 }  // namespace
 
-bool WriteEvents(Model& model, std::FILE* out) {
-  EventWriter writer(model);
-  for (const Moment& moment : SortedMoments(model)) {
-    JournalEvent event;
-    if (!GetEvent(model.files()[moment.file], moment.place, &event)) continue;
-    const std::string& line = writer.Line(moment, event);
-    if (std::fwrite(line.data(), 1, line.size(), out) != line.size()) return false;
-  }
-  return std::fflush(out) == 0;
+bool WriteEvents(const Report& report, const DumpOptions& options, std::FILE* out) {
+  return EventWriter(report, options).Write(out);
 }
 
 }  // namespace fdaudit::analyzer

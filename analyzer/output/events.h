@@ -1,14 +1,19 @@
 #pragma once
 
-// The journal as JSON lines: one object for each event, oldest first.
+// A trace as JSON lines (docs/dump.schema.json): one object for each event of the journal, and for each descriptor that
+// a process left open, oldest first.
 
 #include <cstdio>
 
-#include "analyzer/model/model.h"
+#include "analyzer/output/report.h"
 
 namespace fdaudit::analyzer {
 
-/// Writes all events of the model's files. False where `out` could not be written.
-bool WriteEvents(Model& model, std::FILE* out);
+struct DumpOptions {
+  bool raw = false;  ///< call paths as the trace has them: module and offset, without functions and inlined calls
+};
+
+/// Writes all events of the report's traces. False where `out` could not be written.
+bool WriteEvents(const Report& report, const DumpOptions& options, std::FILE* out);
 
 }  // namespace fdaudit::analyzer

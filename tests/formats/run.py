@@ -270,6 +270,67 @@ def long_timelines_are_bounded():
         return complaints + event_problems(document)
 
 
+# --- dump -------------------------------------------------------------------------------------------------------------
+
+DUMP_SCHEMA = HERE.parents[1] / "docs" / "dump.schema.json"
+
+
+def dumped(trace, *options):
+    ran = subprocess.run([harness.FDAUDIT, "dump", *options, trace], stdin=subprocess.DEVNULL, capture_output=True,
+                         env=harness.clean_environment(), check=True)
+    return [json.loads(line) for line in ran.stdout.decode("utf-8").split("\n")[:-1]]
+
+
+@suite.check
+def every_line_of_a_dump_fits_the_schema():
+    import jsonschema
+    schema = json.loads(DUMP_SCHEMA.read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    complaints = []
+    with harness.Folder() as folder:
+        traces = [trace for trace, _ in every_trace(folder)]
+        shell = "exec 5</etc/passwd; cat <&5 | wc -l; (exec 7</dev/null; true); exec /bin/true"
+        traces.append(traced(folder, "-c", shell, program="/bin/bash")[0])
+        for trace in traces:
+            for options in ((), ("--raw",), ("--redact",)):
+                lines = dumped(trace, *options)
+                complaints += [f"{trace} {options}: {e.json_path}: {e.message[:200]}"
+                               for line in lines for e in validator.iter_errors(line)][:5]
+                if [l["time_s"] for l in lines] != sorted(l["time_s"] for l in lines) or not lines:
+                    complaints.append(f"{trace}: not in the order of time")
+    return complaints
+
+
+@suite.check
+def dumps_tell_what_the_report_tells():
+    complaints = []
+    with harness.Folder() as folder:
+        for trace, report in every_trace(folder):
+            left = [line for line in dumped(trace) if line["event"] == "open-at-end"]
+            if sum(line["leaked"] for line in left) != leaked(report):
+                complaints.append(f"{left}")
+            paths = {(tuple(f["function"] for f in line["frames"])[:2], line["stack"]) for line in left if line["leaked"]}
+            if {path for path, _ in paths} != {("load", "leak"), ("load", "main")}:
+                complaints.append(f"paths: {paths}")
+            if not {stack for _, stack in paths} <= set(report["stacks"]):
+                complaints.append("stacks have other names in the report")
+            if {(line["host"], line["session"]) for line in left} != {(report["session"]["host"], left[0]["session"])}:
+                complaints.append("more than one session")
+    return complaints
+
+
+@suite.check
+def what_was_left_open_needs_no_journal():
+    with harness.Folder() as folder:
+        trace = folder / "trace"
+        subprocess.run([harness.FDAUDIT, "run", "--journal", "0", "--trace", trace, "-o", "/dev/null", "--",
+                        harness.build(HERE / "work.c"), "12"], env=harness.clean_environment(), check=True)
+        events = collections.Counter(line["event"] for line in dumped(trace))
+        left = sum(line["leaked"] or 0 for line in dumped(trace))
+        return [] if set(events) == {"open-at-end"} and left == 13 else [f"{events}, {left} leaked"]
+
+
 # --- all of them ------------------------------------------------------------------------------------------------------
 
 

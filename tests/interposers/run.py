@@ -84,7 +84,7 @@ def recorded(trace, program, name):
     through the line's own."""
     if name in UNRECORDED:
         return []
-    dump = harness.run([harness.FDAUDIT, "dump", trace], env=harness.clean_environment())
+    dump = harness.run([harness.FDAUDIT, "dump", "--raw", trace], env=harness.clean_environment())
     events = [json.loads(line) for line in dump.out.splitlines()]
     called = TOLD_AS.get(name, function_of(name))
     named = [event for event in events if event.get("call") == called]

@@ -17,11 +17,11 @@ suite = harness.Suite("python")
 def recorded(trace, calls):
     """{number: [stack, …]} of the events of these calls, in the order of their times."""
     stacks = {call: {} for call in calls}
-    dump = harness.run([harness.FDAUDIT, "dump", trace], timeout=300, env=harness.clean_environment())
+    dump = harness.run([harness.FDAUDIT, "dump", "--raw", trace], timeout=300, env=harness.clean_environment())
     for line in dump.out.splitlines():
         event = json.loads(line)
         if event["call"] in stacks and event["event"] in ("duplicated", "closed") and event["fd"] >= 100:
-            frames = [[f["file"], f["function"], f["line"]] for f in event["frames"] if "function" in f]
+            frames = [[f["file"], f["function"], f["line"]] for f in event["frames"] if f["language"] == "python"]
             stacks[event["call"]].setdefault(str(event["fd"]), []).append(frames)
     return stacks
 

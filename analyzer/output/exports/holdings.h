@@ -6,16 +6,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "analyzer/output/open_at_end.h"
 #include "analyzer/output/report.h"
 
 namespace fdaudit::analyzer {
-
-/// How a process came by a descriptor.
-enum class Origin {
-  kOpened,      ///< it opened or received it
-  kInherited,   ///< by fork or exec; the call path is the one that opened it, where that is known
-  kUnrecorded,  ///< the kernel's table has it and the ledger does not: inherited and never used, or opened unseen
-};
 
 struct Holding {
   ProcessIndex process;
@@ -30,6 +24,6 @@ struct Holding {
 std::vector<Holding> HoldingsOf(const Report& report);
 
 /// "[inherited]"; empty for what the process opened.
-const char* NameOf(Origin origin);
+const char* FrameOf(Origin origin);
 
 }  // namespace fdaudit::analyzer

@@ -143,7 +143,7 @@ std::vector<uint64_t> ProfileBuilder::LocationsOf(const Holding& holding) {
   if (!together.empty()) ids.push_back(LocationOf(together));
   Frame stand_in;
   if (holding.origin != Origin::kOpened || ids.empty()) {
-    stand_in.function = holding.origin == Origin::kOpened ? "[unknown]" : NameOf(holding.origin);
+    stand_in.function = holding.origin == Origin::kOpened ? "[unknown]" : FrameOf(holding.origin);
     ids.push_back(LocationOf({&stand_in}));
   }
   stand_in.function = BaseName(model_.processes()[holding.process].exe);
