@@ -181,6 +181,10 @@ docs: all  ## write docs/interposers.md from the shim's table of calls
 bench: all $(HAVE)/bench  ## cost of the shim, beside Valgrind and strace (QUICK=1: fewer rounds)
 	@$(TEST_ENV) $(PYTHON) tests/bench/run.py $(if $(QUICK),--quick) $(ARGS)
 
+.PHONY: distros
+distros: all  ## the tests in Debian 11, 13 and sid (as root, with mmdebstrap; ARGS=--help)
+	@$(TEST_ENV) $(PYTHON) tests/distros/run $(ARGS)
+
 SHIM_HEADERS = $(wildcard shim/*.h shim/*/*.h)
 ANALYZER_HEADERS = $(wildcard analyzer/*.h analyzer/*/*.h analyzer/*/*/*.h) shim/trace/format.h
 TEST_HEADERS = $(wildcard tests/*/*.h)
