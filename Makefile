@@ -22,7 +22,8 @@ endif
 # Debian package names. `make` installs the first list, `make test` the first two, and so on; see .ci/install-packages.
 # What has a ? behind it is done without where there is no such package: its tests are skipped.
 BUILD_PACKAGES := gcc g++ binutils libc6-dev libdw-dev libelf-dev libunwind-dev libfmt-dev libcli11-dev \
-                  nlohmann-json3-dev libtomlplusplus-dev zlib1g-dev
+                  nlohmann-json3-dev libtomlplusplus-dev zlib1g-dev perl esbuild \
+                  node-d3-scale node-d3-axis node-d3-shape node-d3-hierarchy node-d3-selection
 TEST_PACKAGES := libgtest-dev python3 python3-jsonschema libxml2-utils git perl sqlite3 nodejs tar findutils \
                  cmake pkgconf catch2? doctest-dev? python3-pytest? python3-greenlet? libpython3.11? clang? \
                  libclang-rt-dev? libjemalloc2? libtcmalloc-minimal4? libmimalloc2.0?
@@ -63,7 +64,7 @@ TEST_LIBS ?= -lgtest_main -lgtest -lpthread
 SHIM_SOURCES := $(wildcard shim/*.cc shim/families/*.cc shim/python/*.cc shim/trace/*.cc shim/arch/*.cc shim/arch/*.S)
 SHIM_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(SHIM_SOURCES))
 ANALYZER_SOURCES := $(wildcard analyzer/*.cc analyzer/*/*.cc analyzer/*/*/*.cc)
-ANALYZER_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(ANALYZER_SOURCES))
+ANALYZER_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(ANALYZER_SOURCES)) $(BUILD)/obj/viewer-assets.cc.o
 ANALYZER_LIBRARY := $(filter-out $(BUILD)/obj/analyzer/main.cc.o,$(ANALYZER_OBJECTS))
 UNIT_SOURCES := $(wildcard tests/unit/*.cc tests/support/*.cc)
 UNIT_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(UNIT_SOURCES))
@@ -118,6 +119,14 @@ $(BUILD)/obj/analyzer/%.cc.o: analyzer/%.cc $(BUILD)/flags | $(HAVE)/build
 $(BUILD)/obj/tests/%.cc.o: tests/%.cc $(BUILD)/flags | $(HAVE)/test
 	@mkdir -p $(@D)
 	$(call say,CXX) $(CXX) $(TEST_FLAGS) $(CXXFLAGS) -c $< -o $@
+
+# The page's script and style, with what they need of other packages.
+$(BUILD)/viewer-assets.cc: analyzer/viewer/web/bundle.pl $(wildcard analyzer/viewer/web/*.js analyzer/viewer/web/*.css) | $(HAVE)/build
+	$(call say,PAGE) perl $< analyzer/viewer/web > $@
+
+$(BUILD)/obj/viewer-assets.cc.o: $(BUILD)/viewer-assets.cc $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CXX) $(CXX) $(ANALYZER_FLAGS) $(CXXFLAGS) -c $< -o $@
 
 # Linked by the C driver and with -z defs: whoever brings libstdc++ into the shim learns it here.
 $(SHIM): $(SHIM_OBJECTS) $(EXPORTS) $(PLACES)

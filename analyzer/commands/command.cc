@@ -16,7 +16,7 @@ const std::vector<Command>& Commands() {
       {"gate", "fail where a trace or report has findings that should stop a build", GateCommand},
       {"diff", "compare two reports: what is new, what is gone", DiffCommand},
       {"dump", "print every recorded event, one JSON object a line", DumpCommand},
-      {"view", "write a page to look at in a browser (not yet)", NotYetCommand},
+      {"view", "write a page to look at in a browser, and say where it is", ViewCommand},
       {"doctor", "can programs be audited here, and if nothing was recorded, why", DoctorCommand},
       {"explain", "what a kind of finding means, what proves it, how to mend it", ExplainCommand},
   };
@@ -41,10 +41,6 @@ bool ParseArguments(CLI::App& app, int argc, char** argv, int usage_status, int*
 int Complain(const std::string& message, int status) {
   std::fprintf(stderr, "fdaudit: %s\n", EscapeForTerminal(message).c_str());
   return status;
-}
-
-int NotYetCommand(int, char** argv) {
-  return Complain(std::string("`") + argv[0] + "` is not available yet in this version", kExitUsage);
 }
 
 namespace {

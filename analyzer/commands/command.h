@@ -37,7 +37,7 @@ int DiffCommand(int argc, char** argv);
 int DumpCommand(int argc, char** argv);
 int DoctorCommand(int argc, char** argv);
 int ExplainCommand(int argc, char** argv);
-int NotYetCommand(int argc, char** argv);
+int ViewCommand(int argc, char** argv);
 
 /// Parses the command line. True: go on. False: leave with `*status` (help was asked for, or a usage error was told).
 bool ParseArguments(CLI::App& app, int argc, char** argv, int usage_status, int* status);

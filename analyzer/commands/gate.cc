@@ -19,6 +19,7 @@
 #include "analyzer/output/exports/exports.h"
 #include "analyzer/output/gate_text.h"
 #include "analyzer/trace/trace_error.h"
+#include "analyzer/viewer/page.h"
 
 namespace fdaudit::analyzer {
 namespace {
@@ -64,6 +65,9 @@ Judged JudgeAll(const std::vector<std::string>& inputs, const ReportOptions& opt
 
 std::string RenderJudged(const Judged& judged, const ReportOptions& options) {
   if (options.format == "text") return RenderGateText(judged.verdict, judged.subjects);
+  const PageOptions page{options.source_root, !options.redact};
+  if (options.format == "html")
+    return judged.document ? RenderPage(*judged.document, page) : RenderPage(*judged.report, page);
   if (judged.document) return Render(*judged.document, options.format, {options.source_root});
   return Render(Document(*judged.report), options.format, {options.source_root});
 }

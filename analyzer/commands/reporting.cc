@@ -20,6 +20,7 @@
 #include "analyzer/target/elf_target.h"
 #include "analyzer/trace/family.h"
 #include "analyzer/trace/trace_error.h"
+#include "analyzer/viewer/page.h"
 
 namespace fdaudit::analyzer {
 namespace {
@@ -27,14 +28,8 @@ namespace {
 constexpr int kBareAddressBits = 43;
 static_assert(trace::kFrameOffsetMask == (uint64_t{1} << kBareAddressBits) - 1);
 
-struct Format {
-  const char* name;
-  bool available;
-};
-
-constexpr Format kFormats[] = {{"text", true},   {"json", true},   {"html", false},   {"sarif", true},
-                               {"junit", true},  {"github", true}, {"gitlab", true},  {"markdown", true},
-                               {"folded", true}, {"pprof", true},  {"perfetto", true}};
+constexpr const char* kFormats[] = {"text",   "json",     "html",   "sarif", "junit",   "github",
+                                    "gitlab", "markdown", "folded", "pprof", "perfetto"};
 
 /// Looked up as things are now. A relative path is left alone: whose directory it started from is not known.
 trace::ExecProblem TargetProblem(const std::string& program) {
@@ -122,13 +117,8 @@ void AddReportOptions(CLI::App& app, ReportOptions* options) {
 }
 
 std::string FormatProblem(const std::string& format) {
-  std::vector<std::string> names;
-  for (const Format& known : kFormats) {
-    if (format == known.name) {
-      return known.available ? "" : "format '" + format + "' is not available yet in this version";
-    }
-    names.emplace_back(known.name);
-  }
+  const std::vector<std::string> names(std::begin(kFormats), std::end(kFormats));
+  if (std::find(names.begin(), names.end(), format) != names.end()) return "";
   const std::string meant = Closest(format, names);
   return "unknown format '" + format + "'" + (meant.empty() ? "" : ", did you mean '" + meant + "'?");
 }
@@ -195,6 +185,7 @@ Report LoadedTraces::MakeReport(const ReportOptions& options, const Policy& poli
 }
 
 std::string RenderReport(const Report& report, const ReportOptions& options, bool color) {
+  if (options.format == "html") return RenderPage(report, {options.source_root, !options.redact});
   if (IsTraceFormat(options.format)) return RenderExport(report, options.format);
   if (!IsDocumentFormat(options.format)) return RenderText(report, color);
   return Render(Document(report), options.format, {options.source_root});

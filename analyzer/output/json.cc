@@ -193,7 +193,8 @@ Json StackJson(const std::vector<Frame>& frames) {
                     {"line", LineOrNull(frame.line)},
                     {"module", TextOrNull(std::string(BaseName(frame.module)))},
                     {"offset", frame.is_python ? Json(nullptr) : Json(fmt::format("{:#x}", frame.offset))},
-                    {"language", frame.is_python ? "python" : "native"}});
+                    {"language", frame.is_python ? "python" : "native"},
+                    {"own", !frame.is_runtime && IsOwn(frame, "")}});
   }
   return list;
 }

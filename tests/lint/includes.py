@@ -27,7 +27,8 @@ SHIM = [SHIM[-1]] + SHIM[:-1]  # the format's pattern is the narrowest, so it is
 
 ANALYZER = [
     ("commands", [r"analyzer/commands/", r"analyzer/main\."]),
-    ("output", [r"analyzer/output/", r"analyzer/viewer/"]),
+    ("viewer", [r"analyzer/viewer/"]),
+    ("output", [r"analyzer/output/"]),
     ("gate", [r"analyzer/gate/"]),
     ("detect", [r"analyzer/detect/"]),
     ("model", [r"analyzer/model/"]),
@@ -41,7 +42,7 @@ ANALYZER_ORDER = [name for name, _ in ANALYZER]
 # Headers of a library, and the only files that may include them (tests apart where noted).
 CONFINED = [
     (r"libunwind.*\.h", r"^shim/libunwind_rules\.cc$|^analyzer/target/\w+\.cc$", "libunwind: one file in each half"),
-    (r"nlohmann/", r"^analyzer/output/", "nlohmann JSON: the output, and tests"),
+    (r"nlohmann/", r"^analyzer/(output|viewer)/", "nlohmann JSON: the output, and tests"),
     (r"elfutils/|dwarf\.h", r"^analyzer/symbols/debug_info\.cc$", "libdw: one file"),
     (r"toml\+\+/", r"^analyzer/commands/configuration\.cc$", "toml++: one file"),
     (r"CLI/", r"^analyzer/(commands/|main\.cc)", "CLI11: the commands"),

@@ -1,0 +1,86 @@
+// fdaudit view: the page to look at, for people.
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "analyzer/commands/command.h"
+#include "analyzer/commands/reporting.h"
+#include "analyzer/output/document.h"
+#include "analyzer/output/escape.h"
+#include "analyzer/trace/trace_error.h"
+#include "analyzer/viewer/page.h"
+
+namespace fdaudit::analyzer {
+namespace {
+
+/// In the working directory; a page that is there already stays.
+std::string FreeName() {
+  std::string name = "fdaudit.html";
+  for (int i = 2; access(name.c_str(), F_OK) == 0; ++i) name = fmt::format("fdaudit-{}.html", i);
+  return name;
+}
+
+std::string PageOf(const std::vector<std::string>& inputs, const ReportOptions& options) {
+  const PageOptions page{options.source_root, !options.redact};
+  std::vector<std::string> traces;
+  std::optional<Document> document;
+  for (const std::string& input : inputs) {
+    if (!LooksLikeReport(input)) {
+      traces.push_back(input);
+    } else if (document) {
+      document->Merge(Document::Read(input));
+    } else {
+      document = Document::Read(input);
+    }
+  }
+  if (traces.empty()) return RenderPage(*document, page);
+  LoadedTraces loaded(traces, options);
+  const Report report = loaded.MakeReport(options);
+  if (!document) return RenderPage(report, page);
+  document->Merge(Document(report));
+  return RenderPage(*document, page);
+}
+
+}  // namespace
+
+int ViewCommand(int argc, char** argv) {
+  CLI::App app(
+      "Writes a page to look at in a browser, and says where it is: one HTML file that needs nothing else. Of a trace\n"
+      "it has charts over time; of a stored report (-f json) the findings alone.",
+      "fdaudit view");
+  ReportOptions options;
+  options.format = "html";
+  std::vector<std::string> inputs;
+  AddReportOptions(app, &options);
+  app.remove_option(app.get_option("--format"));
+  app.add_option("TRACE|REPORT", inputs, "trace file, directory of them, or stored report")->required();
+  int status = kExitOk;
+  if (!ParseArguments(app, argc, argv, kExitUsage, &status)) return status;
+  try {
+    const std::string page = PageOf(inputs, options);
+    if (options.output.empty()) options.output = FreeName();
+    ReportOutput output;
+    if (!output.Open(options, stdout)) {
+      return Complain(options.output + " cannot be written: " + strerror(errno) + "; -o FILE puts the page elsewhere",
+                      kExitUsage);
+    }
+    if (!output.Write(page, options)) return kExitUsage;
+    std::error_code error;
+    const std::filesystem::path place = std::filesystem::absolute(options.output, error);
+    if (options.output != "-") std::printf("%s\n", EscapeForTerminal(place.string()).c_str());
+    return kExitOk;
+  } catch (const TraceError& error) {
+    return Complain(error.what(), kExitUnreadable);
+  }
+}
+
+}  // namespace fdaudit::analyzer

@@ -1,0 +1,270 @@
+// The findings of the page: a line each that opens to the whole story.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "analyzer/detect/kinds.h"
+#include "analyzer/viewer/parts.h"
+#include "analyzer/viewer/sources.h"
+
+namespace fdaudit::analyzer {
+namespace {
+
+using Json = Document::Json;
+
+constexpr size_t kMostStories = 2000;
+constexpr size_t kMostLines = 5000;
+constexpr size_t kMostNumbers = 100;
+constexpr double kForetelling = 0.5;  // seconds: what less has shown foretells nothing
+
+std::string Seconds(const Json& event) {
+  const auto time = event.find("time_s");
+  return time != event.end() && time->is_number() ? fmt::format("{:.6f} s", time->get<double>()) : "";
+}
+
+class Findings {
+ public:
+  Findings(const Json& document, const PageOptions& options, Html* out)
+      : document_(document), options_(options), format_{options.source_root}, out_(*out) {}
+
+  size_t Write();
+
+ private:
+  void WriteLine(const Json& finding);
+  void WriteStory(const Json& finding);
+  void WriteFact(const char* name, const std::string& text);
+  void WriteDescriptors(const Json& finding);
+  void WriteCauses(const Json& finding);
+  void WriteEvent(const Json& event, bool is_deciding);
+  void WriteStack(const std::string& key);
+  void WriteFrame(const Json& frame, bool is_first_own);
+  void WriteSource(const Json& frame, int around);
+  void WriteMend(const Json& finding);
+  std::string ModulesOf(const Json& finding) const;
+
+  const Json& document_;
+  const PageOptions& options_;
+  FormatOptions format_;
+  Html& out_;
+  Sources sources_;
+};
+
+/// Of the own frames of the deciding event, for the filter.
+std::string Findings::ModulesOf(const Json& finding) const {
+  std::set<std::string> modules;
+  for (const Json& event : finding["events"]) {
+    const auto stack = document_["stacks"].find(TextOf(event, "stack"));
+    if (stack == document_["stacks"].end() || stack->empty()) continue;
+    modules.insert(TextOf(stack->front(), "module"));
+  }
+  modules.erase("");
+  std::string text;
+  for (const std::string& module : modules) text += (text.empty() ? "" : "\n") + module;
+  return text;
+}
+
+void Findings::WriteLine(const Json& finding) {
+  const std::string severity = TextOf(finding, "severity");
+  out_.Raw("<summary><span class=\"severity ")
+      .Text(severity)
+      .Raw("\">")
+      .Text(severity)
+      .Raw("</span> <span class=kind>");
+  out_.Text(TextOf(finding, "kind")).Raw("</span> <span class=message>").Text(TextOf(finding, "message"));
+  out_.Raw("</span>");
+  if (finding.value("growing", false)) out_.Raw(" <span class=badge>growing</span>");
+  if (finding.value("gates", false)) out_.Raw(" <span class=badge>fails the gate</span>");
+  if (const std::string state = TextOf(finding, "state"); !state.empty() && state != "new") {
+    out_.Raw(" <span class=badge>").Text(state).Raw("</span>");
+  }
+  if (const std::string certainty = TextOf(finding, "certainty"); !certainty.empty() && certainty != "proven") {
+    out_.Raw(" <span class=badge>").Text(certainty).Raw("</span>");
+  }
+  out_.Raw("</summary>\n");
+}
+
+void Findings::WriteFact(const char* name, const std::string& text) {
+  if (!text.empty()) out_.Raw("<dt>").Raw(name).Raw("</dt><dd>").Text(text).Raw("</dd>\n");
+}
+
+void Findings::WriteDescriptors(const Json& finding) {
+  std::string numbers;
+  size_t count = 0;
+  for (const Json& fd : finding["fds"]) {
+    if (count++ == kMostNumbers) break;
+    numbers += (numbers.empty() ? "" : ", ") + std::to_string(fd.get<int>());
+  }
+  WriteFact("numbers", numbers);
+  if (finding["descriptors"].empty()) return;
+  out_.Raw("<dt>what</dt><dd><ul>");
+  std::vector<std::pair<const Json*, size_t>> told;  // equal ones once
+  for (const Json& one : finding["descriptors"]) {
+    const auto same = std::find_if(told.begin(), told.end(), [&one](const auto& other) {
+      return TextOf(*other.first, "type") == TextOf(one, "type") &&
+             TextOf(*other.first, "target") == TextOf(one, "target");
+    });
+    if (same == told.end()) {
+      told.emplace_back(&one, 1);
+    } else {
+      ++same->second;
+    }
+  }
+  for (const auto& [one, times] : told) {
+    out_.Raw("<li>").Text(TextOf(*one, "type")).Raw(" <bdi>").Text(TextOf(*one, "target")).Raw("</bdi>");
+    if (times > 1) out_.Raw(" (").Number(times).Raw(" times)");
+    out_.Raw("</li>");
+  }
+  if (const uint64_t omitted = NumberOf(finding, "omitted"); omitted != 0) {
+    out_.Raw("<li>and ").Number(omitted).Raw(" more</li>");
+  }
+  out_.Raw("</ul></dd>\n");
+}
+
+void Findings::WriteCauses(const Json& finding) {
+  if (finding.contains("growth") && finding["growth"].is_object()) {
+    const Json& growth = finding["growth"];
+    std::string text = fmt::format("{} calls from {:.6f} s to {:.6f} s", NumberOf(growth, "calls"),
+                                   growth.value("first_s", 0.0), growth.value("last_s", 0.0));
+    const double lasted = growth["per_second"].is_number()
+                              ? static_cast<double>(NumberOf(growth, "calls_here")) / growth["per_second"].get<double>()
+                              : 0;
+    if (growth["full_in_s"].is_number() && lasted >= kForetelling) {
+      text += fmt::format("; at this rate {:.6g} seconds more until the limit of {}", growth["full_in_s"].get<double>(),
+                          NumberOf(growth, "limit"));
+    }
+    WriteFact("growth", text);
+  }
+  if (!finding.contains("siblings") || !finding["siblings"].is_object()) return;
+  const Json& siblings = finding["siblings"];
+  std::string text =
+      fmt::format("{} of {} opened there were closed", NumberOf(siblings, "closed"), NumberOf(siblings, "opened"));
+  for (const Json& closer : siblings["closers"]) {
+    if (!closer["location"].is_object()) continue;
+    const SourceLine line = SourceLineOf(closer["location"], format_);
+    text += fmt::format("; {} at {} ({}:{})", NumberOf(closer, "count"), TextOf(closer["location"], "function"),
+                        line.file, line.line);
+  }
+  WriteFact("siblings", text);
+}
+
+/// Of the innermost own frame with its surroundings, of the others the line alone.
+void Findings::WriteSource(const Json& frame, int around) {
+  if (!options_.show_sources || !frame.value("own", false)) return;
+  const auto line = static_cast<int>(NumberOf(frame, "line"));
+  const std::vector<Sources::Line> lines = sources_.Around(TextOf(frame, "file"), line, around);
+  if (lines.empty()) return;
+  out_.Raw("<pre class=source>");
+  for (const Sources::Line& one : lines) {
+    out_.Raw(one.number == line ? "<b>" : "<span>").Text(fmt::format("{:5}  ", one.number)).Text(one.text);
+    out_.Raw(one.number == line ? "</b>\n" : "</span>\n");
+  }
+  out_.Raw("</pre>");
+}
+
+void Findings::WriteFrame(const Json& frame, bool is_first_own) {
+  const SourceLine source = SourceLineOf(frame, format_);
+  const std::string function = TextOf(frame, "function");
+  const std::string module = TextOf(frame, "module");
+  out_.Raw(frame.value("own", false) ? "<li class=own><code><bdi>" : "<li><code><bdi>");
+  out_.Text(function.empty() ? module + "+" + TextOf(frame, "offset") : function).Raw("</bdi></code>");
+  const std::string place = source.file.empty() ? (function.empty() ? "" : module + " " + TextOf(frame, "offset"))
+                                                : fmt::format("{}:{}", source.file, source.line);
+  if (!place.empty()) out_.Raw(" <span class=place><bdi>").Text(place).Raw("</bdi></span>");
+  WriteSource(frame, is_first_own ? 2 : 0);
+  out_.Raw("</li>\n");
+}
+
+void Findings::WriteStack(const std::string& key) {
+  const auto stack = document_["stacks"].find(key);
+  if (key.empty() || stack == document_["stacks"].end()) return;
+  out_.Raw("<ol class=stack>");
+  bool has_own = false;
+  for (const Json& frame : *stack) {
+    const bool is_own = frame.value("own", false);
+    WriteFrame(frame, is_own && !has_own);
+    has_own = has_own || is_own;
+  }
+  out_.Raw("</ol>");
+}
+
+void Findings::WriteEvent(const Json& event, bool is_deciding) {
+  out_.Raw(is_deciding ? "<li class=deciding><b>" : "<li><b>").Text(TextOf(event, "role")).Raw("</b> <time>");
+  out_.Text(Seconds(event)).Raw("</time>");
+  if (const std::string call = TextOf(event, "call"); !call.empty()) out_.Raw(" <code>").Text(call).Raw("</code>");
+  const auto fd = event.find("fd");
+  if (fd != event.end() && fd->is_number() && fd->get<int>() >= 0) {
+    out_.Raw(" descriptor <b class=number>").Raw(std::to_string(fd->get<int>())).Raw("</b>");
+  }
+  if (const std::string process = TextOf(event, "process"); !process.empty()) {
+    out_.Raw(" in <a href=\"#").Text(process).Raw("\">").Text(process).Raw("</a>");
+  }
+  if (const uint64_t thread = NumberOf(event, "thread"); thread != 0) out_.Raw(", thread ").Number(thread);
+  out_.Raw("\n");
+  WriteStack(TextOf(event, "stack"));
+  out_.Raw("</li>\n");
+}
+
+void Findings::WriteMend(const Json& finding) {
+  const std::optional<Kind> kind = FindKind(TextOf(finding, "kind"));
+  if (!kind) return;
+  out_.Raw("<p class=mend><b>Mend:</b> ").Text(Info(*kind).mend).Raw(".</p>\n");
+}
+
+void Findings::WriteStory(const Json& finding) {
+  out_.Raw("<div class=story>\n<dl>");
+  WriteFact("id", TextOf(finding, "id"));
+  WriteFact("test", TextOf(finding, "context"));
+  WriteDescriptors(finding);
+  WriteCauses(finding);
+  out_.Raw("</dl>\n<ol class=events>\n");
+  const uint64_t deciding = NumberOf(finding, "deciding");
+  uint64_t index = 0;
+  for (const Json& event : finding["events"]) WriteEvent(event, index++ == deciding);
+  out_.Raw("</ol>\n");
+  WriteMend(finding);
+  out_.Raw("</div>\n");
+}
+
+size_t Findings::Write() {
+  size_t index = 0;
+  size_t lines_only = 0;
+  for (const Json& finding : document_["findings"]) {
+    if (index == kMostLines) break;
+    std::string processes;
+    for (const Json& process : finding["processes"])
+      processes += (processes.empty() ? "" : " ") + process.get<std::string>();
+    out_.Raw("<details class=finding id=\"")
+        .Text(AnchorOf(finding))
+        .Raw("\" data-kind=\"")
+        .Text(TextOf(finding, "kind"));
+    out_.Raw("\" data-severity=\"").Text(TextOf(finding, "severity")).Raw("\" data-processes=\"").Text(processes);
+    out_.Raw("\" data-modules=\"").Text(ModulesOf(finding)).Raw("\">");
+    WriteLine(finding);
+    if (index++ < kMostStories) {
+      WriteStory(finding);
+    } else {
+      ++lines_only;
+      out_.Raw("<p>Its story is in the JSON report.</p>");
+    }
+    out_.Raw("</details>\n");
+  }
+  return lines_only + (document_["findings"].size() - index);
+}
+
+}  // namespace
+
+std::string AnchorOf(const Json& finding) {
+  std::string anchor = "f-" + TextOf(finding, "id");
+  std::replace_if(
+      anchor.begin(), anchor.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '-');
+  return anchor;
+}
+
+size_t WriteFindings(const Json& document, const PageOptions& options, Html* out) {
+  return Findings(document, options, out).Write();
+}
+
+}  // namespace fdaudit::analyzer

@@ -1,0 +1,315 @@
+#include "analyzer/viewer/history.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "analyzer/model/lives.h"
+#include "analyzer/output/coverage.h"
+#include "analyzer/output/escape.h"
+
+namespace fdaudit::analyzer {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr size_t kMoments = 49;          // of the call paths' picture, from the start to the end
+constexpr size_t kMostPoints = 120'000;  // of all curves together
+constexpr size_t kMostPointsEach = 600;
+constexpr size_t kMostRows = 20'000;  // of call paths that held descriptors
+constexpr size_t kMostLanes = 3'000;
+constexpr size_t kMostLivesEach = 200;
+constexpr size_t kMostLives = 50'000;
+constexpr size_t kMostIncidentsEach = 50;
+constexpr size_t kMostInherited = 20;  // of one process
+
+double Rounded(double seconds) { return std::round(seconds * 1e6) / 1e6; }
+
+/// Texts by number, each once.
+class Texts {
+ public:
+  int NumberOf(const std::string& text) {
+    const auto [known, is_new] = numbers_.try_emplace(text, static_cast<int>(list_.size()));
+    if (is_new) list_.push_back(EscapeForTerminal(text));
+    return known->second;
+  }
+  Json TakeList() { return std::move(list_); }
+
+ private:
+  std::map<std::string, int> numbers_;
+  Json list_ = Json::array();
+};
+
+class History {
+ public:
+  explicit History(const Report& report)
+      : report_(report), model_(*report.model), lives_(ReadLives(model_)), duration_s_(model_.session().duration_s) {}
+
+  Json Tell();
+
+ private:
+  struct Lane {
+    ProcessIndex process;
+    int fd;
+    std::vector<size_t> lives;
+    std::vector<size_t> incidents;
+    bool is_found = false;  ///< a finding tells of it
+  };
+
+  int NumberOf(PathId path);
+  Json TellProcesses();
+  Json TellCurve(const std::vector<std::pair<double, int>>& changes, double start_s, double end_s, size_t most) const;
+  Json TellOpen();
+  std::vector<Lane> ListLanes() const;
+  Json TellLanes();
+  Json TellLane(const Lane& lane, size_t most);
+
+  const Report& report_;
+  Model& model_;
+  Lives lives_;
+  double duration_s_;
+  std::map<PathId, int> path_numbers_;
+  Json paths_ = Json::array();
+  Texts frames_;
+  std::map<int, bool> own_;  // by frame
+  Texts calls_;
+  Texts targets_;
+  Json omitted_ = Json::object();
+};
+
+/// Outermost frame first.
+int History::NumberOf(PathId path) {
+  if (path == kNoPath) return -1;
+  const auto [known, is_new] = path_numbers_.try_emplace(path, static_cast<int>(paths_.size()));
+  if (!is_new) return known->second;
+  Json list = Json::array();
+  const std::vector<Frame>& frames = model_.paths().Frames(path);
+  for (auto frame = frames.rbegin(); frame != frames.rend(); ++frame) {
+    const int number = frames_.NumberOf(Describe(*frame));
+    own_[number] = !frame->is_runtime && IsOwn(*frame, "");
+    list.push_back(number);
+  }
+  paths_.push_back(std::move(list));
+  return known->second;
+}
+
+/// The highest of each stretch of time, so that no peak is lost.
+Json History::TellCurve(const std::vector<std::pair<double, int>>& changes, double start_s, double end_s,
+                        size_t most) const {
+  Json times = Json::array();
+  Json counts = Json::array();
+  const double step = (end_s - start_s) / static_cast<double>(most);
+  int open = 0;
+  double at = start_s;
+  int highest = 0;
+  const auto put = [&] {
+    if (!counts.empty() && counts.back() == highest) return;
+    times.push_back(Rounded(at));
+    counts.push_back(highest);
+  };
+  for (const auto& [time, change] : changes) {
+    if (time > at + step) {
+      put();
+      at = time;
+      highest = open;
+    }
+    open += change;
+    highest = std::max(highest, open);
+  }
+  put();
+  highest = open;
+  at = changes.empty() ? start_s : changes.back().first;
+  put();
+  return {{"t", std::move(times)}, {"open", std::move(counts)}};
+}
+
+Json History::TellProcesses() {
+  const size_t count = model_.processes().size();
+  std::vector<std::vector<std::pair<double, int>>> changes(count);
+  for (const Life& life : lives_.lives) {
+    changes[life.process].emplace_back(life.from_s, 1);
+    if (!life.open_at_end) changes[life.process].emplace_back(life.to_s, -1);
+  }
+  std::vector<std::vector<double>> full(count);
+  for (const Incident& incident : lives_.incidents) {
+    std::vector<double>& times = full[incident.process];
+    if (incident.kind == Incident::Kind::kTableFull && times.size() < kMostIncidentsEach) {
+      times.push_back(Rounded(incident.time_s));
+    }
+  }
+  std::vector<Json> inherited(count, Json::array());
+  for (const Life& life : lives_.lives) {
+    if (!life.inherited || life.fd <= 2 || inherited[life.process].size() == kMostInherited) continue;
+    inherited[life.process].push_back({life.fd, NumberOf(life.opened_path), calls_.NumberOf(life.opened_by),
+                                       life.target.empty() ? -1 : targets_.NumberOf(life.target)});
+  }
+  const size_t most = std::clamp(kMostPoints / std::max<size_t>(count, 1), size_t{20}, kMostPointsEach);
+  // What a process has lowered its limit to is known where it ran into it.
+  std::map<ProcessIndex, int> limits;
+  for (const Finding& finding : report_.findings) {
+    if (finding.kind == Kind::kExhausted && finding.limit > 0) limits[finding.processes.front()] = finding.limit;
+  }
+  Json list = Json::array();
+  for (ProcessIndex i = 0; i < count; ++i) {
+    const Process& process = model_.processes()[i];
+    const bool runs = process.end.kind == EndKind::kRunning;
+    const bool has_end = !runs && process.ended_by != trace::EndedBy::kNone;
+    const double end_s = has_end ? process.ended_s : duration_s_;
+    std::stable_sort(changes[i].begin(), changes[i].end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    Json told = {{"id", process.id},
+                 {"pid", process.pid},
+                 {"name", EscapeForTerminal(BaseName(process.exe))},
+                 {"start", Rounded(process.started_s)},
+                 {"end", Rounded(end_s)},
+                 {"limit", limits.contains(i) ? static_cast<uint64_t>(limits[i]) : process.descriptor_limit},
+                 {"peak", process.peak},
+                 {"full", full[i]},
+                 {"inherited", std::move(inherited[i])}};
+    told.update(TellCurve(changes[i], process.started_s, end_s, most));
+    list.push_back(std::move(told));
+  }
+  return list;
+}
+
+/// How many descriptors each call path held, at each moment and, last of all, at its process's end.
+Json History::TellOpen() {
+  const double step = duration_s_ > 0 ? duration_s_ / (kMoments - 1) : 1;
+  std::map<std::pair<ProcessIndex, PathId>, std::vector<uint32_t>> rows;
+  for (const Life& life : lives_.lives) {
+    // What a child has by inheritance is its parent's doing, and would be counted twice.
+    if (life.inherited || life.opened_path == kNoPath) continue;
+    const auto first = static_cast<size_t>(std::clamp(std::ceil(life.from_s / step), 0.0, double{kMoments}));
+    const double until = std::min(life.to_s, duration_s_ + step / 2);
+    const auto end = static_cast<size_t>(std::clamp(std::ceil(until / step), 0.0, double{kMoments}));
+    if (first >= end && !life.open_at_end) continue;
+    std::vector<uint32_t>& counts = rows[{life.process, life.opened_path}];
+    counts.resize(kMoments + 1);
+    for (size_t i = first; i < end; ++i) ++counts[i];
+    if (life.open_at_end) ++counts[kMoments];
+  }
+  std::vector<std::pair<uint64_t, decltype(rows)::const_iterator>> order;
+  for (auto row = rows.cbegin(); row != rows.cend(); ++row) {
+    order.emplace_back(row->second[kMoments] * uint64_t{kMoments} + row->second[kMoments / 2], row);
+  }
+  std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  if (order.size() > kMostRows) omitted_["call_paths"] = order.size() - kMostRows;
+  Json list = Json::array();
+  for (size_t i = 0; i < std::min(order.size(), kMostRows); ++i) {
+    const auto& [key, counts] = *order[i].second;
+    // Zeros at the front are told by the place of the first other count.
+    size_t first = 0;
+    while (first < kMoments && counts[first] == 0) ++first;
+    Json row = {key.first, NumberOf(key.second), first};
+    for (size_t j = first; j <= kMoments; ++j) row.push_back(counts[j]);
+    list.push_back(std::move(row));
+  }
+  return list;
+}
+
+std::vector<History::Lane> History::ListLanes() const {
+  std::map<std::pair<ProcessIndex, int>, Lane> lanes;
+  const auto lane_of = [&](ProcessIndex process, int fd) -> Lane& {
+    return lanes.try_emplace({process, fd}, Lane{process, fd, {}, {}}).first->second;
+  };
+  for (size_t i = 0; i < lives_.lives.size(); ++i) {
+    lane_of(lives_.lives[i].process, lives_.lives[i].fd).lives.push_back(i);
+  }
+  for (size_t i = 0; i < lives_.incidents.size(); ++i) {
+    const Incident& incident = lives_.incidents[i];
+    if (incident.fd >= 0) lane_of(incident.process, incident.fd).incidents.push_back(i);
+  }
+  for (const Finding& finding : report_.findings) {
+    for (const ProcessIndex process : finding.processes) {
+      for (const int fd : finding.fds) {
+        const auto lane = lanes.find({process, fd});
+        if (lane != lanes.end()) lane->second.is_found = true;
+      }
+    }
+  }
+  std::vector<Lane> list;
+  for (auto& [key, lane] : lanes) list.push_back(std::move(lane));
+  const auto rank = [](const Lane& lane) {
+    return std::make_tuple(lane.is_found, !lane.incidents.empty(), lane.lives.size());
+  };
+  std::stable_sort(list.begin(), list.end(), [&](const Lane& a, const Lane& b) { return rank(a) > rank(b); });
+  return list;
+}
+
+/// The latest lives, because what went wrong last is what people look for.
+Json History::TellLane(const Lane& lane, size_t most) {
+  Json lives = Json::array();
+  const size_t first = lane.lives.size() > most ? lane.lives.size() - most : 0;
+  for (size_t i = first; i < lane.lives.size(); ++i) {
+    const Life& life = lives_.lives[lane.lives[i]];
+    const bool still_open = life.open_at_end;
+    lives.push_back({Rounded(life.from_s), std::isinf(life.to_s) ? Json(nullptr) : Json(Rounded(life.to_s)),
+                     NumberOf(life.opened_path), calls_.NumberOf(life.opened_by),
+                     still_open ? -1 : NumberOf(life.closed_path), calls_.NumberOf(still_open ? "" : life.closed_by),
+                     (life.inherited ? 1 : 0) + (still_open ? 2 : 0),
+                     life.target.empty() ? -1 : targets_.NumberOf(life.target), calls_.NumberOf(life.adopted_by)});
+  }
+  Json incidents = Json::array();
+  const size_t count = lane.incidents.size();
+  for (size_t i = count > kMostIncidentsEach ? count - kMostIncidentsEach : 0; i < count; ++i) {
+    const Incident& incident = lives_.incidents[lane.incidents[i]];
+    incidents.push_back({Rounded(incident.time_s), incident.kind == Incident::Kind::kStaleClose ? 1 : 0,
+                         NumberOf(incident.path), calls_.NumberOf(incident.call)});
+  }
+  return {{"p", lane.process},         {"fd", lane.fd},
+          {"n", lane.lives.size()},    {"found", lane.is_found},
+          {"lives", std::move(lives)}, {"incidents", std::move(incidents)}};
+}
+
+Json History::TellLanes() {
+  const std::vector<Lane> lanes = ListLanes();
+  Json list = Json::array();
+  size_t left = kMostLives;
+  size_t lives_omitted = 0;
+  for (const Lane& lane : lanes) {
+    const size_t most = list.size() < kMostLanes ? std::min(left, kMostLivesEach) : 0;
+    const size_t told = std::min(most, lane.lives.size());
+    lives_omitted += lane.lives.size() - told;
+    if (most == 0) continue;
+    left -= told;
+    list.push_back(TellLane(lane, most));
+  }
+  if (list.size() < lanes.size()) omitted_["numbers"] = lanes.size() - list.size();
+  if (lives_omitted != 0) omitted_["lives"] = lives_omitted;
+  return list;
+}
+
+Json History::Tell() {
+  Json moments = Json::array();
+  for (size_t i = 0; i < kMoments; ++i)
+    moments.push_back(Rounded(duration_s_ * static_cast<double>(i) / (kMoments - 1)));
+  Json told = {{"duration", Rounded(duration_s_)}, {"complete", lives_.complete}, {"moments", std::move(moments)}};
+  told["processes"] = TellProcesses();
+  told["open"] = TellOpen();
+  told["lanes"] = TellLanes();
+  told["paths"] = std::move(paths_);
+  Json own = Json::array();
+  for (const auto& [frame, is_own] : own_) {
+    if (is_own) own.push_back(frame);
+  }
+  told["own"] = std::move(own);
+  told["frames"] = frames_.TakeList();
+  told["calls"] = calls_.TakeList();
+  told["targets"] = targets_.TakeList();
+  told["omitted"] = std::move(omitted_);
+  Json coverage = Json::array();
+  for (const std::string& line : CoverageLines(model_)) coverage.push_back(EscapeForTerminal(line));
+  told["coverage"] = std::move(coverage);
+  return told;
+}
+
+}  // namespace
+
+Json HistoryJson(const Report& report) { return History(report).Tell(); }
+
+}  // namespace fdaudit::analyzer

@@ -1,0 +1,23 @@
+#pragma once
+
+// The page to look at: one HTML file without anything from elsewhere. What it says in words and tables is there without
+// scripts too (continuous integration serves artefacts under policies that forbid them); the script adds filters,
+// charts and the biographies of numbers.
+
+#include <string>
+
+#include "analyzer/output/document.h"
+
+namespace fdaudit::analyzer {
+
+struct PageOptions {
+  std::string source_root;    ///< file names below it are told relative to it
+  bool show_sources = false;  ///< lines of the source files, where they are at hand
+};
+
+/// With charts of what the trace tells.
+std::string RenderPage(const Report& report, const PageOptions& options);
+/// Of a stored report, which has no events. Throws std::exception where the document is not what a report is.
+std::string RenderPage(const Document& document, const PageOptions& options);
+
+}  // namespace fdaudit::analyzer

@@ -1,0 +1,28 @@
+#pragma once
+
+// The parts of the page that are plain HTML.
+
+#include <string>
+
+#include "analyzer/output/document.h"
+#include "analyzer/output/formats/formats.h"
+#include "analyzer/viewer/html.h"
+#include "analyzer/viewer/page.h"
+
+namespace fdaudit::analyzer {
+
+/// One sentence: what died, and of what.
+std::string VerdictSentence(const Document::Json& document);
+
+void WriteSummary(const Document::Json& document, Html* out);
+/// Returns how many findings are told in a line only.
+size_t WriteFindings(const Document::Json& document, const PageOptions& options, Html* out);
+void WriteProcesses(const Document::Json& document, const Document::Json* history, Html* out);
+void WriteCoverage(const Document::Json& document, const Document::Json* history, Html* out);
+
+/// "f-1-9f2c…": where the finding stands in the page.
+std::string AnchorOf(const Document::Json& finding);
+/// A member that is a number; 0 where it is missing.
+uint64_t NumberOf(const Document::Json& object, const char* key);
+
+}  // namespace fdaudit::analyzer
