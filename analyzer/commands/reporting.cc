@@ -104,7 +104,7 @@ void AddTraceOptions(CLI::App& app, ReportOptions* options) {
 
 void AddReportOptions(CLI::App& app, ReportOptions* options) {
   app.add_option("-f,--format", options->format,
-                 "text (default), json, sarif, junit, github, gitlab, markdown, folded, pprof or perfetto")
+                 "text (default), json, html, sarif, junit, github, gitlab, markdown, folded, pprof or perfetto")
       ->type_name("FORMAT");
   app.add_option("-o,--output", options->output, "write the report to FILE")->type_name("FILE");
   AddTraceOptions(app, options);

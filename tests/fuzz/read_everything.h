@@ -11,6 +11,7 @@
 #include "analyzer/output/report.h"
 #include "analyzer/trace/byte_source.h"
 #include "analyzer/trace/trace_error.h"
+#include "analyzer/viewer/page.h"
 
 namespace fdaudit::testing {
 
@@ -26,7 +27,8 @@ inline bool ReadEverything(std::string bytes) {
     static_cast<void>(RenderText(report, true));
     static_cast<void>(RenderJson(report));
     static std::FILE* const nowhere = std::fopen("/dev/null", "we");
-    return analyzer::WriteEvents(model, nowhere);
+    static_cast<void>(RenderPage(report, analyzer::PageOptions{}));
+    return analyzer::WriteEvents(report, {}, nowhere);
   } catch (const analyzer::TraceError&) {
     return false;
   }

@@ -244,7 +244,8 @@ TEST(Events, AreLinesOfJsonInTheOrderOfTime) {
   const Workshop shop;
   std::FILE* out = std::fopen(shop.Path("events").c_str(), "we");
   ASSERT_NE(out, nullptr);
-  EXPECT_TRUE(WriteEvents(scene.Load(), out));
+  const analyzer::Report report = MakeReport(&scene.Load(), {});
+  EXPECT_TRUE(WriteEvents(report, {}, out));
   std::fclose(out);
   std::ifstream in(shop.Path("events"));
   std::vector<json> events;
