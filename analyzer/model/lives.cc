@@ -1,9 +1,9 @@
 #include "analyzer/model/lives.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
-#include <set>
-#include <unordered_map>
+#include <tuple>
 #include <utility>
 
 #include "analyzer/trace/journal.h"
@@ -14,7 +14,7 @@ namespace {
 using trace::EventKind;
 
 /// A forked child has a copy of its parent's table. Beyond so many copied entries in all, children begin with none.
-constexpr size_t kMostInherited = 2'000'000;
+constexpr size_t kMostCopied = 2'000'000;
 
 struct Moment {
   double time_s;
@@ -29,7 +29,8 @@ class Reader {
   Lives Read();
 
  private:
-  using Table = std::map<int, size_t>;  // number -> index of its open life
+  using Table = std::map<int, size_t>;                   // number -> index of its open life
+  using Mark = std::tuple<ProcessIndex, int, uint64_t>;  // a number, and the stamp of an opening or close of it
 
   void Follow(const Moment& moment, const JournalEvent& entry);
   void BeginProcesses(double until_s);
@@ -37,7 +38,8 @@ class Reader {
   void End(ProcessIndex process, int fd, const Moment& moment, const trace::Event& event);
   void Note(Incident::Kind kind, ProcessIndex process, const Moment& moment, const trace::Event& event);
   void AddFromLedgers();
-  void AddFromLedger(ProcessIndex process, int fd, const trace::Slot& slot, uint32_t count);
+  void AddFromLedger(ProcessIndex process, int fd, const trace::Incarnation& told, bool is_current, bool is_open,
+                     const std::string& target);
   void EndWithProcesses();
 
   const std::string& CallOf(uint32_t file, const trace::Event& event) const {
@@ -49,13 +51,13 @@ class Reader {
 
   Model& model_;
   Lives out_;
-  std::vector<Table> tables_;                              // by process
-  std::unordered_map<uint64_t, std::set<uint32_t>> seen_;  // process << 32 | fd -> incarnations
-  ProcessIndex begun_ = 0;                                 // processes before this one have their tables
-  size_t inherited_ = 0;
+  std::vector<Table> tables_;    // by process
+  std::map<Mark, size_t> told_;  // lives by what the journal says of their beginnings and ends
+  ProcessIndex begun_ = 0;       // processes before this one have their tables
+  size_t copied_ = 0;
+  std::vector<bool> journals_cut_;        // by file
+  std::vector<double> journal_begins_s_;  // by file
 };
-
-uint64_t KeyOf(ProcessIndex process, int fd) { return uint64_t{process} << 32 | static_cast<uint32_t>(fd); }
 
 /// Processes stand in the order of their starts.
 void Reader::BeginProcesses(double until_s) {
@@ -66,13 +68,13 @@ void Reader::BeginProcesses(double until_s) {
         process.started_by == trace::StartedBy::kFork || process.started_by == trace::StartedBy::kClone;
     if (!is_fork || process.parent == kNoProcess || process.parent >= begun_) continue;
     const Table& parent = tables_[process.parent];
-    if (inherited_ + parent.size() > kMostInherited) continue;
-    inherited_ += parent.size();
+    if (copied_ + parent.size() > kMostCopied) continue;
+    copied_ += parent.size();
     for (const auto& [fd, index] : parent) {
       Life life = out_.lives[index];
       life.process = begun_;
-      life.from_s = process.started_s;
-      life.inherited = true;
+      life.begin_s = process.started_s;
+      life.is_inherited = life.is_copy = true;
       tables_[begun_][fd] = out_.lives.size();
       out_.lives.push_back(std::move(life));
     }
@@ -82,37 +84,39 @@ void Reader::BeginProcesses(double until_s) {
 void Reader::Begin(ProcessIndex process, const Moment& moment, const JournalEvent& entry) {
   const trace::Event& event = entry.event;
   Table& table = tables_[process];
-  if (const auto open = table.find(event.fd); open != table.end()) out_.lives[open->second].to_s = moment.time_s;
+  if (const auto open = table.find(event.fd); open != table.end()) out_.lives[open->second].end_s = moment.time_s;
   Life life;
   life.process = process;
   life.fd = event.fd;
-  life.from_s = moment.time_s;
-  life.opened_path = PathOf(process, moment.file, event);
-  life.opened_by = CallOf(moment.file, event);
-  life.incarnation = event.incarnation;
+  life.begin_s = moment.time_s;
+  life.path = PathOf(process, moment.file, event);
+  life.call = CallOf(moment.file, event);
+  life.is_begin_known = event.kind != EventKind::kUnseenOpen;
   table[event.fd] = out_.lives.size();
   out_.lives.push_back(std::move(life));
-  seen_[KeyOf(process, event.fd)].insert(event.incarnation);
+  told_[{process, event.fd, event.stamp}] = out_.lives.size() - 1;
 }
 
 void Reader::End(ProcessIndex process, int fd, const Moment& moment, const trace::Event& event) {
   Table& table = tables_[process];
   const auto open = table.find(fd);
   if (open == table.end()) {
-    // Opened before the oldest event, or inherited by an exec.
+    // What a whole journal does not know to be opened was there from the start.
+    const bool is_cut = journals_cut_[moment.file];
     Life life;
     life.process = process;
     life.fd = fd;
-    life.from_s = model_.processes()[process].started_s;
-    life.inherited = true;
-    life.incarnation = event.incarnation;
+    life.begin_s = std::max(model_.processes()[process].started_s, is_cut ? journal_begins_s_[moment.file] : 0);
+    life.is_inherited = !is_cut;
+    life.is_begin_known = !is_cut;
     out_.lives.push_back(std::move(life));
-    seen_[KeyOf(process, fd)].insert(event.incarnation);
   }
-  Life& life = out_.lives[open == table.end() ? out_.lives.size() - 1 : open->second];
-  life.to_s = moment.time_s;
-  life.closed_path = PathOf(process, moment.file, event);
-  life.closed_by = CallOf(moment.file, event);
+  const size_t index = open == table.end() ? out_.lives.size() - 1 : open->second;
+  told_[{process, fd, event.stamp}] = index;
+  Life& life = out_.lives[index];
+  life.end_s = moment.time_s;
+  life.closing_path = PathOf(process, moment.file, event);
+  life.closing_call = CallOf(moment.file, event);
   if (open != table.end()) table.erase(open);
 }
 
@@ -124,7 +128,7 @@ void Reader::Note(Incident::Kind kind, ProcessIndex process, const Moment& momen
 void Reader::Follow(const Moment& moment, const JournalEvent& entry) {
   const trace::Event& event = entry.event;
   const ProcessIndex process = model_.Find(moment.file, entry.image);
-  if (process == kNoProcess) return;
+  if (process == kNoProcess || (event.flags & trace::kActOwnTable) != 0) return;  // another table's
   switch (event.kind) {
     case EventKind::kOpened:
     case EventKind::kDuplicated:
@@ -149,7 +153,7 @@ void Reader::Follow(const Moment& moment, const JournalEvent& entry) {
     }
     case EventKind::kAdopted:
       if (const auto open = tables_[process].find(event.fd); open != tables_[process].end()) {
-        out_.lives[open->second].adopted_by = CallOf(moment.file, event);
+        out_.lives[open->second].adopting_call = CallOf(moment.file, event);
       }
       break;
     case EventKind::kCloseFailed:
@@ -157,6 +161,7 @@ void Reader::Follow(const Moment& moment, const JournalEvent& entry) {
       break;
     case EventKind::kStaleClose:
       Note(Incident::Kind::kStaleClose, process, moment, event);
+      if (event.fd >= 0) End(process, event.fd, moment, event);
       break;
     case EventKind::kOpenFailed:
       Note(Incident::Kind::kTableFull, process, moment, event);
@@ -166,64 +171,64 @@ void Reader::Follow(const Moment& moment, const JournalEvent& entry) {
   }
 }
 
-/// A life that the journal does not tell of, or no more.
-void Reader::AddFromLedger(ProcessIndex process, int fd, const trace::Slot& slot, uint32_t count) {
-  const trace::Incarnation& told = slot.lives[count & 1];
-  if (told.opened.stamp == 0 || seen_[KeyOf(process, fd)].contains(count)) return;
-  const uint32_t file = model_.processes()[process].file;
-  const bool is_current = count == slot.head.count;
-  const bool is_open = is_current && slot.head.state == trace::SlotState::kOpen;
+/// The ledger knows more of what the journal tells, and lives that it does not tell of, or no more.
+void Reader::AddFromLedger(ProcessIndex process, int fd, const trace::Incarnation& told, bool is_current, bool is_open,
+                           const std::string& target) {
+  if (told.opened.stamp == 0 || (!is_open && told.closed.stamp == 0)) return;
+  const Process& owner = model_.processes()[process];
   Table& table = tables_[process];
-  Life life;
-  life.process = process;
-  life.fd = fd;
-  life.inherited =
-      (told.opened.flags & trace::kActInherited) != 0 || told.opened.image != model_.processes()[process].image;
-  life.from_s = life.inherited ? model_.processes()[process].started_s : model_.Seconds(file, told.opened.stamp);
-  life.opened_path = model_.PathOf(file, told.opened);
-  life.opened_by = model_.CallOf(file, told.opened);
-  life.incarnation = count;
-  if (!is_open && told.closed.stamp == 0) return;
-  if (!is_open) {
-    life.to_s = model_.Seconds(file, told.closed.stamp);
-    life.closed_path = model_.PathOf(file, told.closed);
-    life.closed_by = model_.CallOf(file, told.closed);
-  }
+  auto known = told_.find({process, fd, told.opened.stamp});
+  if (known == told_.end() && told.closed.stamp != 0) known = told_.find({process, fd, told.closed.stamp});
+  const bool is_inherited = (told.opened.flags & trace::kActInherited) != 0 || told.opened.image != owner.image;
+  size_t index = known == told_.end() ? out_.lives.size() : known->second;
   // What a fork has copied here already is this very life.
-  const auto copied = table.find(fd);
-  if (life.inherited && is_open && copied != table.end()) return;
-  if (is_open) table[fd] = out_.lives.size();
-  out_.lives.push_back(std::move(life));
+  if (const auto copied = table.find(fd); known == told_.end() && is_inherited && is_open && copied != table.end()) {
+    index = copied->second;
+  }
+  if (index == out_.lives.size()) {
+    Life life;
+    life.process = process;
+    life.fd = fd;
+    life.is_inherited = is_inherited;
+    life.is_begin_known = (told.opened.flags & trace::kActSeenAtEnd) == 0;
+    const double began_s = model_.Seconds(owner.file, told.opened.stamp);
+    life.begin_s = is_inherited ? owner.started_s : std::max(owner.started_s, began_s);
+    if (!is_open) {
+      life.end_s = model_.Seconds(owner.file, told.closed.stamp);
+      life.closing_path = model_.PathOf(owner.file, told.closed);
+      life.closing_call = model_.CallOf(owner.file, told.closed);
+      if (life.end_s < life.begin_s) return;  // closed by another process before this one was forked
+    }
+    if (is_open) table[fd] = index;
+    out_.lives.push_back(std::move(life));
+  }
+  Life& life = out_.lives[index];
+  life.kind = told.kind;
+  life.is_copy = false;
+  if (is_current) life.target = target;
+  if (life.path == kNoPath) {
+    life.path = model_.PathOf(owner.file, told.opened);
+    life.call = model_.CallOf(owner.file, told.opened);
+  }
 }
 
 void Reader::AddFromLedgers() {
   model_.ForEachSlot([this](ProcessIndex process, int fd, const trace::Slot& slot) {
-    if (slot.head.count > 1) AddFromLedger(process, fd, slot, slot.head.count - 1);
-    AddFromLedger(process, fd, slot, slot.head.count);
+    const bool is_open = slot.head.state == trace::SlotState::kOpen || slot.head.state == trace::SlotState::kUnseen;
+    if (slot.head.count > 1) AddFromLedger(process, fd, slot.lives[(slot.head.count - 1) & 1], false, false, "");
+    AddFromLedger(process, fd, CurrentLife(slot), true, is_open, model_.Told(FieldText(slot.target)));
   });
-  std::unordered_map<uint64_t, size_t> last;
-  for (size_t i = 0; i < out_.lives.size(); ++i) {
-    const auto [known, is_new] = last.try_emplace(KeyOf(out_.lives[i].process, out_.lives[i].fd), i);
-    if (!is_new && out_.lives[i].from_s >= out_.lives[known->second].from_s) known->second = i;
-  }
-  for (const auto& [key, index] : last) {
-    Life& life = out_.lives[index];
-    trace::Slot slot;
-    if (!model_.FindSlot(life.process, life.fd, &slot)) continue;
-    life.kind = CurrentLife(slot).kind;
-    life.target = model_.Told(FieldText(slot.target));
-  }
 }
 
 void Reader::EndWithProcesses() {
   for (ProcessIndex i = 0; i < tables_.size(); ++i) {
     const Process& process = model_.processes()[i];
+    const double end_s = process.ended_by == trace::EndedBy::kNone ? model_.session().duration_s : process.ended_s;
     for (const auto& [fd, index] : tables_[i]) {
       Life& life = out_.lives[index];
-      life.open_at_end = true;
-      if (process.end.kind != EndKind::kRunning) {
-        life.to_s = process.ended_by == trace::EndedBy::kNone ? model_.session().duration_s : process.ended_s;
-      }
+      // A ledger that was released had nothing to tell: what it does not know to be closed was closed unseen.
+      life.is_open = !process.ledger_released || life.is_copy;
+      life.end_s = std::max(life.begin_s, end_s);
     }
   }
 }
@@ -233,9 +238,14 @@ Lives Reader::Read() {
   std::vector<Moment> moments;
   for (uint32_t file = 0; file < model_.files().size(); ++file) {
     const TraceFile& one = model_.files()[file];
-    const trace::Region& journal = one.header().regions[static_cast<size_t>(trace::RegionKind::kJournal)];
-    out_.complete = out_.complete && journal.capacity != 0 && journal.used <= journal.capacity && journal.lost == 0;
-    for (const EventKey& key : ListEvents(one)) moments.push_back({model_.Seconds(file, key.stamp), file, key.place});
+    journals_cut_.push_back(JournalIsCut(one));
+    out_.complete = out_.complete && !journals_cut_.back();
+    double begins_s = model_.session().duration_s;
+    for (const EventKey& key : ListEvents(one)) {
+      moments.push_back({model_.Seconds(file, key.stamp), file, key.place});
+      begins_s = std::min(begins_s, moments.back().time_s);
+    }
+    journal_begins_s_.push_back(begins_s);
   }
   std::stable_sort(moments.begin(), moments.end(),
                    [](const Moment& a, const Moment& b) { return a.time_s < b.time_s; });
@@ -245,11 +255,12 @@ Lives Reader::Read() {
     BeginProcesses(moment.time_s);
     Follow(moment, entry);
   }
-  BeginProcesses(Life::kStillOpen);
+  BeginProcesses(std::numeric_limits<double>::infinity());
   AddFromLedgers();
   EndWithProcesses();
-  std::stable_sort(out_.lives.begin(), out_.lives.end(),
-                   [](const Life& a, const Life& b) { return a.from_s < b.from_s; });
+  std::stable_sort(out_.lives.begin(), out_.lives.end(), [](const Life& a, const Life& b) {
+    return std::tie(a.process, a.fd, a.begin_s) < std::tie(b.process, b.fd, b.begin_s);
+  });
   return std::move(out_);
 }
 

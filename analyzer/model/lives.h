@@ -4,7 +4,6 @@
 // ended. For views over time; findings never depend on it, because the journal is a ring and may have lost the oldest.
 
 #include <cstdint>
-#include <limits>
 #include <string>
 #include <vector>
 
@@ -13,22 +12,21 @@
 namespace fdaudit::analyzer {
 
 struct Life {
-  static constexpr double kStillOpen = std::numeric_limits<double>::infinity();
-
   ProcessIndex process = kNoProcess;
   int fd = -1;
-  double from_s = 0;  ///< since the session's start; of what was inherited, the process's start
-  double to_s = kStillOpen;
-  PathId opened_path = kNoPath;  ///< of what was inherited, the opener's
-  PathId closed_path = kNoPath;
-  std::string opened_by;  ///< the call; "" = not known
-  std::string closed_by;
-  std::string adopted_by;  ///< the call that made it a FILE*'s or DIR*'s; "" = none, or not known
-  uint32_t incarnation = 0;
+  double begin_s = 0;    ///< in this process: of what was inherited, its start
+  double end_s = 0;      ///< of what was never closed, the process's end, or now
+  bool is_open = false;  ///< at the process's end
+  bool is_inherited = false;
+  bool is_begin_known = true;  ///< false: the journal has lost the opening, or nobody saw it
+  bool is_copy = false;        ///< of a life in the forking parent; while it is open, nothing is recorded of it here
   trace::FdKind kind = trace::FdKind::kUnknown;
-  bool inherited = false;
-  bool open_at_end = false;  ///< of its process; to_s is that end, or kStillOpen while the process runs
-  std::string target;        ///< of the number's last life only
+  std::string target;  ///< of the number's last life only; "" = not known
+  std::string call;    ///< that opened it, in an ancestor where it was inherited; "" = not known
+  PathId path = kNoPath;
+  std::string adopting_call;  ///< that made it a FILE*'s or DIR*'s; "" = none, or not known
+  std::string closing_call;
+  PathId closing_path = kNoPath;
 };
 
 /// What happened to a number, or to the whole table, without a life's beginning or end.
@@ -43,7 +41,7 @@ struct Incident {
 };
 
 struct Lives {
-  std::vector<Life> lives;  ///< by begin
+  std::vector<Life> lives;  ///< in the order of processes, numbers and beginnings
   std::vector<Incident> incidents;
   bool complete = true;  ///< the journals hold all events of their processes
 };

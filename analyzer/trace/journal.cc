@@ -32,4 +32,14 @@ bool GetEvent(const TraceFile& file, uint64_t place, JournalEvent* out) {
   return true;
 }
 
+bool JournalIsCut(const TraceFile& file) {
+  bool first_is_there = false;
+  bool any = false;
+  file.ForEach<trace::JournalBlock>(trace::RegionKind::kJournal, [&](uint64_t, const trace::JournalBlock& block) {
+    any |= block.sequence != 0;
+    first_is_there |= block.sequence == 1;
+  });
+  return any ? !first_is_there : true;
+}
+
 }  // namespace fdaudit::analyzer

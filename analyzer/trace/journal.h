@@ -28,4 +28,7 @@ std::vector<EventKey> ListEvents(const TraceFile& file);
 /// The event at `place`; false where it has been overwritten since.
 bool GetEvent(const TraceFile& file, uint64_t place, JournalEvent* out);
 
+/// Whether the journal has lost its beginning, or there is none.
+bool JournalIsCut(const TraceFile& file);
+
 }  // namespace fdaudit::analyzer

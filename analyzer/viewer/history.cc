@@ -132,8 +132,8 @@ Json History::TellProcesses() {
   const size_t count = model_.processes().size();
   std::vector<std::vector<std::pair<double, int>>> changes(count);
   for (const Life& life : lives_.lives) {
-    changes[life.process].emplace_back(life.from_s, 1);
-    if (!life.open_at_end) changes[life.process].emplace_back(life.to_s, -1);
+    changes[life.process].emplace_back(life.begin_s, 1);
+    if (!life.is_open) changes[life.process].emplace_back(life.end_s, -1);
   }
   std::vector<std::vector<double>> full(count);
   for (const Incident& incident : lives_.incidents) {
@@ -144,8 +144,8 @@ Json History::TellProcesses() {
   }
   std::vector<Json> inherited(count, Json::array());
   for (const Life& life : lives_.lives) {
-    if (!life.inherited || life.fd <= 2 || inherited[life.process].size() == kMostInherited) continue;
-    inherited[life.process].push_back({life.fd, NumberOf(life.opened_path), calls_.NumberOf(life.opened_by),
+    if (!life.is_inherited || life.fd <= 2 || inherited[life.process].size() == kMostInherited) continue;
+    inherited[life.process].push_back({life.fd, NumberOf(life.path), calls_.NumberOf(life.call),
                                        life.target.empty() ? -1 : targets_.NumberOf(life.target)});
   }
   const size_t most = std::clamp(kMostPoints / std::max<size_t>(count, 1), size_t{20}, kMostPointsEach);
@@ -183,15 +183,15 @@ Json History::TellOpen() {
   std::map<std::pair<ProcessIndex, PathId>, std::vector<uint32_t>> rows;
   for (const Life& life : lives_.lives) {
     // What a child has by inheritance is its parent's doing, and would be counted twice.
-    if (life.inherited || life.opened_path == kNoPath) continue;
-    const auto first = static_cast<size_t>(std::clamp(std::ceil(life.from_s / step), 0.0, double{kMoments}));
-    const double until = std::min(life.to_s, duration_s_ + step / 2);
+    if (life.is_inherited || life.path == kNoPath) continue;
+    const auto first = static_cast<size_t>(std::clamp(std::ceil(life.begin_s / step), 0.0, double{kMoments}));
+    const double until = std::min(life.end_s, duration_s_ + step / 2);
     const auto end = static_cast<size_t>(std::clamp(std::ceil(until / step), 0.0, double{kMoments}));
-    if (first >= end && !life.open_at_end) continue;
-    std::vector<uint32_t>& counts = rows[{life.process, life.opened_path}];
+    if (first >= end && !life.is_open) continue;
+    std::vector<uint32_t>& counts = rows[{life.process, life.path}];
     counts.resize(kMoments + 1);
     for (size_t i = first; i < end; ++i) ++counts[i];
-    if (life.open_at_end) ++counts[kMoments];
+    if (life.is_open) ++counts[kMoments];
   }
   std::vector<std::pair<uint64_t, decltype(rows)::const_iterator>> order;
   for (auto row = rows.cbegin(); row != rows.cend(); ++row) {
@@ -247,12 +247,12 @@ Json History::TellLane(const Lane& lane, size_t most) {
   const size_t first = lane.lives.size() > most ? lane.lives.size() - most : 0;
   for (size_t i = first; i < lane.lives.size(); ++i) {
     const Life& life = lives_.lives[lane.lives[i]];
-    const bool still_open = life.open_at_end;
-    lives.push_back({Rounded(life.from_s), std::isinf(life.to_s) ? Json(nullptr) : Json(Rounded(life.to_s)),
-                     NumberOf(life.opened_path), calls_.NumberOf(life.opened_by),
-                     still_open ? -1 : NumberOf(life.closed_path), calls_.NumberOf(still_open ? "" : life.closed_by),
-                     (life.inherited ? 1 : 0) + (still_open ? 2 : 0),
-                     life.target.empty() ? -1 : targets_.NumberOf(life.target), calls_.NumberOf(life.adopted_by)});
+    const bool still_open = life.is_open;
+    lives.push_back({Rounded(life.begin_s), Rounded(life.end_s), NumberOf(life.path), calls_.NumberOf(life.call),
+                     still_open ? -1 : NumberOf(life.closing_path),
+                     calls_.NumberOf(still_open ? "" : life.closing_call),
+                     (life.is_inherited ? 1 : 0) + (still_open ? 2 : 0),
+                     life.target.empty() ? -1 : targets_.NumberOf(life.target), calls_.NumberOf(life.adopting_call)});
   }
   Json incidents = Json::array();
   const size_t count = lane.incidents.size();

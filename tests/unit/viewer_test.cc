@@ -55,16 +55,16 @@ TEST_F(LivesOfNumbers, ANumberMayHaveManyOneAfterAnother) {
   Event(trace::EventKind::kOpened, 5, 0, 2);
   const Lives read = Read();
   ASSERT_EQ(read.lives.size(), 2u);
-  EXPECT_LT(read.lives[0].to_s, read.lives[1].from_s);
-  EXPECT_FALSE(read.lives[0].open_at_end);
-  EXPECT_TRUE(read.lives[1].open_at_end);
+  EXPECT_LT(read.lives[0].end_s, read.lives[1].begin_s);
+  EXPECT_FALSE(read.lives[0].is_open);
+  EXPECT_TRUE(read.lives[1].is_open);
 }
 
 TEST_F(LivesOfNumbers, ARangeEndsAllThatIsOpenInIt) {
   for (int fd = 4; fd < 8; ++fd) Event(trace::EventKind::kOpened, fd);
   Event(trace::EventKind::kRangeClosed, 5, -1);  // to the highest
   size_t open = 0;
-  for (const Life& life : Read().lives) open += life.open_at_end ? 1 : 0;
+  for (const Life& life : Read().lives) open += life.is_open ? 1 : 0;
   EXPECT_EQ(open, 1u);
 }
 
@@ -72,8 +72,8 @@ TEST_F(LivesOfNumbers, ACloseOfWhatWasThereBeforeTellsALifeFromTheStart) {
   Event(trace::EventKind::kClosed, 9);
   const Lives read = Read();
   ASSERT_EQ(read.lives.size(), 1u);
-  EXPECT_TRUE(read.lives[0].inherited);
-  EXPECT_EQ(read.lives[0].opened_path, analyzer::kNoPath);
+  EXPECT_TRUE(read.lives[0].is_inherited);
+  EXPECT_EQ(read.lives[0].path, analyzer::kNoPath);
 }
 
 TEST_F(LivesOfNumbers, AForkedChildHasItsParentsTable) {
@@ -83,8 +83,8 @@ TEST_F(LivesOfNumbers, AForkedChildHasItsParentsTable) {
   scene_.trace.Image(child).started_by = trace::StartedBy::kFork;
   const Lives read = Read();
   ASSERT_EQ(read.lives.size(), 2u);
-  EXPECT_TRUE(read.lives[1].inherited);
-  EXPECT_EQ(read.lives[1].opened_path, read.lives[0].opened_path);
+  EXPECT_TRUE(read.lives[1].is_inherited);
+  EXPECT_EQ(read.lives[1].path, read.lives[0].path);
 }
 
 TEST_F(LivesOfNumbers, WhatTheJournalLacksTheLedgerTells) {
@@ -93,7 +93,7 @@ TEST_F(LivesOfNumbers, WhatTheJournalLacksTheLedgerTells) {
   const Lives read = Read();
   ASSERT_EQ(read.lives.size(), 1u);
   EXPECT_EQ(read.lives[0].target, "/etc/app.conf");
-  EXPECT_TRUE(read.lives[0].open_at_end);
+  EXPECT_TRUE(read.lives[0].is_open);
 }
 
 TEST_F(LivesOfNumbers, FailuresAreIncidents) {

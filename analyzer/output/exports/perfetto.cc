@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "analyzer/detect/kinds.h"
-#include "analyzer/model/lifetimes.h"
+#include "analyzer/model/lives.h"
 #include "analyzer/output/coverage.h"
 #include "analyzer/output/escape.h"
 #include "analyzer/output/exports/exports.h"
@@ -48,11 +48,11 @@ class TraceEvents {
 
  private:
   void ChoosePids();
-  void Keep(std::vector<Lifetime>* lives);
+  void Keep(std::vector<Life>* lives);
   void Event(const std::string& text);
-  void Names(const std::vector<Lifetime>& lives);
-  void Life(const Lifetime& life);
-  void Counters(const std::vector<Lifetime>& lives);
+  void Names(const std::vector<Life>& lives);
+  void Tell(const Life& life);
+  void Counters(const std::vector<Life>& lives);
   void Counter(ProcessIndex process, std::vector<std::pair<double, int>> changes, size_t most);
   void Findings();
   std::string OtherData();
@@ -102,20 +102,20 @@ std::string TraceEvents::StackText(PathId path) {
 }
 
 /// What is open in the end and what lasted longest stays.
-void TraceEvents::Keep(std::vector<Lifetime>* lives) {
+void TraceEvents::Keep(std::vector<Life>* lives) {
   if (lives->size() <= kMaxLives) return;
   std::vector<uint32_t> order(lives->size());
   for (uint32_t i = 0; i < order.size(); ++i) order[i] = i;
   const auto weighs_more = [&](uint32_t a, uint32_t b) {
-    const Lifetime& left = (*lives)[a];
-    const Lifetime& right = (*lives)[b];
+    const Life& left = (*lives)[a];
+    const Life& right = (*lives)[b];
     if (left.is_open != right.is_open) return left.is_open;
     return left.end_s - left.begin_s > right.end_s - right.begin_s;
   };
   std::nth_element(order.begin(), order.begin() + kMaxLives, order.end(), weighs_more);
   std::vector<bool> stays(lives->size(), false);
   for (size_t i = 0; i < kMaxLives; ++i) stays[order[i]] = true;
-  std::vector<Lifetime> kept;
+  std::vector<Life> kept;
   for (uint32_t i = 0; i < lives->size(); ++i) {
     if (stays[i]) {
       kept.push_back(std::move((*lives)[i]));
@@ -127,7 +127,7 @@ void TraceEvents::Keep(std::vector<Lifetime>* lives) {
   *lives = std::move(kept);
 }
 
-void TraceEvents::Names(const std::vector<Lifetime>& lives) {
+void TraceEvents::Names(const std::vector<Life>& lives) {
   for (ProcessIndex i = 0; i < model_.processes().size(); ++i) {
     const Process& process = model_.processes()[i];
     const std::string name = fmt::format("{} ({})", BaseName(process.exe), process.pid);
@@ -138,7 +138,7 @@ void TraceEvents::Names(const std::vector<Lifetime>& lives) {
         fmt::format(R"({{"ph":"M","name":"process_labels","pid":{},"args":{{"labels":{}}}}})", pids_[i], Json(label)));
   }
   std::set<std::pair<int, int>> named;
-  for (const Lifetime& life : lives) {
+  for (const Life& life : lives) {
     const int pid = pids_[life.process];
     if (!named.emplace(pid, life.fd).second) continue;
     Event(fmt::format(R"({{"ph":"M","name":"thread_name","pid":{},"tid":{},"args":{{"name":"descriptor {}"}}}})", pid,
@@ -148,7 +148,7 @@ void TraceEvents::Names(const std::vector<Lifetime>& lives) {
   }
 }
 
-void TraceEvents::Life(const Lifetime& life) {
+void TraceEvents::Tell(const Life& life) {
   std::string name = life.target.empty() ? life.call : life.target;
   if (name.empty()) name = life.is_inherited ? "inherited" : "unknown";
   std::string args = fmt::format(R"("fd":{},"type":"{}","open at the end":{})", life.fd, Name(life.kind), life.is_open);
@@ -194,9 +194,9 @@ void TraceEvents::Counter(ProcessIndex process, std::vector<std::pair<double, in
   }
 }
 
-void TraceEvents::Counters(const std::vector<Lifetime>& lives) {
+void TraceEvents::Counters(const std::vector<Life>& lives) {
   std::map<ProcessIndex, std::vector<std::pair<double, int>>> changes;
-  for (const Lifetime& life : lives) {
+  for (const Life& life : lives) {
     changes[life.process].emplace_back(life.begin_s, 1);
     if (!life.is_open) changes[life.process].emplace_back(life.end_s, -1);
   }
@@ -231,11 +231,13 @@ std::string TraceEvents::OtherData() {
 std::string TraceEvents::Write() {
   ChoosePids();
   out_ = "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[";
-  std::vector<Lifetime> lives = LifetimesOf(model_);
+  std::vector<Life> lives = ReadLives(model_).lives;
+  // What a forked process inherited and never touched fills tracks that tell nothing.
+  std::erase_if(lives, [](const Life& life) { return life.is_copy && life.is_open; });
   Counters(lives);
   Keep(&lives);
   Names(lives);
-  for (const Lifetime& life : lives) Life(life);
+  for (const Life& life : lives) Tell(life);
   Findings();
   return out_ + "\n],\"otherData\":" + OtherData() + "}\n";
 }
