@@ -54,7 +54,7 @@ SHIM_FLAGS := $(COMMON) -fPIC -fvisibility=hidden -fno-exceptions -fno-rtti -fno
 # Code and constants in one segment: two mappings less to make at every exec and to copy at every fork.
 SHIM_LINK := -shared -g -Wl,-z,defs -Wl,-z,now -Wl,-z,noseparate-code -Wl,--build-id -Wl,--hash-style=gnu -Wl,-soname,libfdaudit.so
 ANALYZER_FLAGS := $(COMMON) -DFDAUDIT_VERSION='"$(VERSION)"'
-ANALYZER_LIBS ?= -ldw -lelf -lfmt -lz
+ANALYZER_LIBS ?= -ldw -lelf -lfmt -lz -lunwind-generic
 TEST_FLAGS := $(COMMON)
 TEST_LIBS ?= -lgtest_main -lgtest -lpthread
 
@@ -156,7 +156,7 @@ SUITE_unit = $(BUILD)/tests/unit --gtest_brief=1
 SUITE_unit_NEEDS = $(BUILD)/tests/unit
 
 # tests/NAME/run.py: a suite without more ado.
-PYTHON_SUITES := cli gate formats header interposers scenarios python resilience transparency companions field
+PYTHON_SUITES := cli gate formats standing header interposers scenarios python resilience transparency companions field
 SUITES += $(foreach s,$(PYTHON_SUITES),$(if $(wildcard tests/$(s)/run.py),$(s)))
 $(foreach s,$(PYTHON_SUITES),$(eval SUITE_$(s) = $(PYTHON) tests/$(s)/run.py $$(ARGS)))
 

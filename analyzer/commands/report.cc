@@ -1,16 +1,29 @@
 // fdaudit report: what a recorded trace says.
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "analyzer/commands/command.h"
 #include "analyzer/commands/reporting.h"
+#include "analyzer/target/stopped_process.h"
 #include "analyzer/trace/trace_error.h"
 
 namespace fdaudit::analyzer {
+
+namespace {
+
+struct StandingOptions {
+  int pid = 0;
+  std::string core;
+};
+
+}  // namespace
 
 int ReportCommand(int argc, char** argv) {
   CLI::App app(
@@ -19,24 +32,40 @@ int ReportCommand(int argc, char** argv) {
       "fdaudit report");
   ReportOptions options;
   std::vector<std::string> traces;
-  std::string later;
+  StandingOptions standing_options;
   AddReportOptions(app, &options);
-  app.add_option("--pid", later, "where the threads of a hung process stand (not yet)")->type_name("PID");
-  app.add_option("--core", later, "where the threads of a crashed process stood (not yet)")->type_name("FILE");
+  auto* const pid =
+      app.add_option("--pid", standing_options.pid, "where the threads of a hung process stand, and on what")
+          ->type_name("PID")
+          ->check(CLI::PositiveNumber);
+  app.add_option("--core", standing_options.core, "where the threads of a crashed process stood")
+      ->type_name("FILE")
+      ->excludes(pid);
   app.add_option("TRACE", traces, "trace file or directory")->required();
   int status = kExitOk;
   if (!ParseArguments(app, argc, argv, kExitUsage, &status)) return status;
   const std::string problem = FormatProblem(options.format);
   if (!problem.empty()) return Complain(problem, kExitUsage);
-  if (!later.empty()) return Complain("--pid and --core are not available yet in this version", kExitUsage);
+  const bool has_standing = standing_options.pid != 0 || !standing_options.core.empty();
+  if (has_standing && options.format != "text" && options.format != "json") {
+    return Complain("--pid and --core go with -f text and -f json", kExitUsage);
+  }
   try {
+    std::optional<StoppedProcess> stopped;
+    if (standing_options.pid != 0) {
+      stopped = LookAtProcess(standing_options.pid);
+      if (!stopped) return Complain(fmt::format("no process {} runs here", standing_options.pid), kExitUsage);
+    }
+    if (!standing_options.core.empty()) stopped = LookAtCore(standing_options.core);
     LoadedTraces loaded(traces, options);
     ReportOutput output;
     if (!output.Open(options, stdout)) {
       return Complain(options.output + " cannot be written: " + strerror(errno), kExitUsage);
     }
     const Report report = loaded.MakeReport(options);
-    const std::string text = RenderReport(report, options, output.wants_color());
+    std::optional<Standing> standing;
+    if (stopped) standing = loaded.Stand(*stopped);
+    const std::string text = RenderReport(report, options, output.wants_color(), standing ? &*standing : nullptr);
     return output.Write(text, options) ? kExitOk : kExitUsage;
   } catch (const TraceError& error) {
     return Complain(error.what(), kExitUnreadable);

@@ -17,6 +17,7 @@
 #include "analyzer/commands/command.h"
 #include "analyzer/output/document.h"
 #include "analyzer/output/exports/exports.h"
+#include "analyzer/output/standing.h"
 #include "analyzer/target/elf_target.h"
 #include "analyzer/trace/family.h"
 #include "analyzer/trace/trace_error.h"
@@ -184,11 +185,32 @@ Report LoadedTraces::MakeReport(const ReportOptions& options, const Policy& poli
   return report;
 }
 
-std::string RenderReport(const Report& report, const ReportOptions& options, bool color) {
+Standing LoadedTraces::Stand(const StoppedProcess& stopped) {
+  return TellStanding(*model_, stopped, [this](const CodePlace& place) {
+    std::vector<Frame> frames;
+    if (BaseName(place.module) == "libfdaudit.so") return frames;  // between the program and libc
+    std::vector<SymbolFrame> symbols;
+    if (!place.module.empty()) symbols = symbolizer_->Lookup({place.module, {}}, place.offset);
+    if (symbols.empty()) symbols.emplace_back();
+    for (const SymbolFrame& symbol : symbols) {
+      Frame frame{symbol.function, symbol.file, symbol.line,       place.module,
+                  place.offset,    false,       symbol.is_inlined, false};
+      frame.is_runtime = IsRuntime(frame);
+      frames.push_back(std::move(frame));
+    }
+    return frames;
+  });
+}
+
+std::string RenderReport(const Report& report, const ReportOptions& options, bool color, const Standing* standing) {
   if (options.format == "html") return RenderPage(report, {options.source_root, !options.redact});
   if (IsTraceFormat(options.format)) return RenderExport(report, options.format);
-  if (!IsDocumentFormat(options.format)) return RenderText(report, color);
-  return Render(Document(report), options.format, {options.source_root});
+  if (!IsDocumentFormat(options.format)) {
+    return (standing == nullptr ? "" : RenderStanding(*report.model, *standing) + "\n") + RenderText(report, color);
+  }
+  Document document(report);
+  if (standing != nullptr) AddStanding(*report.model, *standing, &document);
+  return Render(document, options.format, {options.source_root});
 }
 
 ReportOutput::~ReportOutput() {

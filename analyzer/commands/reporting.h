@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "analyzer/detect/standing.h"
 #include "analyzer/model/model.h"
 #include "analyzer/output/report.h"
 #include "analyzer/symbols/perf_map.h"
@@ -35,8 +36,9 @@ void AddTraceOptions(CLI::App& app, ReportOptions* options);
 /// Declares all of the above.
 void AddReportOptions(CLI::App& app, ReportOptions* options);
 
-/// Renders in options.format.
-std::string RenderReport(const Report& report, const ReportOptions& options, bool color);
+/// Renders in options.format. `standing`: told first in text, and part of the JSON; may be null.
+std::string RenderReport(const Report& report, const ReportOptions& options, bool color,
+                         const Standing* standing = nullptr);
 
 /// Empty where the format can be written; else what is wrong with it.
 std::string FormatProblem(const std::string& format);
@@ -51,6 +53,8 @@ class LoadedTraces {
   std::vector<std::string> FileNames() const;
   /// Finds and judges, and notes what the symbolizer missed. What the report points to lies here.
   Report MakeReport(const ReportOptions& options, const Policy& policy = {});
+  /// What the traces know of where a process's threads stand.
+  Standing Stand(const StoppedProcess& stopped);
 
  private:
   std::string NameCode(int pid, uint64_t address);

@@ -174,6 +174,8 @@ Document Document::Read(const std::string& path) {
   return document;
 }
 
+void Document::Add(const Json& members) { json_->update(members); }
+
 void Document::Merge(Document other) {
   RenumberProcesses(*other.json_, (*json_)["processes"].size());
   for (Json& process : (*other.json_)["processes"]) (*json_)["processes"].push_back(std::move(process));

@@ -30,6 +30,9 @@ class Document {
   /// Adds another report's processes and findings; those of one fingerprint become one.
   void Merge(Document other);
 
+  /// Adds members at the end.
+  void Add(const Json& members);
+
   /// The findings as the gate sees them, in their order. What they point to lives as long as this.
   std::vector<Subject> Subjects();
   /// Writes back what Judge() said of them.
