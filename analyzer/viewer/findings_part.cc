@@ -180,12 +180,24 @@ void Findings::WriteFrame(const Json& frame, bool is_first_own) {
 void Findings::WriteStack(const std::string& key) {
   const auto stack = document_["stacks"].find(key);
   if (key.empty() || stack == document_["stacks"].end()) return;
+  const auto is_own = [](const Json& frame) { return frame.value("own", false); };
+  const bool has_own = std::any_of(stack->begin(), stack->end(), is_own);
+  const auto first_own = std::find_if(stack->begin(), stack->end(), is_own);
   out_.Raw("<ol class=stack>");
-  bool has_own = false;
-  for (const Json& frame : *stack) {
-    const bool is_own = frame.value("own", false);
-    WriteFrame(frame, is_own && !has_own);
-    has_own = has_own || is_own;
+  for (auto frame = stack->begin(); frame != stack->end();) {
+    const auto next = std::find_if(frame, stack->end(), is_own);
+    // Of code that is not your own, two frames or more are folded, where there is any that is.
+    const bool folds = has_own && next - frame > 1;
+    if (folds) {
+      out_.Raw("<li><details class=folded><summary>").Number(static_cast<uint64_t>(next - frame));
+      out_.Raw(" frames of libraries</summary><ol class=stack>");
+    }
+    for (; frame != next; ++frame) WriteFrame(*frame, false);
+    if (folds) out_.Raw("</ol></details></li>");
+    if (frame != stack->end()) {
+      WriteFrame(*frame, frame == first_own);
+      ++frame;
+    }
   }
   out_.Raw("</ol>");
 }

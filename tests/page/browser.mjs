@@ -78,6 +78,10 @@ const checks = {
     const roles = await finding.locator('.events > li > b:first-child').allInnerTexts();
     expect(roles.join(' ') === 'opened closed reopened closed-again owner-close-failed', `the story is ${roles}`);
     expect(await finding.locator('.stack .own').count() > 0, 'own frames stand out');
+    const folded = finding.locator('.folded').first();
+    expect(!await folded.locator('li').first().isVisible(), 'frames of libraries are folded');
+    await folded.locator('> summary').click();
+    expect(await folded.locator('li').first().isVisible(), 'and unfold');
     expect((await finding.locator('.source b').first().innerText()).includes('open('), 'source lines are shown');
     await finding.getByRole('button', {name: 'Copy the story'}).click();
     await finding.getByRole('button', {name: /Copied|Ctrl/}).waitFor();

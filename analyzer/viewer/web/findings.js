@@ -16,6 +16,7 @@ function storyAsText(finding) {
     lines.push(event.firstElementChild.textContent + ' ' + [...event.childNodes]
       .slice(1).filter((node) => node.nodeName !== 'OL').map((node) => node.textContent).join('').trim());
     for (const frame of event.querySelectorAll('.stack > li')) {
+      if (frame.querySelector('.stack') !== null) continue;  // a fold of others
       lines.push('    ' + [...frame.childNodes].filter((node) => node.nodeName !== 'PRE')
         .map((node) => node.textContent).join('').trim());
     }
