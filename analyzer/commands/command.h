@@ -35,6 +35,7 @@ int ReportCommand(int argc, char** argv);
 int GateCommand(int argc, char** argv);
 int DiffCommand(int argc, char** argv);
 int DumpCommand(int argc, char** argv);
+int WatchCommand(int argc, char** argv);
 int DoctorCommand(int argc, char** argv);
 int ExplainCommand(int argc, char** argv);
 int ViewCommand(int argc, char** argv);

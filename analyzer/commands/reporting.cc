@@ -124,8 +124,13 @@ std::string FormatProblem(const std::string& format) {
   return "unknown format '" + format + "'" + (meant.empty() ? "" : ", did you mean '" + meant + "'?");
 }
 
-LoadedTraces::LoadedTraces(const std::vector<std::string>& paths, const ReportOptions& options)
-    : symbolizer_(std::make_unique<Symbolizer>(Symbolizer::Options{options.sysroot, options.debug_dirs})) {
+std::shared_ptr<Symbolizer> MakeSymbolizer(const ReportOptions& options) {
+  return std::make_shared<Symbolizer>(Symbolizer::Options{options.sysroot, options.debug_dirs});
+}
+
+LoadedTraces::LoadedTraces(const std::vector<std::string>& paths, const ReportOptions& options,
+                           std::shared_ptr<Symbolizer> symbolizer)
+    : symbolizer_(symbolizer != nullptr ? std::move(symbolizer) : MakeSymbolizer(options)) {
   ModelOptions model_options;
   model_options.redact = options.redact;
   model_options.lookup = [symbolizer = symbolizer_.get()](const ModuleRef& module, uint64_t address) {

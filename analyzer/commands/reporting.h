@@ -43,11 +43,16 @@ std::string RenderReport(const Report& report, const ReportOptions& options, boo
 /// Empty where the format can be written; else what is wrong with it.
 std::string FormatProblem(const std::string& format);
 
+/// As the options want it.
+std::shared_ptr<Symbolizer> MakeSymbolizer(const ReportOptions& options);
+
 /// Traces in memory, with their symbolizer. Keeps the files open: they may be removed meanwhile.
 class LoadedTraces {
  public:
-  /// `paths` are trace files and directories of them. Throws TraceError.
-  LoadedTraces(const std::vector<std::string>& paths, const ReportOptions& options);
+  /// `paths` are trace files and directories of them. Throws TraceError. `symbolizer`: one that has read the modules
+  /// before, for who loads the same traces again and again; null: a new one.
+  LoadedTraces(const std::vector<std::string>& paths, const ReportOptions& options,
+               std::shared_ptr<Symbolizer> symbolizer = nullptr);
   Model& model() { return *model_; }
   /// All that were found, also outside of `paths`.
   std::vector<std::string> FileNames() const;
@@ -59,7 +64,7 @@ class LoadedTraces {
  private:
   std::string NameCode(int pid, uint64_t address);
 
-  std::unique_ptr<Symbolizer> symbolizer_;
+  std::shared_ptr<Symbolizer> symbolizer_;
   std::map<int, PerfMap> perf_maps_;  // by pid
   std::unique_ptr<Model> model_;
 };
