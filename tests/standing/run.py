@@ -28,6 +28,10 @@ def call_of(pid, tid=None):
     return -1 if text.startswith("running") else int(text.split()[0])
 
 
+def state_of(pid):
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0]
+
+
 def until(condition, what):
     deadline = time.monotonic() + 30
     while not condition():
@@ -61,6 +65,7 @@ class Hang:
             os.kill(self.keeper, 9)
         except ProcessLookupError:
             pass
+        self.parent.send_signal(signal.SIGCONT)
         return self.parent.wait(30)
 
     def __exit__(self, *_):
@@ -192,10 +197,10 @@ def a_core_of_the_hang_tells_the_holder():
             raise harness.Skip(f"gcore wrote no core file: {made.err[-200:]}")
         # The reader is gone, as what makes core files has it, and the others still hang.
         hang.parent.send_signal(signal.SIGSTOP)
+        until(lambda: state_of(hang.parent.pid) == "T", "the parent is stopped")
         os.kill(hang.reader, signal.SIGKILL)
-        until(lambda: pathlib.Path(f"/proc/{hang.reader}/stat").read_text().split(") ")[1][0] == "Z", "it is dead")
+        until(lambda: state_of(hang.reader) == "Z", "the reader is dead")
         ran = report("-f", "json", "--core", core, hang.trace)
-        hang.parent.send_signal(signal.SIGCONT)
         thread = json.loads(ran.out)["threads"][0]
         complaints = waits_in_pipe(ran, thread, "drain")
         holders = [(h["pid"], h["fd"]) for h in thread["waits_for"][0]["other_end"]]
