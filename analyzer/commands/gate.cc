@@ -66,8 +66,8 @@ Judged JudgeAll(const std::vector<std::string>& inputs, const ReportOptions& opt
 std::string RenderJudged(const Judged& judged, const ReportOptions& options) {
   if (options.format == "text") return RenderGateText(judged.verdict, judged.subjects);
   const PageOptions page{options.source_root, !options.redact};
-  if (options.format == "html")
-    return judged.document ? RenderPage(*judged.document, page) : RenderPage(*judged.report, page);
+  if (options.format == "html" && judged.document) return RenderPage(*judged.document, nullptr, page);
+  if (options.format == "html") return RenderPage(Document(*judged.report), &*judged.report, page);
   if (judged.document) return Render(*judged.document, options.format, {options.source_root});
   return Render(Document(*judged.report), options.format, {options.source_root});
 }

@@ -47,8 +47,8 @@ int ReportCommand(int argc, char** argv) {
   const std::string problem = FormatProblem(options.format);
   if (!problem.empty()) return Complain(problem, kExitUsage);
   const bool has_standing = standing_options.pid != 0 || !standing_options.core.empty();
-  if (has_standing && options.format != "text" && options.format != "json") {
-    return Complain("--pid and --core go with -f text and -f json", kExitUsage);
+  if (has_standing && options.format != "text" && options.format != "json" && options.format != "html") {
+    return Complain("--pid and --core go with -f text, -f json and -f html", kExitUsage);
   }
   try {
     std::optional<StoppedProcess> stopped;

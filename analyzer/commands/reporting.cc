@@ -208,13 +208,13 @@ Standing LoadedTraces::Stand(const StoppedProcess& stopped) {
 }
 
 std::string RenderReport(const Report& report, const ReportOptions& options, bool color, const Standing* standing) {
-  if (options.format == "html") return RenderPage(report, {options.source_root, !options.redact});
   if (IsTraceFormat(options.format)) return RenderExport(report, options.format);
-  if (!IsDocumentFormat(options.format)) {
+  if (options.format == "text") {
     return (standing == nullptr ? "" : RenderStanding(*report.model, *standing) + "\n") + RenderText(report, color);
   }
   Document document(report);
   if (standing != nullptr) AddStanding(*report.model, *standing, &document);
+  if (options.format == "html") return RenderPage(document, &report, {options.source_root, !options.redact});
   return Render(document, options.format, {options.source_root});
 }
 

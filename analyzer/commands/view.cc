@@ -42,12 +42,12 @@ std::string PageOf(const std::vector<std::string>& inputs, const ReportOptions& 
       document = Document::Read(input);
     }
   }
-  if (traces.empty()) return RenderPage(*document, page);
+  if (traces.empty()) return RenderPage(*document, nullptr, page);
   LoadedTraces loaded(traces, options);
   const Report report = loaded.MakeReport(options);
-  if (!document) return RenderPage(report, page);
+  if (!document) return RenderPage(Document(report), &report, page);
   document->Merge(Document(report));
-  return RenderPage(*document, page);
+  return RenderPage(*document, nullptr, page);
 }
 
 }  // namespace

@@ -31,6 +31,7 @@ class Findings {
       : document_(document), options_(options), format_{options.source_root}, out_(*out) {}
 
   size_t Write();
+  void WriteFrames(const Json& frames);
 
  private:
   void WriteLine(const Json& finding);
@@ -179,13 +180,16 @@ void Findings::WriteFrame(const Json& frame, bool is_first_own) {
 
 void Findings::WriteStack(const std::string& key) {
   const auto stack = document_["stacks"].find(key);
-  if (key.empty() || stack == document_["stacks"].end()) return;
+  if (!key.empty() && stack != document_["stacks"].end()) WriteFrames(*stack);
+}
+
+void Findings::WriteFrames(const Json& frames) {
   const auto is_own = [](const Json& frame) { return frame.value("own", false); };
-  const bool has_own = std::any_of(stack->begin(), stack->end(), is_own);
-  const auto first_own = std::find_if(stack->begin(), stack->end(), is_own);
+  const bool has_own = std::any_of(frames.begin(), frames.end(), is_own);
+  const auto first_own = std::find_if(frames.begin(), frames.end(), is_own);
   out_.Raw("<ol class=stack>");
-  for (auto frame = stack->begin(); frame != stack->end();) {
-    const auto next = std::find_if(frame, stack->end(), is_own);
+  for (auto frame = frames.begin(); frame != frames.end();) {
+    const auto next = std::find_if(frame, frames.end(), is_own);
     // Of code that is not your own, two frames or more are folded, where there is any that is.
     const bool folds = has_own && next - frame > 1;
     if (folds) {
@@ -194,7 +198,7 @@ void Findings::WriteStack(const std::string& key) {
     }
     for (; frame != next; ++frame) WriteFrame(*frame, false);
     if (folds) out_.Raw("</ol></details></li>");
-    if (frame != stack->end()) {
+    if (frame != frames.end()) {
       WriteFrame(*frame, frame == first_own);
       ++frame;
     }
@@ -273,6 +277,10 @@ std::string AnchorOf(const Json& finding) {
   std::replace_if(
       anchor.begin(), anchor.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '-');
   return anchor;
+}
+
+void WriteFrames(const Json& document, const Json& frames, const PageOptions& options, Html* out) {
+  Findings(document, options, out).WriteFrames(frames);
 }
 
 size_t WriteFindings(const Json& document, const PageOptions& options, Html* out) {

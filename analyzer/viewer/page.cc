@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "analyzer/viewer/assets.h"
 #include "analyzer/viewer/history.h"
@@ -20,12 +21,12 @@ struct Section {
   bool needs_script;
   bool needs_history;
 };
-constexpr Section kSections[] = {{"findings", "Findings", false, false},
-                                 {"time", "Descriptors over time", true, true},
-                                 {"paths", "Open descriptors by call path", true, true},
-                                 {"processes", "Processes", false, false},
-                                 {"numbers", "Biography of a number", true, true},
-                                 {"coverage", "What was not seen", false, false}};
+constexpr std::string_view kThreads = "threads";  // where a process was looked at besides
+constexpr Section kSections[] = {
+    {"threads", "Where threads stand", false, false}, {"findings", "Findings", false, false},
+    {"time", "Descriptors over time", true, true},    {"paths", "Open descriptors by call path", true, true},
+    {"processes", "Processes", false, false},         {"numbers", "Biography of a number", true, true},
+    {"coverage", "What was not seen", false, false}};
 
 /// Nothing but the page's own script and style is ever run or used, and nothing is loaded.
 std::string Policy() {
@@ -43,10 +44,15 @@ void WriteHead(const std::string& verdict, Html* out) {
   out->Raw(kPageStyle).Raw("</style>\n</head>\n");
 }
 
-void WriteNavigation(bool has_history, Html* out) {
+bool IsTold(const Section& section, const Json& document, const Json* history) {
+  if (section.id == kThreads && !document.contains("threads")) return false;
+  return !section.needs_history || history != nullptr;
+}
+
+void WriteNavigation(const Json& document, const Json* history, Html* out) {
   out->Raw("<nav aria-label=\"Sections\"><ul>\n");
   for (const Section& section : kSections) {
-    if (section.needs_history && !has_history) continue;
+    if (!IsTold(section, document, history)) continue;
     out->Raw(section.needs_script ? "<li class=scripted hidden>" : "<li>")
         .Raw("<a href=\"#")
         .Raw(section.id)
@@ -71,6 +77,8 @@ void WriteSection(const Section& section, const Json& document, const Json* hist
     if (document["findings"].empty()) out->Raw("<p>None.</p>\n");
     const size_t left_out = WriteFindings(document, options, out);
     if (left_out != 0) out->Raw("<p>The stories of ").Number(left_out).Raw(" findings were left out.</p>\n");
+  } else if (id == kThreads) {
+    WriteThreads(document, options, out);
   } else if (id == "processes") {
     WriteProcesses(document, history, out);
   } else if (id == "coverage") {
@@ -89,12 +97,12 @@ std::string Render(const Json& document, const Json* history, const PageOptions&
   WriteHead(verdict, &out);
   out.Raw("<body>\n<a class=skip href=\"#findings\">To the findings</a>\n<header>\n<p class=name>fdaudit</p>\n<h1>");
   out.Text(verdict).Raw("</h1>\n");
-  WriteNavigation(history != nullptr, &out);
+  WriteNavigation(document, history, &out);
   out.Raw("</header>\n<main>\n<section id=summary aria-label=Summary>\n");
   WriteSummary(document, &out);
   out.Raw("</section>\n");
   for (const Section& section : kSections) {
-    if (!section.needs_history || history != nullptr) WriteSection(section, document, history, options, &out);
+    if (IsTold(section, document, history)) WriteSection(section, document, history, options, &out);
   }
   out.Raw("</main>\n<footer><p>fdaudit ").Text(TextOf(document["tool"], "version"));
   out.Raw(". Charts are drawn with <a href=\"https://d3js.org/\" rel=noreferrer>D3</a>.</p></footer>\n");
@@ -105,13 +113,10 @@ std::string Render(const Json& document, const Json* history, const PageOptions&
 
 }  // namespace
 
-std::string RenderPage(const Report& report, const PageOptions& options) {
-  const Json history = HistoryJson(report);
-  return Render(Document(report).json(), &history, options);
-}
-
-std::string RenderPage(const Document& document, const PageOptions& options) {
-  return Render(document.json(), nullptr, options);
+std::string RenderPage(const Document& document, const Report* report, const PageOptions& options) {
+  if (report == nullptr) return Render(document.json(), nullptr, options);
+  const Json history = HistoryJson(*report);
+  return Render(document.json(), &history, options);
 }
 
 }  // namespace fdaudit::analyzer

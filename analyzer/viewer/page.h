@@ -15,9 +15,8 @@ struct PageOptions {
   bool show_sources = false;  ///< lines of the source files, where they are at hand
 };
 
-/// With charts of what the trace tells.
-std::string RenderPage(const Report& report, const PageOptions& options);
-/// Of a stored report, which has no events. Throws std::exception where the document is not what a report is.
-std::string RenderPage(const Document& document, const PageOptions& options);
+/// `report`: what the document was made of, for charts of what its traces tell; nullptr for a stored report, which has
+/// no events.
+std::string RenderPage(const Document& document, const Report* report, const PageOptions& options);
 
 }  // namespace fdaudit::analyzer

@@ -17,6 +17,10 @@ std::string VerdictSentence(const Document::Json& document);
 void WriteSummary(const Document::Json& document, Html* out);
 /// Returns how many findings are told in a line only.
 size_t WriteFindings(const Document::Json& document, const PageOptions& options, Html* out);
+/// A stack, from the innermost frame outwards.
+void WriteFrames(const Document::Json& document, const Document::Json& frames, const PageOptions& options, Html* out);
+/// What `report --pid` and `--core` add.
+void WriteThreads(const Document::Json& document, const PageOptions& options, Html* out);
 void WriteProcesses(const Document::Json& document, const Document::Json* history, Html* out);
 void WriteCoverage(const Document::Json& document, const Document::Json* history, Html* out);
 

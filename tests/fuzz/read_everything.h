@@ -27,7 +27,7 @@ inline bool ReadEverything(std::string bytes) {
     static_cast<void>(RenderText(report, true));
     static_cast<void>(RenderJson(report));
     static std::FILE* const nowhere = std::fopen("/dev/null", "we");
-    static_cast<void>(RenderPage(report, analyzer::PageOptions{}));
+    static_cast<void>(RenderPage(analyzer::Document(report), &report, analyzer::PageOptions{}));
     return analyzer::WriteEvents(report, {}, nowhere);
   } catch (const analyzer::TraceError&) {
     return false;

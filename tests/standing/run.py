@@ -94,6 +94,17 @@ def a_hang_of_three_fits_a_screen():
 
 
 @suite.check
+def the_page_tells_it_too():
+    with harness.Folder() as folder, Hang(folder) as hang:
+        ran = report("--pid", hang.reader, "-f", "html", hang.trace)
+        text = ran.out
+        hang.end()
+    wanted = ["<section id=\"threads\"", f"its other end is held by process {hang.keeper}", "as descriptor 4",
+              "waits in <code>read</code>"]
+    return [f"'{one}' is missing" for one in wanted if one not in text]
+
+
+@suite.check
 def the_chain_can_be_followed():
     """From the reader to the keeper, from the keeper to the parent."""
     with harness.Folder() as folder, Hang(folder) as hang:

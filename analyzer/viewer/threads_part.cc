@@ -1,0 +1,82 @@
+// Where the threads of a hung or crashed process stand, as `report --pid` and `--core` have found it.
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "analyzer/viewer/parts.h"
+
+namespace fdaudit::analyzer {
+namespace {
+
+using Json = Document::Json;
+
+std::string NumbersOf(const Json& list) {
+  std::string text;
+  for (const Json& fd : list) text += (text.empty() ? "" : ", ") + std::to_string(fd.get<int>());
+  return text;
+}
+
+void WriteHolder(const Json& holder, Html* out) {
+  out->Raw("<li>its other end is held by process ").Number(NumberOf(holder, "pid"));
+  if (const std::string program = TextOf(holder, "program"); !program.empty()) {
+    out->Raw(" (<bdi>").Text(program).Raw("</bdi>)");
+  }
+  out->Raw(" as descriptor ").Raw(std::to_string(holder["fd"].get<int>()));
+  if (const std::string call = TextOf(holder, "call"); !call.empty()) {
+    out->Raw(", which waits in <code>").Text(call).Raw("</code>");
+    if (!holder["waits_for"].empty()) out->Raw(" of descriptor ").Text(NumbersOf(holder["waits_for"]));
+  }
+  out->Raw("</li>\n");
+}
+
+void WriteWaited(const Json& waited, Html* out) {
+  out->Raw("<li>descriptor <b>").Raw(std::to_string(waited["fd"].get<int>())).Raw("</b>: ");
+  const std::string target = TextOf(waited, "target");
+  out->Text(TextOf(waited, "type")).Raw(" <bdi>").Text(target).Raw("</bdi>");
+  if (const std::string watches = TextOf(waited, "watches"); !watches.empty()) out->Raw("; ").Text(watches);
+  if (waited["opened"].is_object()) {
+    const Json& opened = waited["opened"];
+    out->Raw(", opened by <code>").Text(TextOf(opened, "call")).Raw("</code>");
+    if (const std::string place = TextOf(opened, "location"); !place.empty()) {
+      out->Raw(" at <bdi>").Text(place).Raw("</bdi>");
+    }
+    if (const std::string process = TextOf(opened, "process"); !process.empty()) {
+      out->Raw(" in <a href=\"#").Text(process).Raw("\">").Text(process).Raw("</a>");
+    }
+  }
+  if (waited["other_end"].is_array()) {
+    out->Raw("<ul>");
+    for (const Json& holder : waited["other_end"]) WriteHolder(holder, out);
+    if (waited["other_end"].empty()) out->Raw("<li>nobody holds its other end</li>");
+    out->Raw("</ul>");
+  }
+  out->Raw("</li>\n");
+}
+
+}  // namespace
+
+void WriteThreads(const Json& document, const PageOptions& options, Html* out) {
+  for (const Json& problem : document["standing"]["problems"]) {
+    out->Raw("<p>").Text(problem.get<std::string>()).Raw("</p>\n");
+  }
+  out->Raw("<ul class=tree>\n");
+  for (const Json& thread : document["threads"]) {
+    out->Raw("<li><b>thread ").Number(NumberOf(thread, "thread")).Raw("</b> <bdi>").Text(TextOf(thread, "name"));
+    out->Raw("</bdi>: ").Text(TextOf(thread, "state"));
+    if (const std::string call = TextOf(thread, "call"); !call.empty())
+      out->Raw(" in <code>").Text(call).Raw("</code>");
+    out->Raw("<ul>");
+    for (const Json& waited : thread["waits_for"]) WriteWaited(waited, out);
+    out->Raw("</ul>");
+    if (const std::string problem = TextOf(thread, "problem"); !problem.empty()) {
+      out->Raw("<p>").Text(problem).Raw("</p>");
+    }
+    WriteFrames(document, thread["frames"], options, out);
+    out->Raw("</li>\n");
+  }
+  out->Raw("</ul>\n");
+}
+
+}  // namespace fdaudit::analyzer
