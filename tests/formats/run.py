@@ -23,7 +23,7 @@ def traced(folder, *words, program=None):
     trace = pathlib.Path(folder) / "trace"
     program = program or harness.build(HERE / "work.c")
     subprocess.run([harness.FDAUDIT, "run", "--trace", trace, "-o", "/dev/null", "--", program, *words],
-                   env=harness.clean_environment(), stdin=subprocess.DEVNULL, check=True)
+                   env=harness.clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
     return trace, json.loads(rendered(trace, "json"))
 
 
