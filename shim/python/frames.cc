@@ -13,6 +13,9 @@ namespace {
 
 constexpr uint32_t kLongestRun = 1 << 20;  // a chain that is longer is damaged, or a ring
 
+constexpr uint64_t kHashBase = 0xd6e8feb86659fd93U;  // odd, so that powers never vanish
+
+/// Words are mixed each for itself, and joined as a polynomial: one word's mixing does not wait for another's.
 uint64_t Mix(uint64_t value) {
   value *= 0x9e3779b97f4a7c15U;
   return value ^ value >> 29;
@@ -21,28 +24,44 @@ uint64_t Mix(uint64_t value) {
 /// The low `bytes` of a word, as they lie in memory first.
 uint64_t Front(uint64_t word, uint64_t bytes) { return bytes >= 8 ? word : word & ((uint64_t{1} << 8 * bytes) - 1); }
 
-/// A str: its length, its hash where it has one, and its end.
+/// In place of Python's own hash of a str or bytes, as long as nobody asked for it. The one of a line table was asked
+/// for when the compiler made it, and says more about it than a few of its words.
+constexpr uint64_t kNoHash = ~uint64_t{0};
+
+/// A str that has no hash yet, by its length and its end.
 template <typename Memory>
-uint64_t StrIdentity(const Layout& layout, uintptr_t text) {
+__attribute__((always_inline)) inline uint64_t UnhashedStr(const Layout& layout, uintptr_t text) {
   const auto length = Load<Memory>(text + kSizeOffset);
-  uint64_t sum = text ^ length << 48 ^ Load<Memory>(text + kStrHashOffset);
+  const uint64_t sum = text ^ length << 48;
   if (!StrForm(Load<Memory, uint32_t>(text + kStrStateOffset)).ascii) return sum;
   const uintptr_t data = text + layout.ascii_data;
   return sum + Mix(length >= 8 ? Load<Memory>(data + length - 8) : Front(Load<Memory>(data), length));
 }
 
-/// A bytes object, of which the first words and the last one are looked at: all, if it is short.
+/// A bytes object that has no hash yet, of which the first words and the last one are looked at: all, if it is short.
 template <typename Memory>
-uint64_t BytesIdentity(uintptr_t bytes) {
+uint64_t UnhashedBytes(uintptr_t bytes) {
   constexpr uint64_t kWhole = 64;
   const auto size = Load<Memory>(bytes + kSizeOffset);
   const uintptr_t data = bytes + kBytesDataOffset;
   uint64_t sum = bytes ^ size << 40;
   if (size < 8) return sum + Mix(Front(Load<Memory>(data), size));
   const uint64_t last = size - 8;
-  for (uint64_t at = 0; at < last && at < kWhole; at += 8) sum = Mix(sum + Load<Memory>(data + at));
-  if (last > kWhole) sum = Mix(sum + Load<Memory>(data + last / 2));
-  return Mix(sum + Load<Memory>(data + last));
+  for (uint64_t at = 0; at < last && at < kWhole; at += 8) sum = sum * kHashBase + Mix(Load<Memory>(data + at));
+  if (last > kWhole) sum = sum * kHashBase + Mix(Load<Memory>(data + last / 2));
+  return sum * kHashBase + Mix(Load<Memory>(data + last));
+}
+
+template <typename Memory>
+__attribute__((always_inline)) inline uint64_t StrIdentity(const Layout& layout, uintptr_t text) {
+  const auto hash = Load<Memory>(text + kStrHashOffset);
+  return hash != kNoHash ? text ^ hash : UnhashedStr<Memory>(layout, text);
+}
+
+template <typename Memory>
+__attribute__((always_inline)) inline uint64_t BytesIdentity(uintptr_t bytes) {
+  const auto hash = Load<Memory>(bytes + kBytesHashOffset);
+  return hash != kNoHash ? bytes ^ hash : UnhashedBytes<Memory>(bytes);
 }
 
 /// A code object's parts, by their places.
@@ -64,9 +83,9 @@ __attribute__((always_inline)) inline Parts PartsOf(const Layout& layout, uintpt
 /// A freed code object's memory is taken by the next one, in loops over exec() with the same names and all else in the
 /// same place, too. What its parts hold tells them apart.
 template <typename Memory>
-uint64_t FullIdentity(const Layout& layout, const Parts& parts) {
+__attribute__((always_inline)) inline uint64_t FullIdentity(const Layout& layout, uintptr_t code, const Parts& parts) {
   const uint64_t names = StrIdentity<Memory>(layout, parts.file) + Mix(StrIdentity<Memory>(layout, parts.name));
-  return names + Mix(BytesIdentity<Memory>(parts.table) ^ parts.first_line << 32);
+  return Mix(code ^ (names + Mix(BytesIdentity<Memory>(parts.table) ^ parts.first_line << 32)));
 }
 
 /// Full identities of code objects that have been seen while they were new. One that has run for a while without being
@@ -78,21 +97,25 @@ struct KnownCode {
 constexpr uint64_t kKnownCodes = 1024;
 FDAUDIT_LARGE constinit KnownCode known_codes[kKnownCodes] = {};
 
-__attribute__((noinline)) uint64_t NewIdentity(const Parts& parts) {
-  return FullIdentity<Direct>(interpreter.layout, parts);
+/// Takes the code, not its parts: these stay in registers, where they are needed for nothing else.
+__attribute__((noinline)) uint64_t NewIdentity(const Layout& layout, uintptr_t code) {
+  constexpr const Layout& kConstant = kLayouts[kIndexOf11];
+  if (&layout == &kConstant) return FullIdentity<Direct>(kConstant, code, PartsOf<Direct>(kConstant, code));
+  return FullIdentity<Direct>(layout, code, PartsOf<Direct>(layout, code));
 }
 
 /// The same as FullIdentity, or what serves as well and costs less.
 __attribute__((always_inline)) inline uint64_t QuickIdentity(const Layout& layout, uintptr_t code) {
   const Parts parts = PartsOf<Direct>(layout, code);
   const uint64_t places = parts.Sum() + code;
-  if (layout.code_version != 0) return places + Mix(Load<Direct, uint32_t>(code + layout.code_version));
-  if (layout.code_warmup == 0) return NewIdentity(parts);
+  if (layout.code_version != 0) return Mix(places + Mix(Load<Direct, uint32_t>(code + layout.code_version)));
+  if (layout.code_warmup == 0) return NewIdentity(layout, code);
   KnownCode& known = known_codes[code / 16 % kKnownCodes];
   const uint64_t identity = std::atomic_ref(known.identity).load(std::memory_order_relaxed);
   const bool is_known = (std::atomic_ref(known.check).load(std::memory_order_relaxed) ^ identity) == places;
   if (is_known && Load<Direct, uint16_t>(code + layout.code_warmup) == 0) return identity;
-  const uint64_t full = NewIdentity(parts);
+  const uint64_t full = NewIdentity(layout, code);
+  if (is_known && identity == full) return full;
   std::atomic_ref(known.identity).store(full, std::memory_order_relaxed);
   std::atomic_ref(known.check).store(places ^ full, std::memory_order_relaxed);
   return full;
@@ -101,7 +124,7 @@ __attribute__((always_inline)) inline uint64_t QuickIdentity(const Layout& layou
 template <typename Memory>
 __attribute__((always_inline)) inline uint64_t CodeIdentity(const Layout& layout, uintptr_t code) {
   if constexpr (!Memory::kMayFail) return QuickIdentity(layout, code);
-  return FullIdentity<Memory>(layout, PartsOf<Memory>(layout, code));
+  return FullIdentity<Memory>(layout, code, PartsOf<Memory>(layout, code));
 }
 
 template <typename Memory>
@@ -124,19 +147,24 @@ __attribute__((always_inline)) inline uint64_t Hash(const Layout& layout, uintpt
   uintptr_t chain = 0;
   uint64_t hash = 0;
   uint32_t count = 0;
+  uintptr_t known_code = 0;  // a recursive function's frames follow each other
+  uint64_t identity = 0;
   uintptr_t frame = FirstFrame<Memory>(layout, thread_state, &chain);
-  for (uint32_t steps = 0; frame != 0 && count < depth && steps < kLongestRun; ++steps) {
+  for (uint32_t steps = 0; frame != 0 && count < depth; ++steps) {
+    if (layout.entry == Entry::kOnStack && steps == kLongestRun) break;
     const uint8_t entry = layout.frame_entry == 0 ? 1 : Load<Memory, uint8_t>(frame + layout.frame_entry);
     const bool is_function = layout.entry != Entry::kOnStack || entry < layout.first_entry_owner;
     if (is_function) {
       const uintptr_t code = Load<Memory>(frame + layout.frame_code) & ~uintptr_t{layout.pointer_tag};
       if (Memory::kMayFail && Load<Memory>(code + kTypeOffset) != interpreter.code_type) return kNotFrames;
       const uint64_t instruction = ReadInstruction<Memory>(layout, frame);
-      hash = (hash ^ (instruction << 20 | instruction >> 44) ^ Mix(code ^ CodeIdentity<Memory>(layout, code))) *
-             0xd6e8feb86659fd93U;
+      if (code != known_code) identity = CodeIdentity<Memory>(layout, code);
+      known_code = code;
+      hash = hash * kHashBase + Mix(identity ^ instruction ^ uint64_t{entry} << 56);
       ++count;
+    } else {
+      hash = hash * kHashBase + entry;
     }
-    hash += entry + (hash >> 32);
     frame = Load<Memory>(frame + layout.frame_previous);
   }
   return count == 0 ? kNoFrames : hash | 2;

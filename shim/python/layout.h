@@ -56,6 +56,7 @@ inline constexpr uint32_t kTypeOffset = 8;
 inline constexpr uint32_t kSizeOffset = 16;
 inline constexpr uint32_t kStrHashOffset = 24;
 inline constexpr uint32_t kStrStateOffset = 32;
+inline constexpr uint32_t kBytesHashOffset = 24;
 inline constexpr uint32_t kBytesDataOffset = 32;
 /// FRAME_OWNED_BY_GENERATOR, from 3.11 on.
 inline constexpr uint8_t kOwnedByGenerator = 1;
