@@ -57,9 +57,12 @@ namespace {
 
 /// Not what a parent's stream holds: a child that is about to exec closes what it doesn't need.
 OwnerTag OwnerHere(const Incarnation& life, uint32_t image) {
+  const OwnerTag owner = OwnerOf(life);
+  if (owner == kNobody) [[likely]]
+    return kNobody;
   const bool inherited = life.opened.image != image || (life.opened.flags & trace::kActInherited) != 0;
   const bool counts = (life.opened.flags & trace::kActOwned) == 0 || owner_error_level != 0;
-  return inherited || !counts ? kNobody : OwnerOf(life);
+  return inherited || !counts ? kNobody : owner;
 }
 
 bool WasOverwritten(const Incarnation& life, uint32_t image) {
