@@ -15,6 +15,7 @@
 #include "analyzer/commands/command.h"
 #include "analyzer/commands/gate_options.h"
 #include "analyzer/commands/reporting.h"
+#include "analyzer/output/baseline.h"
 #include "analyzer/output/document.h"
 #include "analyzer/output/exports/exports.h"
 #include "analyzer/output/gate_text.h"
@@ -63,13 +64,16 @@ Judged JudgeAll(const std::vector<std::string>& inputs, const ReportOptions& opt
   return judged;
 }
 
-std::string RenderJudged(const Judged& judged, const ReportOptions& options) {
-  if (options.format == "text") return RenderGateText(judged.verdict, judged.subjects);
-  const PageOptions page{options.source_root, !options.redact};
-  if (options.format == "html" && judged.document) return RenderPage(*judged.document, nullptr, page);
-  if (options.format == "html") return RenderPage(Document(*judged.report), &*judged.report, page);
-  if (judged.document) return Render(*judged.document, options.format, {options.source_root});
-  return Render(Document(*judged.report), options.format, {options.source_root});
+void WriteJudged(const Judged& judged, const ReportOptions& options, const Sink& sink) {
+  if (options.format == "text") {
+    sink(RenderGateText(judged.verdict, judged.subjects));
+  } else if (!judged.document) {
+    WriteReport(*judged.report, options, false, sink);
+  } else if (options.format == "html") {
+    sink(RenderPage(*judged.document, nullptr, {options.source_root, !options.redact}));
+  } else {
+    sink(Render(*judged.document, options.format, {options.source_root}));
+  }
 }
 
 int RunGate(const std::vector<std::string>& inputs, const GateOptions& gate, const ReportOptions& options,
@@ -86,7 +90,8 @@ int RunGate(const std::vector<std::string>& inputs, const GateOptions& gate, con
     if (!output.Open(options, stdout)) {
       return Complain(options.output + " cannot be written: " + strerror(errno), kExitUsage);
     }
-    if (!output.Write(RenderJudged(judged, options), options)) return kExitUsage;
+    const auto write = [&](const Sink& sink) { WriteJudged(judged, options, sink); };
+    if (!output.Write(write, options)) return kExitUsage;
     const bool is_told = options.format == "text" && (options.output.empty() || options.output == "-");
     if (!is_told) std::fputs(RenderVerdict(judged.verdict, judged.subjects).c_str(), stderr);
   }
@@ -143,7 +148,8 @@ int DiffCommand(int argc, char** argv) {
   int status = kExitOk;
   if (!ParseArguments(app, argc, argv, kExitUsage, &status)) return status;
   return WithPolicy(&gate, &options, [&](Policy policy) {
-    policy.baseline = BaselineOf(JudgeAll({before}, options, policy).subjects);
+    policy.baseline =
+        LooksLikeReport(before) ? ReadBaseline(before) : BaselineOf(JudgeAll({before}, options, policy).subjects);
     return RunGate({after}, gate, options, policy);
   });
 }

@@ -5,7 +5,7 @@
 
 #include "analyzer/commands/command.h"
 #include "analyzer/detect/kinds.h"
-#include "analyzer/output/document.h"
+#include "analyzer/output/baseline.h"
 
 namespace fdaudit::analyzer {
 
@@ -99,7 +99,7 @@ std::string GateOptions::Load(ReportOptions* report) {
     policy_.suppressions.insert(policy_.suppressions.end(), built_in.begin(), built_in.end());
   }
   // Last: a report that can't be read is told by an exception.
-  if (problem.empty() && !baseline_.empty()) policy_.baseline = BaselineOf(Document::Read(baseline_).Subjects());
+  if (problem.empty() && !baseline_.empty()) policy_.baseline = ReadBaseline(baseline_);
   return problem;
 }
 

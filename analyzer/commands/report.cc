@@ -65,8 +65,10 @@ int ReportCommand(int argc, char** argv) {
     const Report report = loaded.MakeReport(options);
     std::optional<Standing> standing;
     if (stopped) standing = loaded.Stand(*stopped);
-    const std::string text = RenderReport(report, options, output.wants_color(), standing ? &*standing : nullptr);
-    return output.Write(text, options) ? kExitOk : kExitUsage;
+    const auto write = [&](const Sink& sink) {
+      WriteReport(report, options, output.wants_color(), sink, standing ? &*standing : nullptr);
+    };
+    return output.Write(write, options) ? kExitOk : kExitUsage;
   } catch (const TraceError& error) {
     return Complain(error.what(), kExitUnreadable);
   }

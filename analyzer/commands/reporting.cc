@@ -207,15 +207,21 @@ Standing LoadedTraces::Stand(const StoppedProcess& stopped) {
   });
 }
 
-std::string RenderReport(const Report& report, const ReportOptions& options, bool color, const Standing* standing) {
-  if (IsTraceFormat(options.format)) return RenderExport(report, options.format);
+void WriteReport(const Report& report, const ReportOptions& options, bool color, const Sink& sink,
+                 const Standing* standing) {
+  if (IsTraceFormat(options.format)) return sink(RenderExport(report, options.format));
   if (options.format == "text") {
-    return (standing == nullptr ? "" : RenderStanding(*report.model, *standing) + "\n") + RenderText(report, color);
+    if (standing != nullptr) sink(RenderStanding(*report.model, *standing) + "\n");
+    return sink(RenderText(report, color));
   }
+  if (options.format == "json" && standing == nullptr) return WriteJson(report, sink);
   Document document(report);
   if (standing != nullptr) AddStanding(*report.model, *standing, &document);
-  if (options.format == "html") return RenderPage(document, &report, {options.source_root, !options.redact});
-  return Render(document, options.format, {options.source_root});
+  if (options.format == "html") {
+    sink(RenderPage(document, &report, {options.source_root, !options.redact}));
+  } else {
+    sink(Render(document, options.format, {options.source_root}));
+  }
 }
 
 ReportOutput::~ReportOutput() {
@@ -233,9 +239,9 @@ bool ReportOutput::Open(const ReportOptions& options, std::FILE* standard) {
 
 bool ReportOutput::wants_color() const { return !is_file_ && WantsColor(out_); }
 
-bool ReportOutput::Write(const std::string& text, const ReportOptions& options) {
+bool ReportOutput::Write(const std::function<void(const Sink&)>& write, const ReportOptions& options) {
   bool ok = !is_file_ || ftruncate(fileno(out_), 0) == 0 || errno == EINVAL;  // EINVAL: a pipe or device
-  ok = ok && std::fwrite(text.data(), 1, text.size(), out_) == text.size();
+  write([&](std::string_view text) { ok = ok && std::fwrite(text.data(), 1, text.size(), out_) == text.size(); });
   ok = (is_file_ ? std::fclose(out_) : std::fflush(out_)) == 0 && ok;
   out_ = is_file_ ? nullptr : out_;
   if (!ok) Complain((is_file_ ? options.output : "the report") + " cannot be written: " + strerror(errno), 0);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -37,8 +38,8 @@ void AddTraceOptions(CLI::App& app, ReportOptions* options);
 void AddReportOptions(CLI::App& app, ReportOptions* options);
 
 /// Renders in options.format. `standing`: told first in text, and part of the JSON; may be null.
-std::string RenderReport(const Report& report, const ReportOptions& options, bool color,
-                         const Standing* standing = nullptr);
+void WriteReport(const Report& report, const ReportOptions& options, bool color, const Sink& sink,
+                 const Standing* standing = nullptr);
 
 /// Empty where the format can be written; else what is wrong with it.
 std::string FormatProblem(const std::string& format);
@@ -82,8 +83,8 @@ class ReportOutput {
   bool Open(const ReportOptions& options, std::FILE* standard);
   /// Whether what is written will be seen in colors.
   bool wants_color() const;
-  /// Writes the whole text. False: told on standard error.
-  bool Write(const std::string& text, const ReportOptions& options);
+  /// Has `write` give the whole text to a sink, in pieces or at once. False: told on standard error.
+  bool Write(const std::function<void(const Sink&)>& write, const ReportOptions& options);
 
  private:
   std::FILE* out_ = nullptr;

@@ -120,11 +120,13 @@ bool ReportRun(const RunOptions& options, const TargetInfo& target, TracePlace& 
     Report report = traces.MakeReport(options.report, options.has_gate ? options.gate.policy() : Policy{});
     const bool is_text = options.report.format == "text";
     if (!is_text && !options.report.ignore_before.empty()) report.gate.remark = DescribeLeftOut(report);
-    std::string text = RenderReport(report, options.report, output.wants_color());
     const std::vector<Subject> subjects = Subjects(report);
     const std::string verdict = options.has_gate ? RenderVerdict(report.gate, subjects) : "";
-    if (is_text) text += verdict;
-    output.Write(text, options.report);
+    const auto write = [&](const Sink& sink) {
+      WriteReport(report, options.report, output.wants_color(), sink);
+      if (is_text) sink(verdict);
+    };
+    output.Write(write, options.report);
     if (!is_text) std::fputs(verdict.c_str(), stderr);
     if (options.gate.print_suppressions()) std::fputs(RenderSuppressions(subjects).c_str(), stdout);
     return report.gate.failed;

@@ -73,7 +73,7 @@ int ViewCommand(int argc, char** argv) {
       return Complain(options.output + " cannot be written: " + strerror(errno) + "; -o FILE puts the page elsewhere",
                       kExitUsage);
     }
-    if (!output.Write(page, options)) return kExitUsage;
+    if (!output.Write([&page](const Sink& sink) { sink(page); }, options)) return kExitUsage;
     std::error_code error;
     const std::filesystem::path place = std::filesystem::absolute(options.output, error);
     if (options.output != "-") std::printf("%s\n", EscapeForTerminal(place.string()).c_str());

@@ -22,7 +22,7 @@ std::string NameOf(const Frame& frame) {
   return frame.module.empty() ? "?" : fmt::format("{}+{:#x}", module, frame.offset);
 }
 
-void AddPath(const std::vector<Frame>& frames, Fnv* hash) {
+void AddPath(const FrameList& frames, Fnv* hash) {
   const auto is_own = [](const Frame& frame) { return !frame.is_runtime && IsOwn(frame, ""); };
   const bool any_own = std::any_of(frames.begin(), frames.end(), is_own);
   for (const Frame& frame : frames) {

@@ -30,7 +30,7 @@ bool RunsOnce(const Frame& frame) {
 }
 
 /// Of what Python's multiprocessing opened for its caller: why it stays open.
-Keeper MultiprocessingKeeps(const std::vector<Frame>& frames) {
+Keeper MultiprocessingKeeps(const FrameList& frames) {
   const auto is_python = [](const Frame& frame) { return frame.is_python; };
   const auto innermost = std::find_if(frames.begin(), frames.end(), is_python);
   // A connection that the caller asked for is the caller's. A process that serves others ends with all of its own open.
@@ -51,7 +51,7 @@ Keeper MultiprocessingKeeps(const std::vector<Frame>& frames) {
 std::string LibraryKeeps(Model& model, PathId path, const std::string& target) {
   const Frame* location = model.paths().Location(path);
   if (location == nullptr || location->is_runtime || IsOwn(*location, "")) return "";
-  const std::vector<Frame>& frames = model.paths().Frames(path);
+  const FrameList& frames = model.paths().Frames(path);
   const std::string library(BaseName(location->module));
   const auto runner = std::find_if(frames.begin(), frames.end(), RunsOnce);
   // Own code between: it is what was set up, and the library did what it was asked to.
@@ -73,7 +73,7 @@ Keeper KeeperOf(Model& model, const trace::Incarnation& life, const std::string&
   const bool by_module = std::any_of(raw.begin(), raw.end(),
                                      [](const Frame& frame) { return BaseName(frame.module).starts_with("libnss_"); });
   if (by_module) return {"a module of libc's name service keeps it"};
-  const std::vector<Frame>& frames = model.paths().Frames(opened.path);
+  const FrameList& frames = model.paths().Frames(opened.path);
   if (Keeper keeper = MultiprocessingKeeps(frames); !keeper.who.empty()) return keeper;
   return {LibraryKeeps(model, opened.path, target)};
 }

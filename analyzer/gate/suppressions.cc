@@ -90,7 +90,7 @@ std::optional<Suppression> Suppression::Read(std::string_view line, std::string 
   return suppression;
 }
 
-bool Suppression::FitsFrames(const std::vector<Frame>& frames) const {
+bool Suppression::FitsFrames(const FrameList& frames) const {
   size_t next = 0;
   for (const Frame& frame : frames) {
     if (FitsFrame(chain_[next], frame) && ++next == chain_.size()) return true;

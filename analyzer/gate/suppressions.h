@@ -32,8 +32,8 @@ class Pattern {
 
 /// What suppressions look at in a finding.
 struct SuppressionSubject {
-  const std::vector<Frame>* frames = nullptr;  ///< of the deciding event; nullptr = no stack
-  const Frame* location = nullptr;             ///< the one among them that the finding points to
+  const FrameList* frames = nullptr;  ///< of the deciding event; nullptr = no stack
+  const Frame* location = nullptr;    ///< the one among them that the finding points to
   std::vector<std::string> targets;
 };
 
@@ -48,7 +48,7 @@ class Suppression {
   std::string Describe() const { return place_ + ": " + text_; }
 
  private:
-  bool FitsFrames(const std::vector<Frame>& frames) const;
+  bool FitsFrames(const FrameList& frames) const;
 
   std::optional<Kind> kind_;  ///< none: any
   std::vector<Pattern> chain_;

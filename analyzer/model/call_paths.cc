@@ -183,22 +183,24 @@ const std::vector<Frame>& CallPaths::NameFrame(const RawFrame& raw) {
   return known->second;
 }
 
-const std::vector<Frame>& CallPaths::Frames(PathId id) {
+const Frame& CallPaths::AsRuntime(const Frame& frame) {
+  const auto [known, is_new] = as_runtime_.try_emplace(&frame, frame);
+  if (is_new) known->second.is_runtime = true;
+  return known->second;
+}
+
+const FrameList& CallPaths::Frames(PathId id) {
   Path& path = paths_[id];
-  if (!path.named) {
-    path.named = true;
-    size_t count = 0;
-    for (const RawFrame& raw : path.raw) count += NameFrame(raw).size();
-    path.frames.reserve(count);
-    for (const RawFrame& raw : path.raw) {
-      const std::vector<Frame>& frames = NameFrame(raw);
-      path.frames.insert(path.frames.end(), frames.begin(), frames.end());
-    }
-    // Innermost functions that bear an intercepted function's name stand between the program and libc: a sanitizer that
-    // is linked statically, a wrapper of the program's own.
-    for (Frame& frame : path.frames) {
-      if (!frame.is_runtime && (frame.is_python || intercepted_.count(frame.function) == 0)) break;
-      frame.is_runtime = true;
+  if (path.named) return path.frames;
+  path.named = true;
+  path.frames.Reserve(path.raw.size());
+  // Innermost functions that bear an intercepted function's name stand between the program and libc: a sanitizer that
+  // is linked statically, a wrapper of the program's own.
+  bool is_between = true;
+  for (const RawFrame& raw : path.raw) {
+    for (const Frame& frame : NameFrame(raw)) {
+      is_between &= frame.is_runtime || (!frame.is_python && intercepted_.contains(frame.function));
+      path.frames.Add(is_between && !frame.is_runtime ? &AsRuntime(frame) : &frame);
     }
   }
   return path.frames;
@@ -234,14 +236,14 @@ std::vector<ModuleRef> CallPaths::NamedModules() const {
 }
 
 const Frame* CallPaths::Location(PathId id) {
-  const std::vector<Frame>& frames = Frames(id);
+  const FrameList& frames = Frames(id);
   const auto own = std::find_if(frames.begin(), frames.end(), [](const Frame& frame) { return !frame.is_runtime; });
   if (own != frames.end()) return &*own;
   return frames.empty() ? nullptr : &frames.front();
 }
 
 bool CallPaths::IsSanitizersOwn(PathId id) {
-  const std::vector<Frame>& frames = Frames(id);
+  const FrameList& frames = Frames(id);
   if (frames.size() < 2 || frames[0].is_python) return false;
   // The innermost may be the wrapper that the program's calls go through, too.
   const bool inside = IsSanitizer(frames[0]) || intercepted_.count(frames[0].function) != 0;

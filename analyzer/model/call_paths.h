@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "analyzer/model/frame_class.h"
+#include "analyzer/model/frame_list.h"
 #include "analyzer/symbols/symbolizer.h"
 #include "analyzer/trace/trace_file.h"
 
@@ -39,7 +39,7 @@ class CallPaths {
   PathId Intern(uint32_t file, uint32_t stack, int pid = 0);
 
   /// Frames from the innermost outwards, inlined ones included. Empty for kNoPath.
-  const std::vector<Frame>& Frames(PathId path);
+  const FrameList& Frames(PathId path);
   /// The same, unnamed and without inlined frames: cheap.
   std::vector<Frame> RawFrames(PathId path) const;
   /// Equal for the same path in another run or on another machine, but for code made at run time.
@@ -78,7 +78,7 @@ class CallPaths {
   };
   struct Path {
     std::vector<RawFrame> raw;
-    std::vector<Frame> frames;
+    FrameList frames;
     uint64_t hash = 0;
     uint16_t flags = 0;
     bool named = false;
@@ -94,6 +94,7 @@ class CallPaths {
   PathId InProcess(PathId path, int pid);
   Frame PythonFrame(const RawFrame& raw) const;
   const std::vector<Frame>& NameFrame(const RawFrame& raw);
+  const Frame& AsRuntime(const Frame& frame);
 
   const std::vector<TraceFile>& files_;
   SymbolLookup lookup_;
@@ -108,8 +109,9 @@ class CallPaths {
   std::map<std::vector<RawFrame>, PathId> path_ids_;  // of frames without plumbing
   std::unordered_map<uint64_t, PathId> path_of_;      // file << 32 | stack number
   std::map<std::pair<PathId, int>, PathId> in_process_;
-  std::map<int, uint32_t> code_modules_;  // by pid
-  std::map<RawFrame, std::vector<Frame>> named_;
+  std::map<int, uint32_t> code_modules_;          // by pid
+  std::map<RawFrame, std::vector<Frame>> named_;  // inlined ones first
+  std::map<const Frame*, Frame> as_runtime_;      // by the frame that it is a copy of
 };
 
 }  // namespace fdaudit::analyzer

@@ -38,7 +38,7 @@ std::string ClassOfConstructor(const Frame& frame) {
 
 }  // namespace
 
-PythonAct PythonActOf(const std::vector<Frame>& frames) {
+PythonAct PythonActOf(const FrameList& frames) {
   PythonAct act;
   const auto python = std::find_if(frames.begin(), frames.end(), [](const Frame& frame) { return frame.is_python; });
   if (python == frames.end()) return act;

@@ -4,9 +4,8 @@
 // of which class that is.
 
 #include <string>
-#include <vector>
 
-#include "analyzer/model/frame_class.h"
+#include "analyzer/model/frame_list.h"
 
 namespace fdaudit::analyzer {
 
@@ -16,6 +15,6 @@ struct PythonAct {
 };
 
 /// `frames`: from the innermost outwards.
-PythonAct PythonActOf(const std::vector<Frame>& frames);
+PythonAct PythonActOf(const FrameList& frames);
 
 }  // namespace fdaudit::analyzer

@@ -134,9 +134,8 @@ void SumUp(Json& document) {
 
 /// What every reader of this file relies on. Empty: it is there.
 std::string ProblemOf(const Json& document) {
-  if (!document.is_object() || !document.contains("schema")) return "no fdaudit report (run `fdaudit report -f json`)";
-  const std::string schema = TextOr(document, "schema");
-  if (schema != "fdaudit-report/1") return "a report of schema '" + schema + "'; this version reads fdaudit-report/1";
+  const std::string problem = SchemaProblem(document.is_object() ? TextOr(document, "schema") : "");
+  if (!problem.empty()) return problem;
   for (const char* key : {"session", "processes", "findings", "stacks", "summary"}) {
     if (!document.contains(key)) return fmt::format("'{}' is missing from the report", key);
   }
@@ -224,15 +223,17 @@ std::vector<Subject> Document::Subjects() {
     const auto deciding = static_cast<size_t>(NumberOr(finding, "deciding", 0));
     const std::string stack = deciding < events.size() ? TextOr(events[deciding], "stack") : "";
     if (!stack.empty()) {
-      const auto [known, is_new] = frames_.try_emplace(stack);
+      const auto [known, is_new] = stacks_.try_emplace(stack);
       if (is_new) {
-        for (const Json& frame : (*json_)["stacks"][stack]) known->second.push_back(ReadFrame(frame));
+        for (const Json& frame : (*json_)["stacks"][stack]) {
+          known->second.Add(&frames_.emplace_back(ReadFrame(frame)));
+        }
       }
       subject.traits.frames = &known->second;
     }
     if (finding.contains("location") && finding["location"].is_object()) {
       Frame location = ReadFrame(finding["location"]);
-      for (const Frame& frame : subject.traits.frames == nullptr ? std::vector<Frame>() : *subject.traits.frames) {
+      for (const Frame& frame : subject.traits.frames == nullptr ? FrameList() : *subject.traits.frames) {
         const bool is_it = frame.function == location.function && frame.line == location.line;
         if (is_it && location.module.empty()) location.module = frame.module;
       }
@@ -253,6 +254,11 @@ void Document::SetVerdict(const std::vector<Subject>& subjects, const Verdict& v
     findings[i]["gates"] = subjects[i].gates;
   }
   (*json_)["gate"] = GateJson(verdict);
+}
+
+std::string SchemaProblem(const std::string& schema) {
+  if (schema.empty()) return "no fdaudit report (run `fdaudit report -f json`)";
+  return schema == "fdaudit-report/1" ? "" : "a report of schema '" + schema + "'; this version reads fdaudit-report/1";
 }
 
 bool LooksLikeReport(const std::string& path) {

@@ -3,6 +3,8 @@
 // A report as its JSON document: made from traces, or read back from files, merged, judged again, and rendered in the
 // formats of other tools.
 
+#include <deque>
+#include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -42,8 +44,9 @@ class Document {
   Document();
 
   std::unique_ptr<Json> json_;
-  std::map<std::string, std::vector<Frame>> frames_;  // by stack
-  std::vector<std::unique_ptr<Frame>> locations_;     // of the findings
+  std::deque<Frame> frames_;
+  std::map<std::string, FrameList> stacks_;
+  std::vector<std::unique_ptr<Frame>> locations_;  // of the findings
 };
 
 struct FormatOptions {
@@ -55,6 +58,9 @@ bool IsDocumentFormat(const std::string& format);
 
 /// `format`: json, sarif, junit, github, gitlab or markdown. The whole text.
 std::string Render(const Document& document, const std::string& format, const FormatOptions& options);
+
+/// What is wrong with a document of this schema ("" = it names none); empty where it can be read.
+std::string SchemaProblem(const std::string& schema);
 
 /// Whether the file may be a stored report, and not a trace: by how it begins.
 bool LooksLikeReport(const std::string& path);

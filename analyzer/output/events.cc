@@ -152,7 +152,8 @@ const std::string& EventWriter::StackText(uint32_t file, uint32_t stack, int pid
   std::string& text = known->second;
   if (path == kNoPath) return text = ",\"stack\":null,\"frames\":[]}\n";
   text = fmt::format(",\"stack\":\"s:{:016x}\",\"frames\":[", model_.paths().Hash(path));
-  const std::vector<Frame> frames = options_.raw ? model_.paths().RawFrames(path) : model_.paths().Frames(path);
+  const std::vector<Frame> raw = options_.raw ? model_.paths().RawFrames(path) : std::vector<Frame>();
+  const FrameList frames = options_.raw ? FrameList(raw) : model_.paths().Frames(path);
   for (const Frame& frame : frames) {
     if (&frame != &frames.front()) text += ",";
     AppendFrame(frame, &text);

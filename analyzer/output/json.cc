@@ -5,6 +5,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <unordered_set>
+#include <utility>
 
 #include "analyzer/detect/kinds.h"
 #include "analyzer/model/python_act.h"
@@ -185,7 +187,7 @@ Json FindingJson(Model& model, const Finding& finding) {
           {"context", TextOrNull(finding.context)}};
 }
 
-Json StackJson(const std::vector<Frame>& frames) {
+Json StackJson(const FrameList& frames) {
   Json list = Json::array();
   for (const Frame& frame : frames) {
     list.push_back({{"function", TextOrNull(frame.function)},
@@ -199,12 +201,14 @@ Json StackJson(const std::vector<Frame>& frames) {
   return list;
 }
 
-Json StacksJson(const Report& report) {
+template <typename Out>
+void TellStacks(const Report& report, Out* out) {
   CallPaths& paths = report.model->paths();
-  Json stacks = Json::object();
   std::set<PathId> done = {kNoPath};
+  std::unordered_set<uint64_t> told;  // code made at run time may lie at one address in two processes
   const auto add = [&](PathId path) {
-    if (done.insert(path).second) stacks[StackKey(paths, path)] = StackJson(paths.Frames(path));
+    if (!done.insert(path).second || !told.insert(paths.Hash(path)).second) return;
+    out->Member(StackKey(paths, path), StackJson(paths.Frames(path)));
   };
   for (const Finding& finding : report.findings) {
     for (const StoryEvent& event : finding.events) add(event.path);
@@ -212,7 +216,6 @@ Json StacksJson(const Report& report) {
     const std::vector<Siblings::Closer>& closers = finding.siblings->closers;
     for (size_t i = 0; i < std::min(closers.size(), kMaxClosers); ++i) add(closers[i].path);
   }
-  return stacks;
 }
 
 /// Tests and other contexts that left descriptors open.
@@ -267,29 +270,117 @@ Json GateJson(const Verdict& gate) {
           {"gone", std::move(gone)},   {"unused_suppressions", TextList(gate.unused_suppressions)}};
 }
 
-Json ReportJson(const Report& report) {
+namespace {
+
+std::string Indented(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace); }
+
+/// The root's members one by one, and the elements of its large ones: as text.
+class TextOut {
+ public:
+  explicit TextOut(const Sink& sink) : sink_(sink) { Open("{"); }
+
+  void Member(const std::string& name, const Json& value) { Put("\"" + name + "\": ", value); }
+  void Element(const Json& value) { Put("", value); }
+  void OpenMember(const std::string& name, const char* bracket) {
+    Separate();
+    Open("\"" + name + "\": " + bracket);
+  }
+  void Close(const char* bracket) {
+    indent_.resize(indent_.size() - 2);
+    sink_((is_first_ ? "" : indent_) + bracket);
+    is_first_ = false;
+  }
+
+ private:
+  void Open(const std::string& bracket) {
+    sink_(bracket);
+    indent_ += indent_.empty() ? "\n  " : "  ";
+    is_first_ = true;
+  }
+  void Separate() {
+    sink_((is_first_ ? "" : ",") + indent_);
+    is_first_ = false;
+  }
+  void Put(const std::string& name, const Json& value) {
+    Separate();
+    std::string text = name;
+    for (const char c : Indented(value)) c == '\n' ? text += indent_ : text += c;
+    sink_(text);
+  }
+
+  const Sink& sink_;
+  std::string indent_;  // of the next, with the line end before it
+  bool is_first_ = true;
+};
+
+/// The same as a document.
+class DocumentOut {
+ public:
+  void Member(const std::string& name, Json value) { Append(name, std::move(value)); }
+  void Element(Json value) { open_->push_back(std::move(value)); }
+  void OpenMember(const std::string& name, const char* bracket) {
+    open_ = &Append(name, *bracket == '[' ? Json::array() : Json::object());
+  }
+  void Close(const char*) { open_ = &root_; }
+  Json Take() { return std::move(root_); }
+
+ private:
+  /// Without a look at all the others for one of this name.
+  Json& Append(const std::string& name, Json value) {
+    Json::object_t::Container& members = open_->get_ref<Json::object_t&>();
+    return members.emplace_back(name, std::move(value)).second;
+  }
+
+  Json root_ = Json::object();
+  Json* open_ = &root_;
+};
+
+template <typename Out>
+void Tell(const Report& report, Out* out) {
   Model& model = *report.model;
-  Json root = {{"schema", "fdaudit-report/1"},
-               {"tool", {{"name", "fdaudit"}, {"version", kVersion}}},
-               {"session", SessionJson(model.session())}};
-  Json& processes = root["processes"] = Json::array();
+  out->Member("schema", "fdaudit-report/1");
+  out->Member("tool", {{"name", "fdaudit"}, {"version", kVersion}});
+  out->Member("session", SessionJson(model.session()));
+  out->OpenMember("processes", "[");
   const std::map<ProcessIndex, std::vector<Untracked>> untracked = UntrackedDescriptors(model);
   for (ProcessIndex i = 0; i < model.processes().size(); ++i) {
     const auto known = untracked.find(i);
-    processes.push_back(
+    out->Element(
         ProcessJson(model, model.processes()[i], known == untracked.end() ? std::vector<Untracked>() : known->second));
   }
-  Json& findings = root["findings"] = Json::array();
-  for (const Finding& finding : report.findings) findings.push_back(FindingJson(model, finding));
-  root["contexts"] = ContextsJson(report);
-  root["stacks"] = StacksJson(report);
-  root["summary"] = SummaryJson(report);
-  root["gate"] = GateJson(report.gate);
-  return root;
+  out->Close("]");
+  out->OpenMember("findings", "[");
+  for (const Finding& finding : report.findings) out->Element(FindingJson(model, finding));
+  out->Close("]");
+  out->Member("contexts", ContextsJson(report));
+  out->OpenMember("stacks", "{");
+  TellStacks(report, out);
+  out->Close("}");
+  out->Member("summary", SummaryJson(report));
+  out->Member("gate", GateJson(report.gate));
 }
 
-std::string Dump(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
+}  // namespace
 
-std::string RenderJson(const Report& report) { return Dump(ReportJson(report)); }
+Json ReportJson(const Report& report) {
+  DocumentOut out;
+  Tell(report, &out);
+  return out.Take();
+}
+
+std::string Dump(const Json& json) { return Indented(json) + "\n"; }
+
+void WriteJson(const Report& report, const Sink& sink) {
+  TextOut out(sink);
+  Tell(report, &out);
+  out.Close("}");
+  sink("\n");
+}
+
+std::string RenderJson(const Report& report) {
+  std::string text;
+  WriteJson(report, [&text](std::string_view piece) { text += piece; });
+  return text;
+}
 
 }  // namespace fdaudit::analyzer

@@ -35,7 +35,12 @@ std::vector<Subject> Subjects(const Report& report);
 /// What --ignore-before has done.
 std::string DescribeLeftOut(const Report& report);
 
-/// Both return the whole text.
+/// Takes a text piece by piece.
+using Sink = std::function<void(std::string_view)>;
+
+/// The report as JSON: finding by finding, because a document of many takes ten times its size in memory.
+void WriteJson(const Report& report, const Sink& sink);
+/// The same, and the report as text, at once.
 std::string RenderJson(const Report& report);
 std::string RenderText(const Report& report, bool color);
 

@@ -88,7 +88,7 @@ int History::NumberOf(PathId path) {
   const auto [known, is_new] = path_numbers_.try_emplace(path, static_cast<int>(paths_.size()));
   if (!is_new) return known->second;
   Json list = Json::array();
-  const std::vector<Frame>& frames = model_.paths().Frames(path);
+  const FrameList& frames = model_.paths().Frames(path);
   for (auto frame = frames.rbegin(); frame != frames.rend(); ++frame) {
     const int number = frames_.NumberOf(Describe(*frame));
     own_[number] = !frame->is_runtime && IsOwn(*frame, "");

@@ -99,7 +99,8 @@ TEST(Judge, BuiltInSuppressionsLookAtTheLocationAlone) {
   bash.module = "/usr/bin/bash";
   Frame plugin;
   plugin.module = "/home/me/plugin.so";
-  const std::vector<Frame> frames = {plugin, bash};
+  FrameList frames;
+  for (const Frame* frame : {&plugin, &bash}) frames.Add(frame);
   std::vector<Subject> subjects = {MakeSubject("1:a", Kind::kLeak, Severity::kWarning),
                                    MakeSubject("1:b", Kind::kLeak, Severity::kWarning)};
   for (Subject& subject : subjects) subject.traits.frames = &frames;

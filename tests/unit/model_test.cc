@@ -252,7 +252,7 @@ TEST(CallPaths, ReturnAddressesAreLookedUpInTheCall) {
   const uint32_t stack = scene.trace.AddStack(
       {{scene.app, scene.functions.In("f", 10)}, {scene.app, (scene.functions.In("g", 20) - 1) | trace::kFrameExact}});
   analyzer::CallPaths& paths = scene.Load().paths();
-  const std::vector<analyzer::Frame>& frames = paths.Frames(paths.Intern(0, stack));
+  const analyzer::FrameList& frames = paths.Frames(paths.Intern(0, stack));
   ASSERT_EQ(frames.size(), 2u);
   EXPECT_EQ(frames[0].line, 10);
   EXPECT_EQ(frames[1].line, 20);
@@ -271,9 +271,9 @@ TEST(CallPaths, CodeMadeAtRunTimeIsNamedByItsProcess) {
   const analyzer::PathId known = paths.Intern(0, stack, 7);
   EXPECT_EQ(known, paths.Intern(0, stack, 7));
   EXPECT_NE(known, paths.Intern(0, stack, 8));
-  EXPECT_EQ(paths.Frames(known).at(0).function, "jitted");
-  EXPECT_EQ(paths.Frames(known).at(0).module, "");
-  EXPECT_EQ(paths.Frames(paths.Intern(0, stack, 8)).at(0).function, "");
+  EXPECT_EQ(paths.Frames(known)[0].function, "jitted");
+  EXPECT_EQ(paths.Frames(known)[0].module, "");
+  EXPECT_EQ(paths.Frames(paths.Intern(0, stack, 8))[0].function, "");
 }
 
 analyzer::Frame FrameOf(const std::string& module, const std::string& function = "", const std::string& file = "") {

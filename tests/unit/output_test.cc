@@ -15,6 +15,7 @@
 #include "analyzer/output/coverage.h"
 #include "analyzer/output/escape.h"
 #include "analyzer/output/events.h"
+#include "analyzer/output/json.h"
 #include "analyzer/output/report.h"
 #include "tests/support/model_fixture.h"
 #include "tests/support/workshop.h"
@@ -186,6 +187,13 @@ TEST(Json, HasEveryFieldOfTheContract) {
   EXPECT_EQ(report["summary"]["by_severity"], json({{"error", 1}, {"warning", 1}, {"note", 0}}));
   EXPECT_EQ(report["gate"]["failed"], true);
   EXPECT_EQ(report["gate"]["new"], 2);
+}
+
+TEST(Json, IsTheSameInPiecesAndAsADocument) {
+  Scene scene;
+  FillScene(&scene);
+  const analyzer::Report report = analyzer::MakeReport(&scene.Load(), {});
+  EXPECT_EQ(RenderJson(report), analyzer::Dump(ReportJson(report)));
 }
 
 TEST(Json, ValidatesAgainstTheSchema) {

@@ -25,7 +25,7 @@ PythonAct Of(std::initializer_list<std::string> names) {
     frame.is_runtime = !frame.is_python || frame.file.starts_with("/usr/lib/python3");
     frames.push_back(frame);
   }
-  return PythonActOf(frames);
+  return PythonActOf(analyzer::FrameList(frames));
 }
 
 TEST(PythonAct, ClosingIsTheProgramsWhereItAskedForIt) {

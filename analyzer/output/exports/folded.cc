@@ -41,7 +41,7 @@ std::string Escape(const std::string& name) {
 std::string StackOf(Model& model, const Holding& holding) {
   std::string line = Escape(std::string(BaseName(model.processes()[holding.process].exe)));
   if (holding.origin != Origin::kOpened) line += std::string(";") + FrameOf(holding.origin);
-  const std::vector<Frame>& frames = model.paths().Frames(holding.path);
+  const FrameList& frames = model.paths().Frames(holding.path);
   for (auto frame = frames.rbegin(); frame != frames.rend(); ++frame) line += ';' + Escape(FrameName(*frame));
   if (frames.empty() && holding.origin == Origin::kOpened) line += ";[unknown]";
   return line;

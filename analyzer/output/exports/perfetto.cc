@@ -93,7 +93,7 @@ void TraceEvents::Event(const std::string& text) {
 std::string TraceEvents::StackText(PathId path) {
   std::string text;
   size_t told = 0;
-  const std::vector<Frame>& frames = model_.paths().Frames(path);
+  const FrameList& frames = model_.paths().Frames(path);
   for (const Frame& frame : frames) {
     if (told++ == kMaxFrames) return text + fmt::format(" < and {} more", frames.size() - kMaxFrames);
     text += (text.empty() ? "" : " < ") + Describe(frame);
