@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <string>
+#include <utility>
 
 #include "analyzer/detect/kinds.h"
 #include "analyzer/viewer/parts.h"
@@ -17,6 +19,7 @@ using Json = Document::Json;
 
 constexpr size_t kMostStories = 2000;
 constexpr size_t kMostLines = 5000;
+constexpr size_t kMostBytes = 8 << 20;  // of findings with their stories
 constexpr size_t kMostNumbers = 100;
 constexpr double kForetelling = 0.5;  // seconds: what less has shown foretells nothing
 
@@ -51,6 +54,7 @@ class Findings {
   FormatOptions format_;
   Html& out_;
   Sources sources_;
+  std::set<std::pair<std::string, int>> told_lines_;  // of source, in this story
 };
 
 /// Of the own frames of the deciding event, for the filter.
@@ -151,10 +155,11 @@ void Findings::WriteCauses(const Json& finding) {
   WriteFact("siblings", text);
 }
 
-/// Of the innermost own frame with its surroundings, of the others the line alone.
+/// Of the innermost own frame with its surroundings, of the others the line alone; each once in a story.
 void Findings::WriteSource(const Json& frame, int around) {
   if (!options_.show_sources || !frame.value("own", false)) return;
   const auto line = static_cast<int>(NumberOf(frame, "line"));
+  if (!told_lines_.emplace(TextOf(frame, "file"), line).second) return;
   const std::vector<Sources::Line> lines = sources_.Around(TextOf(frame, "file"), line, around);
   if (lines.empty()) return;
   out_.Raw("<pre class=source>");
@@ -230,6 +235,7 @@ void Findings::WriteMend(const Json& finding) {
 }
 
 void Findings::WriteStory(const Json& finding) {
+  told_lines_.clear();
   out_.Raw("<div class=story>\n<dl>");
   WriteFact("id", TextOf(finding, "id"));
   WriteFact("test", TextOf(finding, "context"));
@@ -245,6 +251,7 @@ void Findings::WriteStory(const Json& finding) {
 }
 
 size_t Findings::Write() {
+  const size_t start = out_.size();
   size_t index = 0;
   size_t lines_only = 0;
   for (const Json& finding : document_["findings"]) {
@@ -259,7 +266,7 @@ size_t Findings::Write() {
     out_.Raw("\" data-severity=\"").Text(TextOf(finding, "severity")).Raw("\" data-processes=\"").Text(processes);
     out_.Raw("\" data-modules=\"").Text(ModulesOf(finding)).Raw("\">");
     WriteLine(finding);
-    if (index++ < kMostStories) {
+    if (index++ < kMostStories && out_.size() - start < kMostBytes) {
       WriteStory(finding);
     } else {
       ++lines_only;

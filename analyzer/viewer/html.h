@@ -20,6 +20,7 @@ class Html {
   Html& Text(std::string_view text);
   Html& Number(uint64_t number) { return Raw(std::to_string(number)); }
 
+  size_t size() const { return out_.size(); }
   std::string Take() { return std::move(out_); }
 
  private:
