@@ -221,9 +221,14 @@ void Reader::AddFromLedgers() {
 }
 
 void Reader::EndWithProcesses() {
+  out_.until_s = model_.session().duration_s;
+  for (const Life& life : out_.lives) out_.until_s = std::max({out_.until_s, life.begin_s, life.end_s});
+  for (const Process& process : model_.processes()) {
+    if (process.end.kind == EndKind::kRunning) out_.until_s = std::max(out_.until_s, model_.Now(process.file));
+  }
   for (ProcessIndex i = 0; i < tables_.size(); ++i) {
     const Process& process = model_.processes()[i];
-    const double end_s = process.ended_by == trace::EndedBy::kNone ? model_.session().duration_s : process.ended_s;
+    const double end_s = process.ended_by == trace::EndedBy::kNone ? out_.until_s : process.ended_s;
     for (const auto& [fd, index] : tables_[i]) {
       Life& life = out_.lives[index];
       // A ledger that was released had nothing to tell: what it does not know to be closed was closed unseen.

@@ -44,6 +44,7 @@ struct Lives {
   std::vector<Life> lives;  ///< in the order of processes, numbers and beginnings
   std::vector<Incident> incidents;
   bool complete = true;  ///< the journals hold all events of their processes
+  double until_s = 0;    ///< the last that is known of: of a running program, now
 };
 
 Lives ReadLives(Model& model);

@@ -48,7 +48,7 @@ class Texts {
 class History {
  public:
   explicit History(const Report& report)
-      : report_(report), model_(*report.model), lives_(ReadLives(model_)), duration_s_(model_.session().duration_s) {}
+      : report_(report), model_(*report.model), lives_(ReadLives(model_)), duration_s_(lives_.until_s) {}
 
   Json Tell();
 
@@ -63,7 +63,8 @@ class History {
 
   int NumberOf(PathId path);
   Json TellProcesses();
-  Json TellCurve(const std::vector<std::pair<double, int>>& changes, double start_s, double end_s, size_t most) const;
+  Json TellCurve(const std::vector<std::pair<double, int>>& changes, int before, double start_s, double end_s,
+                 size_t most) const;
   Json TellOpen();
   std::vector<Lane> ListLanes() const;
   Json TellLanes();
@@ -98,15 +99,15 @@ int History::NumberOf(PathId path) {
   return known->second;
 }
 
-/// The highest of each stretch of time, so that no peak is lost.
-Json History::TellCurve(const std::vector<std::pair<double, int>>& changes, double start_s, double end_s,
+/// The highest of each stretch of time, so that no peak is lost. `before`: open from the start, with nothing recorded.
+Json History::TellCurve(const std::vector<std::pair<double, int>>& changes, int before, double start_s, double end_s,
                         size_t most) const {
   Json times = Json::array();
   Json counts = Json::array();
   const double step = (end_s - start_s) / static_cast<double>(most);
-  int open = 0;
+  int open = before;
   double at = start_s;
-  int highest = 0;
+  int highest = before;
   const auto put = [&] {
     if (!counts.empty() && counts.back() == highest) return;
     times.push_back(Rounded(at));
@@ -143,7 +144,9 @@ Json History::TellProcesses() {
     }
   }
   std::vector<Json> inherited(count, Json::array());
+  std::vector<uint64_t> inherited_known(count, 0);
   for (const Life& life : lives_.lives) {
+    if (life.is_inherited) ++inherited_known[life.process];
     if (!life.is_inherited || life.fd <= 2 || inherited[life.process].size() == kMostInherited) continue;
     inherited[life.process].push_back({life.fd, NumberOf(life.path), calls_.NumberOf(life.call),
                                        life.target.empty() ? -1 : targets_.NumberOf(life.target)});
@@ -171,7 +174,9 @@ Json History::TellProcesses() {
                  {"peak", process.peak},
                  {"full", full[i]},
                  {"inherited", std::move(inherited[i])}};
-    told.update(TellCurve(changes[i], process.started_s, end_s, most));
+    const uint64_t before = process.inherited - std::min(process.inherited, inherited_known[i]);
+    told.update(
+        TellCurve(changes[i], static_cast<int>(std::min<uint64_t>(before, INT32_MAX)), process.started_s, end_s, most));
     list.push_back(std::move(told));
   }
   return list;

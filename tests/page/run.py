@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The HTML page: what is in it, and how a browser shows it. Screenshots go to the build folder, to be looked at."""
 
+import json
 import os
 import pathlib
 import re
@@ -107,6 +108,25 @@ def a_million_events_stay_small():
     complaints = [] if size <= MOST_BYTES else [f"{size} bytes"]
     if not re.search(r'"omitted":\{[^}]*"lives":\d+', text):
         complaints.append("it does not say what it left out")
+    return complaints
+
+
+@suite.check
+def a_running_program_is_told_up_to_now():
+    program = harness.build(HERE / "story.c")
+    with harness.Folder() as folder:
+        environment = harness.clean_environment(LD_PRELOAD=harness.SHIM, FDAUDIT_OPTIONS=f"trace={folder / 'trace'}")
+        with subprocess.Popen([str(program), "wait"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as runs:
+            runs.stdout.readline()
+            page = folder / "page.html"
+            subprocess.run([harness.FDAUDIT, "view", "-o", str(page), str(folder / "trace")], check=True,
+                           capture_output=True)
+            runs.stdin.close()
+        history = json.loads(re.search(r'id=history>(.*?)</script>', page.read_text(), re.S).group(1))
+    process = history["processes"][0]
+    complaints = [] if process["open"][-1] == 6 else [f"{process['open']} open"]
+    if not history["duration"] >= process["end"] >= process["t"][-1]:
+        complaints.append(f"{history['duration']}, {process['end']}, {process['t']}")
     return complaints
 
 

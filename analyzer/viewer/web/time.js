@@ -21,7 +21,7 @@ export function setUpTime(history, onmoment) {
   let moment = null;
   const chart = element('div');
   const detail = element('p', {class: 'detail', 'aria-live': 'polite'});
-  const options = [['', `the ${Math.min(MOST_CURVES, ranked.length)} with most`],
+  const options = [['', ranked.length > MOST_CURVES ? `the ${MOST_CURVES} with most` : 'all'],
     ...history.processes.map((process) => [process.id, nameOf(process)])];
   const picker = choice('process', options, (value) => { chosen = value; draw(); });
   view.append(element('div', {class: 'controls'}, picker.label), chart, detail);
