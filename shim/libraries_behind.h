@@ -55,7 +55,7 @@ class LibrariesBehind {
   bool complete() const { return complete_; }
 
  private:
-  static constexpr int kMostLibraries = 8;
+  static constexpr int kMostLibraries = 64;
 
   SymbolTable tables_[kMostLibraries] = {};
   int count_ = 0;

@@ -6,12 +6,13 @@
 
 #include "shim/dynamic_linker.h"
 #include "shim/interpose.h"
+#include "shim/large.h"
 #include "shim/libraries_behind.h"
 
 namespace fdaudit::shim {
 namespace {
 
-constinit LibrariesBehind libraries_behind;
+FDAUDIT_LARGE constinit LibrariesBehind libraries_behind;
 
 }  // namespace
 
