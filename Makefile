@@ -218,7 +218,7 @@ $(BUILD)/tidy/shim/%.ok: shim/% .clang-tidy $(SHIM_HEADERS) | $(HAVE)/lint
 $(BUILD)/tidy/analyzer/%.ok: analyzer/% .clang-tidy $(ANALYZER_HEADERS) | $(HAVE)/lint
 	$(call tidy,$(ANALYZER_FLAGS))
 $(BUILD)/tidy/tests/%.ok: tests/% .clang-tidy $(SHIM_HEADERS) $(ANALYZER_HEADERS) $(TEST_HEADERS) | $(HAVE)/lint $(HAVE)/test
-	$(call tidy,$(TEST_FLAGS))
+	$(call tidy,$(TEST_FLAGS) -Ishim)
 
 .PHONY: format
 format: | $(HAVE)/lint  ## put every C++ file into the house format

@@ -115,15 +115,13 @@ class Processes {
   void WriteOne(const Json& process, int depth);
   void WriteInherited(const std::string& id);
 
-  const Json& document_;
   const Json* history_;
   Html& out_;
   std::map<std::string, std::vector<const Json*>> children_;
   std::map<std::string, const Json*> curves_;
 };
 
-Processes::Processes(const Json& document, const Json* history, Html* out)
-    : document_(document), history_(history), out_(*out) {
+Processes::Processes(const Json& document, const Json* history, Html* out) : history_(history), out_(*out) {
   for (const Json& process : document["processes"]) children_[TextOf(process, "parent")].push_back(&process);
   if (history == nullptr) return;
   for (const Json& process : (*history)["processes"]) curves_[TextOf(process, "id")] = &process;
