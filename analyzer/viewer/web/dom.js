@@ -20,6 +20,8 @@ export function choice(label, options, onchange) {
 
 export const seconds = (time) => (time === null ? 'still open' : `${time.toFixed(6)} s`);
 
+export const plural = (count, one) => `${count} ${one}${count === 1 ? '' : 's'}`;
+
 /** The view's box of a section. */
 export const viewOf = (id) => document.querySelector(`#${id} .view`);
 

@@ -1,6 +1,6 @@
 // Filters, copying, and links to the biographies of numbers.
 
-import {choice, element} from './dom.js';
+import {choice, element, plural} from './dom.js';
 
 const distinct = (findings, name, split) => {
   const values = new Set();
@@ -61,7 +61,7 @@ export function setUpFindings(showNumber) {
       finding.hidden = !fits;
       if (fits) ++count;
     });
-    shown.textContent = count === findings.length ? `${count} findings` : `${count} of ${findings.length} findings`;
+    shown.textContent = count === findings.length ? plural(count, 'finding') : `${count} of ${plural(findings.length, 'finding')}`;
   };
   const add = (label, name, split) => {
     const options = [['', 'all'], ...distinct(findings, name, split).map((value) => [value, value])];

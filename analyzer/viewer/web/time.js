@@ -5,7 +5,7 @@ import {scaleLinear} from 'd3-scale';
 import {select} from 'd3-selection';
 import {curveStepAfter, line} from 'd3-shape';
 
-import {choice, element, onResize, viewOf} from './dom.js';
+import {choice, element, onResize, plural, viewOf} from './dom.js';
 
 const MOST_CURVES = 8;
 const HEIGHT = 280;
@@ -71,7 +71,7 @@ export function setUpTime(history, onmoment) {
     });
     const key = element('ul', {class: 'key'}, ...shown.map((one, index) =>
       element('li', {}, element('span', {class: `swatch b${index % 8}`}), nameOf(one),
-        `, at most ${one.peak}${one.limit ? ` of ${one.limit}` : ''}${one.full.length ? `, full ${one.full.length} times` : ''}`)));
+        `, at most ${one.peak}${one.limit ? ` of ${one.limit}` : ''}${one.full.length ? `, full ${plural(one.full.length, 'time')}` : ''}`)));
     chart.querySelector('.key')?.remove();
     chart.append(key);
     detail.textContent = history.complete ? 'A click chooses the moment of the call paths below.'
