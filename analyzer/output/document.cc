@@ -134,7 +134,7 @@ void SumUp(Json& document) {
 
 /// What every reader of this file relies on. Empty: it is there.
 std::string ProblemOf(const Json& document) {
-  const std::string problem = SchemaProblem(document.is_object() ? TextOr(document, "schema") : "");
+  std::string problem = SchemaProblem(document.is_object() ? TextOr(document, "schema") : "");
   if (!problem.empty()) return problem;
   for (const char* key : {"session", "processes", "findings", "stacks", "summary"}) {
     if (!document.contains(key)) return fmt::format("'{}' is missing from the report", key);

@@ -34,11 +34,11 @@ int main() {
 
   fdaudit::unique_fd one = Open();
   fdaudit::unique_fd other = std::move(one);
-  Check(!one && other && IsOpen(other.get()), __LINE__);
+  Check(!one && other && IsOpen(other.get()), __LINE__);  // NOLINT(bugprone-use-after-move): what is left is nothing
   one = std::move(other);
   fdaudit::unique_fd& same = one;
   one = std::move(same);
-  Check(one && !other && IsOpen(one.get()), __LINE__);
+  Check(one && !other && IsOpen(one.get()), __LINE__);  // NOLINT(bugprone-use-after-move)
   const int released = one.release();
   Check(IsOpen(released) && close(released) == 0, __LINE__);
   one.reset(open("/dev/null", O_RDONLY | O_CLOEXEC));
