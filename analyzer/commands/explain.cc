@@ -45,14 +45,12 @@ void Explain(const KindInfo& info) {
   const std::pair<const char*, const char*> languages[] = {
       {"C", info.in_c}, {"C++", info.in_cpp}, {"Python", info.in_python}};
   for (const auto& [language, how] : languages) fmt::print("\n{}\n", Wrapped(std::string(language) + ": " + how));
-  if (!info.detected) fmt::print("\nThis version does not look for it yet.\n");
 }
 
 void List() {
   fmt::print("Kinds of findings (`fdaudit explain KIND` tells more):\n\n");
   for (const KindInfo& info : AllKinds()) {
-    fmt::print("  {:<17} {:<8} {}{}\n", info.name, Name(info.severity), info.summary,
-               info.detected ? "" : " (not yet)");
+    fmt::print("  {:<17} {:<8} {}\n", info.name, Name(info.severity), info.summary);
   }
 }
 

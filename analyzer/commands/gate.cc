@@ -113,6 +113,11 @@ int WithPolicy(GateOptions* gate, ReportOptions* options, Judging judge) {
   }
 }
 
+/// What is open and no finding is not judged: formats that draw it are refused.
+void TellDocumentFormats(CLI::App& app) {
+  app.get_option("--format")->description("text (default), json, html, sarif, junit, github, gitlab or markdown");
+}
+
 }  // namespace
 
 int GateCommand(int argc, char** argv) {
@@ -125,6 +130,7 @@ int GateCommand(int argc, char** argv) {
   GateOptions gate;
   std::vector<std::string> inputs;
   AddReportOptions(app, &options);
+  TellDocumentFormats(app);
   gate.Declare(app);
   app.add_option("INPUT", inputs, "trace file or directory, or a report as JSON")->required();
   int status = kExitOk;
@@ -142,6 +148,7 @@ int DiffCommand(int argc, char** argv) {
   std::string before;
   std::string after;
   AddReportOptions(app, &options);
+  TellDocumentFormats(app);
   gate.Declare(app, false);
   app.add_option("OLD", before, "the report before")->required();
   app.add_option("NEW", after, "the report after")->required();

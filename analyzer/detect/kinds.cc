@@ -4,7 +4,7 @@ namespace fdaudit::analyzer {
 namespace {
 
 constexpr KindInfo kTable[kKinds] = {
-    {Kind::kLeak, "leak", Severity::kWarning, true, "a descriptor was never closed",
+    {Kind::kLeak, "leak", Severity::kWarning, "a descriptor was never closed",
      "The program opened a descriptor and never closed it: it was still open when the process exited or was killed. "
      "One "
      "leak at exit costs little, the kernel closes what is left. It is a warning because the same call path usually "
@@ -24,7 +24,7 @@ constexpr KindInfo kTable[kKinds] = {
      "descriptors of every request pile up until accept fails with EMFILE, hours after the deploy",
      "one exit label that closes, reached by every error path",
      "an owning type: std::ifstream, or a std::unique_ptr whose deleter closes", "with open(path) as file: …"},
-    {Kind::kDoubleClose, "double-close", Severity::kError, true, "a number was closed twice",
+    {Kind::kDoubleClose, "double-close", Severity::kError, "a number was closed twice",
      "The program closed a number that it had closed already. The second close failed with EBADF, this time. Had "
      "another "
      "thread opened anything in between, it would have been given the same number, and the second close would have "
@@ -41,7 +41,7 @@ constexpr KindInfo kTable[kKinds] = {
      "fclose, and then close of the number that it had (courier-libs#27, async-profiler#514)",
      "close(fd); fd = -1; in one place", "a move-only type that owns the number; release() where it is handed on",
      "close the object, never os.close(file.fileno())"},
-    {Kind::kWrongClose, "wrong-close", Severity::kError, true, "a close hit somebody else's descriptor",
+    {Kind::kWrongClose, "wrong-close", Severity::kError, "a close hit somebody else's descriptor",
      "A piece of code closed a number that it had closed before. Meanwhile the number had been given to somebody else, "
      "whose descriptor is closed now. The victim's later close, read or write fails, or hits the next owner in turn: "
      "the "
@@ -58,7 +58,7 @@ constexpr KindInfo kTable[kKinds] = {
      "close once and set the variable to -1 under the lock that guards it",
      "give the number one owner; pass references to others",
      "os.close only what os.open gave, and once; file objects close themselves"},
-    {Kind::kUseAfterClose, "use-after-close", Severity::kError, true, "a closed number was used",
+    {Kind::kUseAfterClose, "use-after-close", Severity::kError, "a closed number was used",
      "read, write, send, mmap or the like was called with a number that the program had closed earlier, and failed "
      "with "
      "EBADF. Had the number been reused, it would have read or written somebody else's data.",
@@ -70,8 +70,7 @@ constexpr KindInfo kTable[kKinds] = {
      "stop and join the users before close; set the number to -1",
      "let users share the owner (std::shared_ptr), so that the last one closes",
      "keep the file object, not its fileno()"},
-    {Kind::kCollateralClose, "collateral-close", Severity::kWarning, true,
-     "a sweep closed a descriptor that was in use",
+    {Kind::kCollateralClose, "collateral-close", Severity::kWarning, "a sweep closed a descriptor that was in use",
      "close_range, closefrom or a closing loop closed a descriptor that other code had opened, and that code went on "
      "using "
      "or closing it.",
@@ -81,7 +80,7 @@ constexpr KindInfo kTable[kKinds] = {
      "sweep first, open afterwards; or sweep in the child, before exec",
      "the same; mark what you open O_CLOEXEC and sweep nothing",
      "subprocess closes for the child by itself (close_fds); no os.closerange in the parent"},
-    {Kind::kOverwrite, "overwrite", Severity::kWarning, true, "dup2 closed a descriptor that was in use",
+    {Kind::kOverwrite, "overwrite", Severity::kWarning, "dup2 closed a descriptor that was in use",
      "dup2 or dup3 silently closed a live descriptor (3 or above) that other code had opened, and that code went on "
      "using "
      "or closing it.",
@@ -90,7 +89,7 @@ constexpr KindInfo kTable[kKinds] = {
      "dup2 onto a number that was free when the code was written",
      "fcntl(fd, F_DUPFD_CLOEXEC, 3), and use the number that it returns", "the same",
      "os.dup(fd); os.dup2 only onto 0, 1 and 2"},
-    {Kind::kBadClose, "bad-close", Severity::kWarning, true, "a number was closed that was never open",
+    {Kind::kBadClose, "bad-close", Severity::kWarning, "a number was closed that was never open",
      "The program closed a number that was never open in this process: an uninitialised variable, a number from "
      "another "
      "process, or an error result taken for a descriptor. It is a note for negative numbers (close(-1) on an error "
@@ -104,7 +103,7 @@ constexpr KindInfo kTable[kKinds] = {
      "a descriptor field of zeroed memory, or an error result, is closed without a look",
      "int fd = -1; … if (fd >= 0) close(fd);", "a default of -1 in the owning type, which its destructor leaves alone",
      "fd = None; close in a finally behind the open"},
-    {Kind::kCloseError, "close-error", Severity::kWarning, true, "close reported lost data or was interrupted",
+    {Kind::kCloseError, "close-error", Severity::kWarning, "close reported lost data or was interrupted",
      "close reported EIO, ENOSPC, EDQUOT or EINTR. The descriptor is closed all the same; data may be lost, and a "
      "retry "
      "after EINTR closes whoever has the number by then.",
@@ -114,7 +113,7 @@ constexpr KindInfo kTable[kKinds] = {
      "if (fsync(fd) != 0) …; close(fd); and no second close, whatever it says",
      "the same before the owner's destructor, which can't report it",
      "os.fsync(file.fileno()) before the with block ends"},
-    {Kind::kExhausted, "exhausted", Severity::kError, true, "the process ran out of descriptors",
+    {Kind::kExhausted, "exhausted", Severity::kError, "the process ran out of descriptors",
      "A call failed with EMFILE or ENFILE: the table was full. The finding says who held the descriptors at that "
      "moment, by "
      "call path.",
@@ -123,7 +122,7 @@ constexpr KindInfo kTable[kKinds] = {
      "a server that leaks a descriptor now and then stops accepting",
      "close what the first holder of the list leaves open; on EMFILE stop accepting for a while", "the same",
      "the same; ResourceWarning (python -X dev) names what was never closed"},
-    {Kind::kStdReused, "std-reused", Severity::kWarning, true, "standard input, output or error became something else",
+    {Kind::kStdReused, "std-reused", Severity::kWarning, "standard input, output or error became something else",
      "0, 1 or 2 was closed and later handed out to an ordinary open: whatever prints from then on writes into that "
      "file.",
      "The close and the open that was given the number. Redirections (dup2, /dev/null, a terminal, close and open in "
@@ -133,7 +132,7 @@ constexpr KindInfo kTable[kKinds] = {
      "a daemon closes 0-2, opens its database, and a library's perror writes into it",
      "int null = open(\"/dev/null\", O_RDWR); dup2(null, 0); dup2(null, 1); dup2(null, 2);", "the same",
      "os.dup2(os.open(os.devnull, os.O_RDWR), 1)"},
-    {Kind::kExecLeak, "exec-leak", Severity::kNote, true, "a descriptor crossed exec unasked",
+    {Kind::kExecLeak, "exec-leak", Severity::kNote, "a descriptor crossed exec unasked",
      "A descriptor (3 or above) without FD_CLOEXEC was passed to another program that nobody meant to give it.",
      "The ledger at the exec, less what the child put in its place on purpose.",
      "open with O_CLOEXEC (\"e\" in fopen, SOCK_CLOEXEC, pipe2)",
@@ -141,7 +140,7 @@ constexpr KindInfo kTable[kKinds] = {
      "O_CLOEXEC, SOCK_CLOEXEC, EPOLL_CLOEXEC, pipe2, accept4, fopen with \"e\"",
      "the same; std::fstream can't: open by number",
      "nothing: Python's are not inheritable unless os.set_inheritable says so"},
-    {Kind::kPipeHeld, "pipe-held", Severity::kNote, true, "a pipe's reader waits for an end that never comes",
+    {Kind::kPipeHeld, "pipe-held", Severity::kNote, "a pipe's reader waits for an end that never comes",
      "A read from a pipe waited for half a second or more, and had not returned when its process was killed, or has "
      "not "
      "yet. Who was to write has written and closed its end. But processes that were forked meanwhile have that end "

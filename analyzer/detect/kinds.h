@@ -13,7 +13,6 @@ struct KindInfo {
   Kind kind;
   const char* name;
   Severity severity;    ///< the usual one
-  bool detected;        ///< this version looks for it
   const char* summary;  ///< half a line
   const char* meaning;  ///< what it means, for `explain`
   const char* proof;    ///< what proves it, and what is left out
