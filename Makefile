@@ -61,15 +61,15 @@ TEST_LIBS ?= -lgtest_main -lgtest -lpthread
 # --- sources ----------------------------------------------------------------------------------------------------------
 
 # A file in shim/arch guards itself by #if defined(__x86_64__) and the like, so all of them are compiled everywhere.
-SHIM_SOURCES := $(wildcard shim/*.cc shim/families/*.cc shim/python/*.cc shim/trace/*.cc shim/arch/*.cc shim/arch/*.S)
+SHIM_SOURCES := $(wildcard shim/*.cc shim/*/*.cc shim/*/*/*.cc shim/arch/*.S)
 SHIM_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(SHIM_SOURCES))
 ANALYZER_SOURCES := $(wildcard analyzer/*.cc analyzer/*/*.cc analyzer/*/*/*.cc)
 ANALYZER_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(ANALYZER_SOURCES)) $(BUILD)/obj/viewer-assets.cc.o
 ANALYZER_LIBRARY := $(filter-out $(BUILD)/obj/analyzer/main.cc.o,$(ANALYZER_OBJECTS))
 UNIT_SOURCES := $(wildcard tests/unit/*.cc tests/support/*.cc)
 UNIT_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(UNIT_SOURCES))
-EXPORTS := $(wildcard shim/exports.map)
-PLACES := shim/large.ld
+EXPORTS := $(wildcard shim/interpose/exports.map)
+PLACES := shim/base/large.ld
 
 SHIM := $(BUILD)/libfdaudit.so
 FDAUDIT := $(BUILD)/fdaudit
@@ -194,7 +194,7 @@ bench: all $(HAVE)/bench  ## cost of the shim, beside Valgrind and strace (QUICK
 distros: all  ## the tests in Debian 11, 13 and sid (as root, with mmdebstrap; ARGS=--help)
 	@$(TEST_ENV) $(PYTHON) tests/distros/run $(ARGS)
 
-SHIM_HEADERS = $(wildcard shim/*.h shim/*/*.h)
+SHIM_HEADERS = $(wildcard shim/*.h shim/*/*.h shim/*/*/*.h)
 ANALYZER_HEADERS = $(wildcard analyzer/*.h analyzer/*/*.h analyzer/*/*/*.h) shim/trace/format.h
 TEST_HEADERS = $(wildcard tests/*/*.h)
 LINTED = $(filter-out %.S,$(SHIM_SOURCES)) $(ANALYZER_SOURCES) $(wildcard tests/*/*.cc)

@@ -1,14 +1,14 @@
 // clone(2), and who leaves the descriptor table: unshare(2). clone3 has no function in libc; the system calls by number
 // are in raw_syscall.cc.
 
-#include "shim/clone.h"
+#include "shim/process/clone.h"
 
 #include <sched.h>
 
 #include <cstdarg>
 #include <cstdint>
 
-#include "shim/real_functions.h"
+#include "shim/interpose/real_functions.h"
 
 extern "C" {
 int __clone(int (*)(void*), void*, int, void*, ...);

@@ -14,7 +14,7 @@
 #include <utmp.h>
 #include <utmpx.h>
 
-#include "shim/kept.h"
+#include "shim/events/kept.h"
 
 namespace fdaudit::shim {
 namespace {

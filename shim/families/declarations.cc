@@ -3,11 +3,11 @@
 
 #include <unistd.h>
 
-#include "shim/context.h"
-#include "shim/events.h"
+#include "shim/events/events.h"
 #include "shim/fdaudit.h"
-#include "shim/recorder.h"
-#include "shim/report_now.h"
+#include "shim/process/context.h"
+#include "shim/process/report_now.h"
+#include "shim/trace/recorder.h"
 
 using namespace fdaudit::shim;  // NOLINT: the functions below are the global namespace's
 

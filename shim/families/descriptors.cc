@@ -5,7 +5,7 @@
 
 #include <cstdarg>
 
-#include "shim/events.h"
+#include "shim/events/events.h"
 
 extern "C" {
 int __close(int);

@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <fts.h>
 
-#include "shim/events.h"
+#include "shim/events/events.h"
 #include "shim/families/new_descriptors.h"
 
 namespace fdaudit::shim {

@@ -5,9 +5,9 @@
 
 #include <cstdarg>
 
-#include "shim/events.h"
-#include "shim/exec_environment.h"
-#include "shim/exec_target.h"
+#include "shim/events/events.h"
+#include "shim/process/exec_environment.h"
+#include "shim/process/exec_target.h"
 
 namespace fdaudit::shim {
 namespace {

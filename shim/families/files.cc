@@ -5,9 +5,9 @@
 #include <cstdarg>
 #include <cstdlib>
 
-#include "shim/events.h"
+#include "shim/base/raw_io.h"
+#include "shim/events/events.h"
 #include "shim/families/new_descriptors.h"
-#include "shim/raw_io.h"
 
 struct open_how;  // <linux/openat2.h>
 

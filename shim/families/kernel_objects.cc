@@ -8,7 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 
-#include "shim/events.h"
+#include "shim/events/events.h"
 #include "shim/families/new_descriptors.h"
 
 // Declared only by newer headers, or by ones that clash with the kernel's.

@@ -2,8 +2,8 @@
 
 #include <dlfcn.h>
 
-#include "shim/events.h"
-#include "shim/stack_table.h"
+#include "shim/events/events.h"
+#include "shim/stack/table.h"
 
 using namespace fdaudit::shim;  // NOLINT: the interposers below are the global namespace's
 

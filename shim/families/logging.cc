@@ -5,7 +5,7 @@
 
 #include <cstdarg>
 
-#include "shim/kept.h"
+#include "shim/events/kept.h"
 
 extern "C" {
 void __syslog_chk(int, int, const char*, ...);

@@ -2,7 +2,7 @@
 
 #include <sys/mman.h>
 
-#include "shim/events.h"
+#include "shim/events/events.h"
 #include "shim/families/new_descriptors.h"
 
 using namespace fdaudit::shim;  // NOLINT: the interposers below are the global namespace's

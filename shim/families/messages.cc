@@ -2,7 +2,7 @@
 
 #include <sys/socket.h>
 
-#include "shim/events.h"
+#include "shim/events/events.h"
 
 using namespace fdaudit::shim;  // NOLINT: the interposers below are the global namespace's
 

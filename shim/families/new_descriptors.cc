@@ -3,9 +3,9 @@
 #include <csignal>
 #include <ctime>
 
-#include "shim/received_message.h"
-#include "shim/stack_range.h"
-#include "shim/text.h"
+#include "shim/base/text.h"
+#include "shim/ledger/received.h"
+#include "shim/stack/range.h"
 
 namespace fdaudit::shim {
 namespace {

@@ -9,8 +9,8 @@
 
 #include <cstdint>
 
-#include "shim/channel_text.h"
-#include "shim/events.h"
+#include "shim/events/events.h"
+#include "shim/ledger/channel_text.h"
 
 namespace fdaudit::shim {
 

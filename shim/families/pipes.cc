@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-#include "shim/events.h"
+#include "shim/events/events.h"
 #include "shim/families/new_descriptors.h"
 
 extern "C" int __pipe(int*);

@@ -8,11 +8,11 @@
 #include <cstdarg>
 #include <cstdlib>
 
-#include "shim/clone.h"
-#include "shim/events.h"
-#include "shim/process.h"
-#include "shim/real_functions.h"
-#include "shim/thread.h"
+#include "shim/base/thread.h"
+#include "shim/events/events.h"
+#include "shim/interpose/real_functions.h"
+#include "shim/process/clone.h"
+#include "shim/process/image.h"
 
 extern "C" {
 pid_t __fork();

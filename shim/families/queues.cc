@@ -5,9 +5,9 @@
 
 #include <cstdarg>
 
-#include "shim/events.h"
+#include "shim/events/events.h"
+#include "shim/events/kept.h"
 #include "shim/families/new_descriptors.h"
-#include "shim/kept.h"
 
 extern "C" mqd_t __mq_open_2(const char*, int) noexcept;  // mq_open under _FORTIFY_SOURCE
 

@@ -3,7 +3,7 @@
 #include <netdb.h>
 #include <sys/socket.h>
 
-#include "shim/events.h"
+#include "shim/events/events.h"
 #include "shim/families/new_descriptors.h"
 
 namespace fdaudit::shim {

@@ -2,7 +2,7 @@
 
 #include <sys/socket.h>
 
-#include "shim/events.h"
+#include "shim/events/events.h"
 #include "shim/families/new_descriptors.h"
 
 extern "C" int __connect(int, const sockaddr*, socklen_t);

@@ -1,5 +1,7 @@
 // Programs that libc starts by itself: posix_spawn, system, popen. Their children run none of our code before their
-// exec, so what they do with descriptors is told beforehand (shim/process_spawn.h).
+// exec, so what they do with descriptors is told beforehand (shim/process/spawn.h).
+
+#include "shim/process/spawn.h"
 
 #include <spawn.h>
 #include <unistd.h>
@@ -8,12 +10,11 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "shim/events.h"
-#include "shim/exec_environment.h"
-#include "shim/exec_target.h"
-#include "shim/probe.h"
-#include "shim/process_spawn.h"
-#include "shim/text.h"
+#include "shim/base/probe.h"
+#include "shim/base/text.h"
+#include "shim/events/events.h"
+#include "shim/process/exec_environment.h"
+#include "shim/process/exec_target.h"
 
 extern "C" FILE* _IO_popen(const char*, const char*);
 

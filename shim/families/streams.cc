@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "shim/events.h"
+#include "shim/events/events.h"
 #include "shim/families/new_descriptors.h"
 
 // Names that libc keeps for old programs. Declared nowhere.

@@ -25,9 +25,9 @@
 
 #include <cstdarg>
 
-#include "shim/events.h"
-#include "shim/pipe_watch.h"
-#include "shim/raw_io.h"
+#include "shim/base/raw_io.h"
+#include "shim/events/events.h"
+#include "shim/ledger/pipe_watch.h"
 
 // Names that libc keeps for old programs and what _FORTIFY_SOURCE makes of others.
 extern "C" {

@@ -13,8 +13,8 @@
 #include <cstdio>
 #include <cstring>
 
-#include "shim/cfi_rules.h"
-#include "shim/stack.h"
+#include "shim/stack/cfi_rules.h"
+#include "shim/stack/walk.h"
 
 #define NOINLINE __attribute__((noinline))
 

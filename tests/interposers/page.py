@@ -25,7 +25,7 @@ HEAD = """# What the shim intercepts
 <!-- Generated from the table of calls by `make docs`; the test suite `interposers` compares. -->
 
 One definition in `shim/families/` makes the row below, the real function's pointer and the exported symbol
-(`shim/interpose.h`). "Since" is the first glibc release that exports the name on x86-64, "always" where that is the
+(`shim/interpose/interpose.h`). "Since" is the first glibc release that exports the name on x86-64, "always" where that is the
 first one for the architecture. A function that the running libc lacks fails with ENOSYS when the program calls it, and
 costs nothing otherwise.
 """

@@ -25,8 +25,8 @@
 
 #include <atomic>
 
-#include "shim/cfi_rules.h"
-#include "shim/stack.h"
+#include "shim/stack/cfi_rules.h"
+#include "shim/stack/walk.h"
 
 namespace {
 

@@ -16,8 +16,8 @@
 #include <string>
 #include <vector>
 
-#include "shim/cfi_rules.h"
-#include "shim/libunwind_rules.h"
+#include "shim/stack/cfi_rules.h"
+#include "shim/stack/libunwind_rules.h"
 
 namespace {
 

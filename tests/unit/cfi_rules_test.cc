@@ -1,6 +1,6 @@
 // The interpreter of .eh_frame, on hand-made tables. Real ones are the referee's business (tests/referee).
 
-#include "shim/cfi_rules.h"
+#include "shim/stack/cfi_rules.h"
 
 #include <dlfcn.h>
 #include <elf.h>
@@ -12,9 +12,9 @@
 #include <random>
 #include <vector>
 
-#include "shim/dwarf_expression.h"
-#include "shim/objects.h"
-#include "shim/unwind_rule.h"
+#include "shim/stack/expression.h"
+#include "shim/stack/objects.h"
+#include "shim/stack/rule.h"
 
 namespace fdaudit::shim {
 namespace {

@@ -1,9 +1,9 @@
-#include "shim/libraries_behind.h"
+#include "shim/interpose/libraries_behind.h"
 
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 
-#include "shim/gnu_hash.h"
+#include "shim/base/gnu_hash.h"
 
 namespace fdaudit::shim {
 namespace {

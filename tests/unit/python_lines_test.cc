@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "shim/python/line_table.h"
+#include "shim/runtimes/python/line_table.h"
 
 namespace fdaudit::testing {
 namespace {

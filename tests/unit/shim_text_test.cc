@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "shim/text.h"
+#include "shim/base/text.h"
 
 namespace fdaudit::shim {
 namespace {

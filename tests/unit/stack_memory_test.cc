@@ -1,14 +1,13 @@
 // The thread's memory of its last path: paths that differ in what is easily overlooked, and walks that are interrupted.
 
-#include "shim/stack_memory.h"
-
 #include <alloca.h>
 #include <setjmp.h>
 #include <sys/time.h>
 
 #include <cstdint>
 
-#include "shim/stack.h"
+#include "shim/stack/memory.h"
+#include "shim/stack/walk.h"
 #include "tests/unit/stack_testing.h"
 
 namespace fdaudit::shim {

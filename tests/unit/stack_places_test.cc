@@ -12,9 +12,9 @@
 #include <string>
 #include <thread>
 
-#include "shim/libunwind_rules.h"
-#include "shim/raw_io.h"
-#include "shim/stack.h"
+#include "shim/base/raw_io.h"
+#include "shim/stack/libunwind_rules.h"
+#include "shim/stack/walk.h"
 #include "tests/unit/stack_testing.h"
 
 namespace fdaudit::shim {

@@ -4,8 +4,8 @@
 #include <signal.h>
 #include <sys/mman.h>
 
-#include "shim/raw_io.h"
-#include "shim/stack.h"
+#include "shim/base/raw_io.h"
+#include "shim/stack/walk.h"
 #include "tests/unit/stack_testing.h"
 
 namespace fdaudit::shim {

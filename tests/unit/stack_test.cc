@@ -1,12 +1,11 @@
 // The stack walk: what it returns, and its limits. Shapes of frames: stack_trees_test.cc, kinds of stacks:
 // stack_places_test.cc, signals: stack_signals_test.cc, the memory of the last path: stack_memory_test.cc.
 
-#include "shim/stack.h"
-
 #include <errno.h>
 
 #include <random>
 
+#include "shim/stack/walk.h"
 #include "tests/unit/stack_testing.h"
 
 namespace fdaudit::shim {

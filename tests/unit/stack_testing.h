@@ -11,7 +11,7 @@
 
 #include <cstdint>
 
-#include "shim/stack.h"
+#include "shim/stack/walk.h"
 
 #define NOINLINE __attribute__((noinline))
 #if defined(__clang__)

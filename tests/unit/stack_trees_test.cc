@@ -8,9 +8,9 @@
 #include <thread>
 #include <vector>
 
-#include "shim/libunwind_rules.h"
-#include "shim/objects.h"
-#include "shim/stack.h"
+#include "shim/stack/libunwind_rules.h"
+#include "shim/stack/objects.h"
+#include "shim/stack/walk.h"
 #include "tests/unit/stack_testing.h"
 
 namespace fdaudit::shim {

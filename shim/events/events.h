@@ -1,0 +1,384 @@
+#pragma once
+
+// The verbs: what a call did to descriptors. An interposer is one line: a verb, the real function, its arguments. The
+// verb calls it, records, keeps errno, and returns what the real function returned.
+//
+// A verb is inlined into the interposer, because the walk starts from the interposer's own stack frame; the recording
+// itself is an ordinary function behind it. The guard is held around the recording only, never around the real call.
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstdint>
+#include <utility>
+
+#include "shim/base/clock.h"
+#include "shim/interpose/interpose.h"
+#include "shim/ledger/ledger.h"
+#include "shim/ledger/quarantine.h"
+#include "shim/ledger/received.h"
+#include "shim/stack/walk.h"
+
+namespace fdaudit::shim {
+
+/// A call of an intercepted function, as recording needs it.
+struct CallSite {
+  CallerRegisters caller;
+  uint16_t call;
+  uint64_t began;  ///< stamp before the real call
+};
+
+#define FDAUDIT_CALL_SITE(real_function) \
+  CallSite { FDAUDIT_CALLER_REGISTERS(), CallNumber(real_function), Stamp() }
+
+/// An owner without a descriptor (a stream in memory).
+inline constexpr int kNoDescriptor = INT_MIN;
+
+/// A close between its recording and its return.
+struct PendingClose {
+  CloseTicket ticket;
+  trace::Act act = {};
+  bool recorded = false;
+};
+
+void RecordOpened(const CallSite& site, int fd, const NewDescriptor& what);
+void RecordOpenedPair(const CallSite& site, const int (&fds)[2], const NewDescriptor (&ends)[2]);
+void RecordOpenFailed(const CallSite& site);
+/// How a duplicate's number is chosen.
+enum class Placement { kLowest, kAtLeast, kExactly };
+void RecordDuplicated(const CallSite& site, int from, int to, uint8_t flags, Placement placement);
+/// `address`: as SocketStep says, readable where `size` is not 0.
+void RecordAddressed(const CallSite& site, int fd, SocketStep step, const sockaddr* address, socklen_t size);
+/// `flags`: recvmsg's. Numbers that rest are changed in the message.
+void RecordReceived(const CallSite& site, int socket, const msghdr& message, int flags);
+PendingClose RecordClosing(const CallSite& site, int fd);
+/// `closer`: who asks for the close (owner.h): kNobody = whoever knows the number.
+void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int error, OwnerTag closer);
+void RecordClosingRange(const CallSite& site, uint32_t first, uint32_t last, PendingClose* pending);
+void RecordRangeFailed(uint32_t first, uint32_t last, const PendingClose& pending);
+/// Something else than a close has closed the incarnation `count` of `fd`, as is found out afterwards.
+void RecordClosedInside(const CallSite& site, int fd, uint32_t count);
+void RecordCloseOnExec(const CallSite& site, int fd, bool on);
+void RecordCloseOnExecRange(const CallSite& site, uint32_t first, uint32_t last);
+void RecordAdopted(const CallSite& site, int fd, uint8_t owner_flag, const void* owner);
+/// `owner` takes over from `expected`. Where `is_told`, that this one has lost it is a finding.
+void RecordOwnerExchanged(const CallSite& site, int fd, OwnerTag expected, OwnerTag owner, bool is_told);
+/// The tag of what holds `fd`.
+OwnerTag RecordedOwner(int fd);
+/// `fd` is left open on purpose.
+void RecordLeftOpen(int fd);
+/// freopen: `before` became `after` (kNoDescriptor: it failed, and the old stream is closed).
+void RecordReopened(const CallSite& site, int before, int after, const NewDescriptor& what, const void* owner);
+/// In a process that libc has just forked: 0, 1 and 2 were given what it opened.
+void RecordOpenedOntoStandard(const CallSite& site, const NewDescriptor& what);
+/// A call that serves another purpose has closed `fd`, which only the kernel knows. Nothing where it is open.
+void RecordClosedInside(const CallSite& site, int fd);
+/// A use of `fd` or else of `other` failed with EBADF.
+void RecordBadUse(const CallSite& site, int fd, int other = -1);
+/// `fd` is watched by the epoll set `set` from now on, or no more.
+void RecordRegistered(const CallSite& site, int fd, int set, bool on);
+/// `fd` refers to something else now.
+void RecordTarget(int fd, const char* target);
+void RecordForked(const CallSite& site, int pid);
+/// The process leads a session of its own from now on.
+void RecordSession(const CallSite& site);
+/// Whether the caller, by parting from those with whom it shares its table, would part from the ledger's.
+bool LeavesTable();
+/// unshare(CLONE_FILES), or close_range's CLOSE_RANGE_UNSHARE, has succeeded.
+void RecordUnshared(const CallSite& site);
+/// Before libc starts a program. Returns the number of the record that awaits it (process_spawn.h), 0 = none.
+uint32_t RecordSpawning(const CallSite& site);
+/// What libc does to the table of the program to come.
+struct ChildAction {
+  enum class What : uint8_t { kCopies, kOpens, kCloses, kClosesFrom };
+  What what;
+  int fd;         ///< the number in the program; kClosesFrom: it and all above
+  int from = -1;  ///< kCopies: the number that it was
+};
+void RecordChildAction(const CallSite& site, uint32_t image, const ChildAction& action);
+/// `pid`: 0 = unknown, negative = it was not started, for `error`.
+void RecordSpawned(const CallSite& site, uint32_t image, int pid, int error);
+/// `problem`: why the program will not be audited.
+uint32_t RecordExec(const CallSite& site, const char* target, trace::ExecProblem problem, bool is_known);
+void RecordExecFailed(const CallSite& site);
+
+inline bool IsTableFull(int error) { return error == EMFILE || error == ENFILE; }
+
+/// Room for the text of what a descriptor refers to.
+using TargetText = char[trace::kTargetSize];
+
+/// What is known so far of what `fd` refers to; empty where nothing is.
+void RecordedTarget(int fd, TargetText& text);
+/// The same with kind and detail, where the ledger knows it.
+void RecordedDescriptor(int fd, NewDescriptor* out, TargetText& text);
+
+/// What a call opened: a NewDescriptor, or a function NewDescriptor(TargetText&) that is asked once the call has
+/// succeeded, because it reads the program's memory (which before the call may be anything) or writes a text.
+inline const NewDescriptor& Tell(const NewDescriptor& what, TargetText& /*text*/) { return what; }
+template <typename What>
+NewDescriptor Tell(const What& what, TargetText& text) {
+  return what(text);
+}
+
+/// A call that returns a new descriptor or -1.
+template <typename What, typename Function, typename... A>
+__attribute__((always_inline)) inline int Opened(const What& what, Function& function, A... arguments) {
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  int fd = function(arguments...);
+  if (fd >= 0) {
+    TargetText text;
+    fd = OutOfRest(site, fd);
+    RecordOpened(site, fd, Tell(what, text));
+  } else if (IsTableFull(errno)) {
+    RecordOpenFailed(site);
+  }
+  return fd;
+}
+
+/// The same for a call that opens by way of the descriptor `from`.
+template <typename What, typename Function, typename... A>
+__attribute__((always_inline)) inline int OpenedFrom(int from, const What& what, Function& function, A... arguments) {
+  const int fd = Opened(what, function, arguments...);
+  if (__builtin_expect(fd < 0 && errno == EBADF, 0)) RecordBadUse(FDAUDIT_CALL_SITE(function), from);
+  return fd;
+}
+
+/// A call that fills two descriptors and returns 0 or -1.
+template <typename What, typename Function, typename... A>
+__attribute__((always_inline)) inline int OpenedPair(const What& what, int* fds, Function& function, A... arguments) {
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  const int result = function(arguments...);
+  if (result == 0) {
+    TargetText text;
+    for (int i = 0; i < 2; ++i) fds[i] = OutOfRest(site, fds[i]);
+    const NewDescriptor end = Tell(what, text);
+    RecordOpenedPair(site, {fds[0], fds[1]}, {end, end});
+  } else if (IsTableFull(errno)) {
+    RecordOpenFailed(site);
+  }
+  return result;
+}
+
+/// A call that returns a FILE* or DIR*; `number` tells its descriptor (negative: has none).
+template <typename Owner, typename Number, typename Function, typename... A>
+__attribute__((always_inline)) inline Owner* OpenedOwner(NewDescriptor what, Number number, Function& function,
+                                                         A... arguments) {
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  Owner* owner = function(arguments...);
+  if (owner == nullptr) {
+    if (IsTableFull(errno)) RecordOpenFailed(site);
+    return nullptr;
+  }
+  what.owner = owner;
+  const int fd = number(owner);
+  if (fd >= 0) RecordOpened(site, fd, what);
+  return owner;
+}
+
+/// A call that makes a FILE* or DIR* of a descriptor.
+template <typename Owner, typename Function, typename... A>
+__attribute__((always_inline)) inline Owner* Adopted(int fd, uint8_t owner_flag, Function& function, A... arguments) {
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  Owner* owner = function(arguments...);
+  if (owner != nullptr) RecordAdopted(site, fd, owner_flag, owner);
+  return owner;
+}
+
+/// A call that duplicates `from` to the number it returns.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline int Duplicated(int from, uint8_t flags, Placement placement, Function& function,
+                                                     A... arguments) {
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  int fd = function(arguments...);
+  if (fd >= 0) {
+    if (placement != Placement::kExactly) fd = OutOfRest(site, fd, Reference::kAnother);
+    RecordDuplicated(site, from, fd, flags, placement);
+  } else if (IsTableFull(errno)) {
+    RecordOpenFailed(site);
+  }
+  return fd;
+}
+
+/// The same onto a given number. Onto itself it does nothing.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline int DuplicatedTo(int from, int to, uint8_t flags, Function& function,
+                                                       A... arguments) {
+  return from == to ? function(arguments...) : Duplicated(from, flags, Placement::kExactly, function, arguments...);
+}
+
+/// fcntl(2).
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline int Controlled(int fd, int command, uintptr_t argument, Function& function,
+                                                     A... arguments) {
+  switch (command) {
+    case F_DUPFD:
+      return Duplicated(fd, 0, Placement::kAtLeast, function, arguments...);
+    case F_DUPFD_CLOEXEC:
+      return Duplicated(fd, trace::kCloseOnExec, Placement::kAtLeast, function, arguments...);
+    case F_SETFD: {
+      const CallSite site = FDAUDIT_CALL_SITE(function);
+      const int result = function(arguments...);
+      if (result == 0) RecordCloseOnExec(site, fd, (argument & FD_CLOEXEC) != 0);
+      return result;
+    }
+    default:
+      return function(arguments...);
+  }
+}
+
+/// bind(2), listen(2).
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline int Addressed(int fd, SocketStep step, const sockaddr* address, socklen_t size,
+                                                    Function& function, A... arguments) {
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  const int result = function(arguments...);
+  if (result == 0) {
+    RecordAddressed(site, fd, step, address, size);
+  } else if (errno == EBADF) {
+    RecordBadUse(site, fd);
+  }
+  return result;
+}
+
+/// connect(2). It goes on in the background where it says so, and where a signal has interrupted it.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline int Connected(int fd, const sockaddr* address, socklen_t size, Function& function,
+                                                    A... arguments) {
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  const int result = function(arguments...);
+  if (result == 0) {
+    RecordAddressed(site, fd, SocketStep::kConnected, address, size);
+  } else if (errno == EINPROGRESS || errno == EINTR) {
+    RecordAddressed(site, fd, SocketStep::kConnecting, address, size);
+  } else if (errno == EBADF) {
+    RecordBadUse(site, fd);
+  }
+  return result;
+}
+
+/// A call that receives a message, and returns its size or -1. Where it brings no control data, looking at the length
+/// is all there is to it. `message` is the program's, and may be no address at all until the call has succeeded.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline auto Received(int socket, const msghdr* message, int flags, Function& function,
+                                                    A... arguments) {
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  const auto result = function(arguments...);
+  if (__builtin_expect(result < 0, 0)) {
+    if (errno == EBADF) RecordBadUse(site, socket);
+  } else if (message->msg_controllen != 0 && BringsDescriptors(*message)) {
+    RecordReceived(site, socket, *message, flags);
+  }
+  return result;
+}
+
+/// A call that receives messages, and returns how many, or -1.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline auto ReceivedMany(int socket, const mmsghdr* messages, int flags,
+                                                        Function& function, A... arguments) {
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  const auto result = function(arguments...);
+  if (result < 0 && errno == EBADF) RecordBadUse(site, socket);
+  for (auto i = result * 0; i < result; ++i) {
+    const msghdr& message = messages[i].msg_hdr;
+    if (message.msg_controllen != 0 && BringsDescriptors(message)) RecordReceived(site, socket, message, flags);
+  }
+  return result;
+}
+
+/// epoll_ctl(2).
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline int Registered(int set, int operation, int fd, Function& function,
+                                                     A... arguments) {
+  constexpr int kAdd = 1;  // EPOLL_CTL_ADD
+  constexpr int kDelete = 2;
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  const int result = function(arguments...);
+  if (result == 0 && (operation == kAdd || operation == kDelete)) RecordRegistered(site, fd, set, operation == kAdd);
+  return result;
+}
+
+/// A call that changes what `fd` refers to, and returns it or -1.
+template <typename What, typename Function, typename... A>
+__attribute__((always_inline)) inline int Retargeted(int fd, const What& what, Function& function, A... arguments) {
+  const int result = function(arguments...);
+  if (result >= 0) {
+    TargetText text;
+    RecordTarget(fd, Tell(what, text).target);
+  }
+  return result;
+}
+
+/// A call that closes `fd` (kNoDescriptor: none) and returns 0 (pclose: a status), or -1 with errno.
+template <OwnerTag closer = kNobody, typename Function, typename... A>
+__attribute__((always_inline)) inline int Closed(int fd, Function& function, A... arguments) {
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  const PendingClose pending = RecordClosing(site, fd);
+  const int result = function(arguments...);
+  RecordClosed(site, fd, pending, result != -1 ? 0 : errno, closer);
+  return result;
+}
+
+/// The same for what flushes before it closes: its EBADF may be the flush's (a stream on a read-only descriptor), and
+/// is one about closing only where the ledger knows that the number was closed before.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline int ClosedOwner(int fd, Function& function, A... arguments) {
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  const PendingClose pending = RecordClosing(site, fd);
+  const int result = function(arguments...);
+  RecordClosed(site, fd, pending, result != -1 || pending.ticket.found == CloseTicket::Found::kOpen ? 0 : errno,
+               kItsStream);
+  return result;
+}
+
+/// close_range(2): what it will do is known beforehand, but for a lack of memory, which is put right afterwards.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline int ClosedRange(unsigned first, unsigned last, unsigned flags, Function& function,
+                                                      A... arguments) {
+  // Older headers lack them.
+  constexpr unsigned kUnshares = 1u << 1;   // CLOSE_RANGE_UNSHARE
+  constexpr unsigned kOnlyMarks = 1u << 2;  // CLOSE_RANGE_CLOEXEC
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  if ((flags & kUnshares) != 0 && LeavesTable()) {
+    const int result = function(arguments...);
+    if (result == 0) RecordUnshared(site);
+    return result;
+  }
+  const bool marks_only = (flags & kOnlyMarks) != 0;
+  PendingClose pending;
+  if (first <= last && !marks_only) RecordClosingRange(site, first, last, &pending);
+  const int result = function(arguments...);
+  if (result != 0) {
+    RecordRangeFailed(first, last, pending);
+  } else if (marks_only) {
+    RecordCloseOnExecRange(site, first, last);
+  }
+  return result;
+}
+
+/// A call that uses `fd` and `other`, and fails with -1 (or MAP_FAILED).
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline auto UsedBoth(int fd, int other, Function& function, A... arguments) {
+  const auto result = function(arguments...);
+  if (__builtin_expect((long)result == -1 && errno == EBADF, 0)) {
+    RecordBadUse(FDAUDIT_CALL_SITE(function), fd, other);
+  }
+  return result;
+}
+
+/// The same for calls that use one.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline auto Used(int fd, Function& function, A... arguments) {
+  return UsedBoth(fd, -1, function, arguments...);
+}
+
+/// A call that uses `fd` and returns an error number.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline int UsedForError(int fd, Function& function, A... arguments) {
+  const int error = function(arguments...);
+  if (__builtin_expect(error == EBADF, 0)) RecordBadUse(FDAUDIT_CALL_SITE(function), fd);
+  return error;
+}
+
+}  // namespace fdaudit::shim

@@ -1,0 +1,241 @@
+// The ledger at an image's begin and end: what it got from outside, and what the kernel says when it ends.
+
+#include <cstring>
+
+#include "shim/base/clock.h"
+#include "shim/base/options.h"
+#include "shim/base/raw_io.h"
+#include "shim/base/text.h"
+#include "shim/ledger/ledger.h"
+#include "shim/ledger/pipe_watch.h"
+#include "shim/ledger/probe.h"
+#include "shim/ledger/slots.h"
+#include "shim/process/spawn.h"
+#include "shim/trace/findings.h"
+
+namespace fdaudit::shim {
+
+using trace::Act;
+using trace::Incarnation;
+using trace::SlotState;
+
+namespace {
+
+/// Numbers up to which a forked child's snapshot is compared with the kernel's table at once. Above it each is checked
+/// when it is first touched.
+constexpr int kCheckedAtFork = 1024;
+
+/// poll(2) calls O_PATH descriptors invalid. Where the ledger knows better, F_GETFD tells.
+bool IsOpen(int fd, bool polled) {
+  if (polled || !WasUsed(fd)) return polled;
+  const Place place = Find(fd, false);
+  return place.slot != nullptr && LoadHead(*place.slot).state == SlotState::kOpen && raw::DescriptorFlags(fd) >= 0;
+}
+
+/// What fork has caught in the middle of another thread's call, or what the parent never recorded.
+void CheckSnapshot(int fd, bool open, uint32_t image) {
+  if (!open && !WasUsed(fd)) return;
+  const Place place = Find(fd, true);
+  if (place.slot == nullptr) return;
+  NoteUsed(place, fd);
+  if (open) NotePeak(fd, image, false);
+  if ((LoadHead(*place.slot).state == SlotState::kOpen) != open) TakeOver(*place.slot, image, open);
+}
+
+}  // namespace
+
+void LedgerBeginForked() {
+  const uint32_t image = CurrentImage();
+  has_relatives = options.uses;
+  const int end = Reach();
+  if (end <= kCheckedAtFork && SystemCallsAllowed()) {
+    CompareWithKernel(end, WasUsed, [=](int fd, bool polled) { CheckSnapshot(fd, IsOpen(fd, polled), image); });
+    NoteSnapshotChecked(image);
+  }
+  trace::ImageRecord* record = ImageOf(image);
+  record->inherited = LedgerCountOpen();
+  record->peak = record->inherited;
+}
+
+uint32_t LedgerCountOpen() {
+  uint32_t open = 0;
+  ForEachSlot(0, UINT32_MAX, [&open](int, const Place& place) {
+    if (LoadHead(*place.slot).state == SlotState::kOpen) ++open;
+  });
+  return open;
+}
+
+namespace {
+
+/// Opened by a program before this one, and neither duplicated nor kept open nor placed for it on purpose.
+bool CrossedUnasked(const trace::ImageRecord* record, int fd, const Incarnation& life) {
+  if (fd <= 2 || life.opened.stamp == 0 || life.opened.stack == trace::kNoIndex) return false;
+  return (life.opened.flags & (trace::kActKept | trace::kActDuplicated)) == 0 && !IsPlaced(record, fd);
+}
+
+}  // namespace
+
+void LedgerBeginExeced() {
+  const uint32_t image = CurrentImage();
+  uint32_t open = 0;
+  ForEachOpenDescriptor([&](int fd) {
+    ++open;
+    const Place place = Find(fd, true);
+    if (place.slot == nullptr) return;
+    Incarnation life = {};
+    life.related = -1;
+    FindOpener(ImageOf(image), fd, &life);
+    if (life.kind == trace::FdKind::kPipe) life.detail &= trace::kPipeWriteEnd;
+    life.opened.flags |= trace::kActInherited;
+    life.opened.flags &= static_cast<uint16_t>(~(trace::kActOwned | trace::kActLeftOpen));  // as that program knew it
+    life.flags &= static_cast<uint8_t>(~(trace::kOwnedByFile | trace::kOwnedByDir));
+    life.owner = kNobody;
+    if ((life.flags & trace::kCloseOnExec) != 0) {
+      // It has crossed all the same: that was taken off for this exec, and may be on again by now (make's job server).
+      life.flags &= static_cast<uint8_t>(~trace::kCloseOnExec);
+      life.opened.flags |= trace::kActKept;
+    }
+    life.closed = Act{};
+    place.slot->lives[1] = life;
+    Atomic(place.slot->head).store(Pack({1, SlotState::kOpen, 0}));
+    place.slot->image = image;
+    NoteUsed(place, fd);
+    NotePeak(fd, image, false);
+    if (life.kind == trace::FdKind::kPipe) {
+      WatchPipe(fd);
+      Mirror(place, fd, image);  // who waits for whom may be asked of what this program never touches
+    }
+    if (CrossedUnasked(ImageOf(image), fd, life)) {
+      NoteCrossedExec(fd, {Stamp(), image, 0, life.opened.stack, life.opened.call, 0}, life);
+    }
+  });
+  ImageOf(image)->inherited = open;
+  ImageOf(image)->peak = open;
+  has_relatives = options.uses && (ImageOf(image)->parent != 0 || ImageOf(image)->predecessor != 0);
+}
+
+namespace {
+
+/// The number is open, and the ledger knows of no call that opened it.
+void NoteUnseenOpen(PrivateSlot& slot, uint32_t image) {
+  const uint32_t count = LoadHead(slot).count + 1;
+  slot.lives[count & 1] = MakeLife({Stamp(), image, 0, 0, 0, trace::kActSeenAtEnd}, {});
+  slot.registered_in = 0;
+  Atomic(slot.head).store(Pack({count, SlotState::kUnseen, 0}));
+  Count(&trace::ImageRecord::untracked_opens, image);
+}
+
+/// The other end of the pair that `life` is an end of: the number is told by the call that opened both, and is that end
+/// as long as it has not been closed.
+Partner PartnerOf(const Incarnation& life) {
+  const bool is_end = life.kind == trace::FdKind::kPipe || (life.detail & trace::kSocketPaired) != 0;
+  const bool is_first_hand = (life.opened.flags & trace::kActDuplicated) == 0 && (life.flags & trace::kReceived) == 0;
+  if (!is_end || !is_first_hand || life.related < 0) return {};
+  const Place other = Find(life.related, false);
+  if (other.slot == nullptr) return {};
+  const Head head = LoadHead(*other.slot);
+  const Act& opened = other.slot->lives[head.count & 1].opened;
+  return {life.related, head.state == SlotState::kOpen && opened.stamp == life.opened.stamp};
+}
+
+/// Completes what is told about a descriptor that stays open at the end.
+void DescribeAtEnd(const Place& place, int fd, uint32_t image) {
+  PrivateSlot& slot = *place.slot;
+  char recorded[trace::kTargetSize];
+  char target[trace::kTargetSize];
+  LedgerTarget(fd, recorded);
+  memcpy(target, recorded, sizeof target);
+  Incarnation now = slot.lives[LoadHead(slot).count & 1];
+  DescribeOpenDescriptor(fd, now, PartnerOf(now), target);
+  if (LoadHead(slot).state == SlotState::kOpen &&
+      IsAnother(fd, slot.lives[LoadHead(slot).count & 1], recorded, target)) {
+    Count(&trace::ImageRecord::untracked_closes, image);
+    NoteUnseenOpen(slot, image);
+  }
+  slot.lives[LoadHead(slot).count & 1].kind = now.kind;
+  if (!MirrorOpened(*place.block, slot, fd, image, target)) Dropped(image, trace::kReasonNoRoom);
+}
+
+/// Compares one number with what the kernel says of it. Returns true where it tells something: a leak or a difference.
+bool SettleAtEnd(int fd, bool open, uint32_t image) {
+  if (!open && !WasUsed(fd)) return false;
+  const Place place = Find(fd, true);
+  if (place.slot == nullptr) return open;
+  NoteUsed(place, fd);
+  PrivateSlot& slot = *place.slot;
+  if (slot.image != image) {
+    if (LoadHead(slot).state == SlotState::kOpen || !open) return false;  // inherited and never touched
+    TakeOver(slot, image, false);
+  }
+  const Head head = LoadHead(slot);
+  if ((head.flags & kStaleDone) != 0) Count(&trace::ImageRecord::untracked_opens, image);
+  if (!open && head.state == SlotState::kOpen) {
+    Atomic(slot.head).store(Pack({head.count, SlotState::kGone, 0}));
+    Count(&trace::ImageRecord::untracked_closes, image);
+    Mirror(place, fd, image);
+    return true;
+  }
+  if (open && head.state == SlotState::kClosed && slot.closing == head.count) {
+    LedgerCloseUndo(fd, head.count);  // a cancelled close
+  } else if (open && head.state != SlotState::kOpen) {
+    NoteUnseenOpen(slot, image);
+  } else if (!IsMirrored(*place.block, slot, fd, image)) {
+    Mirror(place, fd, image);
+  }
+  const bool inherited = (slot.lives[LoadHead(slot).count & 1].opened.flags & trace::kActInherited) != 0;
+  if (!open || inherited || (fd <= 2 && head.state == SlotState::kOpen)) return false;
+  DescribeAtEnd(place, fd, image);
+  return true;
+}
+
+}  // namespace
+
+uint32_t LeaksSoFar() { return LedgerCountOpenedSince(0); }
+
+void LedgerSumUp() {
+  const uint32_t image = CurrentImage();
+  trace::ImageRecord* record = ImageOf(image);
+  uint64_t opened = 0;
+  uint64_t closed = 0;
+  ForEachSlot(0, UINT32_MAX, [&](int, const Place& place) {
+    if (place.slot->image != image) return;
+    opened += place.slot->opens;
+    closed += place.slot->closes;
+  });
+  record->opened = opened;
+  record->closed = closed;
+}
+
+void LedgerCopied() {
+  const uint32_t image = CurrentImage();
+  ForEachSlot(0, UINT32_MAX, [image](int fd, const Place& place) {
+    const Head head = LoadHead(*place.slot);
+    if (head.state != SlotState::kOpen) return;
+    place.slot->lives[head.count & 1].opened.flags |= trace::kActInherited;
+    if (place.slot->image == image) Mirror(place, fd, image);
+  });
+}
+
+void LedgerEnd(bool comparable) {
+  const uint32_t image = CurrentImage();
+  trace::ImageRecord* record = ImageOf(image);
+  bool tells = false;
+  if (comparable && SystemCallsAllowed()) {
+    uint32_t open = 0;
+    CompareWithKernel(Reach(), WasUsed, [&](int fd, bool polled) {
+      const bool is_open = IsOpen(fd, polled);
+      open += is_open ? 1 : 0;
+      tells = SettleAtEnd(fd, is_open, image) || tells;
+    });
+    record->open_at_end = open;
+    record->checked_at_end = 1;
+  } else {
+    Atomic(record->reasons).fetch_or(trace::kReasonExitUnchecked);
+    tells = true;
+  }
+  LedgerSumUp();
+  // Other threads may still be recording; only a process that never had any gives its blocks back.
+  if (!tells && NeverThreaded()) ReleaseBlocks(record);
+}
+
+}  // namespace fdaudit::shim

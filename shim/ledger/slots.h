@@ -1,0 +1,81 @@
+#pragma once
+
+// The ledger's private slots: where they lie, how they change, how they follow into a forked child. For the files of
+// the ledger alone (ledger*.cc); what they do together is told in ledger.h.
+
+#include <cstdint>
+
+#include "shim/ledger/ledger.h"
+#include "shim/ledger/mirror.h"
+#include "shim/process/image.h"
+#include "shim/trace/recorder.h"
+
+namespace fdaudit::shim {
+
+/// A slot and the block that it lies in. slot == nullptr: beyond the ledger's reach, or not made yet.
+struct Place {
+  PrivateBlock* block = nullptr;
+  PrivateSlot* slot = nullptr;
+};
+
+PrivateBlock* BlockFor(uint32_t index, bool make);
+Place Find(int fd, bool make);
+/// The slot of `fd` as this image's own: one that was inherited by fork is taken over first.
+Place FindOwn(int fd, uint32_t image);
+
+/// A slot last touched in another image (before fork) becomes this one's. `open`: what the kernel says of it now.
+/// `origin` (trace::ActFlags) marks the opening of what the ledger did not know to be open.
+void TakeOver(PrivateSlot& slot, uint32_t image, bool open, uint16_t origin = trace::kActInherited);
+
+/// The snapshot that fork made has been compared with the kernel's table.
+void NoteSnapshotChecked(uint32_t image);
+
+/// One above the highest number ever open here.
+int32_t Reach();
+/// `lowest`: a number that was handed out as the lowest free one, which proves that all below it are open.
+void NotePeak(int fd, uint32_t image, bool lowest);
+
+bool WasUsed(int fd);
+void NoteUsed(const Place& place, int fd);
+
+inline Head LoadHead(PrivateSlot& slot) { return Unpack(Atomic(slot.head).load(std::memory_order_acquire)); }
+
+inline bool SwapHead(PrivateSlot& slot, Head expected, Head wanted) {
+  uint64_t old = Pack(expected);
+  return Atomic(slot.head).compare_exchange_strong(old, Pack(wanted));
+}
+
+inline void Count(uint32_t trace::ImageRecord::*counter, uint32_t image) {
+  Atomic(ImageOf(image)->*counter).fetch_add(1, std::memory_order_relaxed);
+}
+
+/// Something could not be recorded, for one of trace::CoverageReason.
+void Dropped(uint32_t image, uint32_t reason);
+
+/// Copies the slot to the trace, or counts that there is no room.
+void Mirror(const Place& place, int fd, uint32_t image);
+
+trace::Incarnation MakeLife(const trace::Act& act, const NewDescriptor& what);
+
+/// Ends the open incarnation that `head` tells. False: another was faster.
+bool CloseOpen(const Place& place, int fd, const trace::Act& act, Head head);
+
+/// Calls visit(fd, place) for each number of the ledger in [first, last] that was ever filled. What was not is not even
+/// looked at: the memory behind it may never have been touched.
+template <typename Visitor>
+void ForEachSlot(uint32_t first, uint32_t last, Visitor visit) {
+  const auto end = static_cast<uint64_t>(Reach());
+  for (uint64_t fd = first; fd <= last && fd < end;) {
+    PrivateBlock* block = BlockFor(static_cast<uint32_t>(fd / kPrivateSlots), false);
+    const uint64_t bits = block == nullptr ? 0 : block->used[fd % kPrivateSlots / 64] >> (fd % 64);
+    if (bits == 0) {
+      fd = (fd | 63) + 1;
+      continue;
+    }
+    fd += static_cast<uint64_t>(__builtin_ctzll(bits));
+    if (fd <= last && fd < end) visit(static_cast<int>(fd), Place{block, &block->slots[fd % kPrivateSlots]});
+    ++fd;
+  }
+}
+
+}  // namespace fdaudit::shim

@@ -1,0 +1,87 @@
+#pragma once
+
+// fork, clone(2) and their system calls: what is to be done before, after and in the child. Which child keeps what is
+// told in table.h.
+//
+// The functions that call the real one are inlined into the interposer, because the walk starts from its frame.
+
+#include <sched.h>
+
+#include <cerrno>
+
+#include "shim/events/events.h"
+#include "shim/process/descriptor_table.h"
+#include "shim/process/image.h"
+
+#ifndef CLONE_PIDFD
+#define CLONE_PIDFD 0x1000  // Linux 5.2; this libc is older
+#endif
+
+namespace fdaudit::shim {
+
+/// A clone between its preparation and its return.
+struct Cloning {
+  int flags;
+  uint32_t image;       ///< the caller's; 0 = nothing is recorded
+  bool began_to_share;  ///< the image's first child that shares the table from memory of its own
+  Guest* guest;         ///< in this memory
+  PreparedChild child;  ///< in its own
+};
+
+/// `how`: kFork, kClone …
+Cloning BeforeClone(int flags, trace::StartedBy how);
+/// In the task that called: `result` is the child's id, negative = it failed. `pidfd`: where CLONE_PIDFD has put it.
+void AfterClone(const CallSite& site, const Cloning& cloning, int result, const int* pidfd);
+/// First of all in the child.
+void BeginClone(int flags, Guest* guest);
+/// In the child, when libc is about to end it by exit(2), which ends one thread.
+void EndClone(int flags, const Guest* guest, int status);
+
+/// fork & co., which return twice.
+template <typename Call>
+__attribute__((always_inline)) inline long Forked(const CallSite& site, int flags, trace::StartedBy how,
+                                                  const int* pidfd, Call call) {
+  const Cloning cloning = BeforeClone(flags, how);
+  const long result = call();
+  if (result == 0) {
+    // Every page touched here, errno's too, would be copied for a child that may do nothing but exec.
+    BeginClone(flags, nullptr);
+    return result;
+  }
+  AfterClone(site, cloning, static_cast<int>(result), pidfd);
+  return result;
+}
+
+/// unshare(2).
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline int Unshared(Function& function, int flags, A... arguments) {
+  const CallSite site = FDAUDIT_CALL_SITE(function);
+  const int result = static_cast<int>(function(arguments...));
+  if (result == 0 && (flags & CLONE_FILES) != 0) RecordUnshared(site);
+  return result;
+}
+
+/// What a system call that clones asks for.
+struct CloneCall {
+  bool returns_twice = false;  ///< like fork: in memory of its own, on the caller's stack
+  trace::StartedBy how = trace::StartedBy::kClone;
+  int flags = 0;
+  const int* pidfd = nullptr;
+};
+CloneCall ReadCloneCall(long number, const long (&values)[6]);
+/// Makes it. A negative errno on failure.
+long MakeCloneCall(long number, const long (&values)[6]);
+
+/// syscall(2) of clone, clone3 and fork (vfork: shim/arch). `pass_on` makes the call as it is.
+template <typename PassOn>
+__attribute__((always_inline)) inline long ClonedByNumber(const CallSite& site, long number, const long (&values)[6],
+                                                          PassOn pass_on) {
+  const CloneCall clone = ReadCloneCall(number, values);
+  if (!clone.returns_twice) return pass_on();
+  const long result = Forked(site, clone.flags, clone.how, clone.pidfd, [&] { return MakeCloneCall(number, values); });
+  if (result >= 0) return result;
+  errno = static_cast<int>(-result);
+  return -1;
+}
+
+}  // namespace fdaudit::shim

@@ -1,0 +1,255 @@
+#include "shim/trace/findings.h"
+
+#include <sys/resource.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "shim/base/large.h"
+#include "shim/base/surroundings.h"
+#include "shim/base/text.h"
+#include "shim/process/image.h"
+#include "shim/trace/journal.h"
+#include "shim/trace/recorder.h"
+
+namespace fdaudit::shim {
+namespace {
+
+using trace::FindingKind;
+using trace::FindingRecord;
+using trace::RegionKind;
+
+constexpr int32_t kLargestGap = 8;      ///< numbers that a sweep may leave out in one go
+constexpr uint32_t kShortestSweep = 3;  ///< closes
+
+/// Where equal findings of this image are: key → index + 1. Private, so a forked child finds its parent's and sees from
+/// the record's image that they are not its own.
+struct KnownFinding {
+  uint64_t key;
+  uint32_t index;
+};
+constexpr uint32_t kKnown = 256;
+FDAUDIT_LARGE constinit KnownFinding known[kKnown] = {};
+
+constinit uint32_t made_by_image = 0;
+constinit uint32_t made = 0;
+
+FindingRecord* FindingAt(uint32_t index) { return recorder.At<FindingRecord>(RegionKind::kFindings, index); }
+
+uint64_t KeyOf(FindingKind kind, const trace::Act& act, const CloseOutcome& outcome) {
+  const uint32_t parts[] = {static_cast<uint32_t>(kind),
+                            act.image,
+                            act.stack,
+                            act.call,
+                            outcome.lives[0].opened.stack,
+                            outcome.lives[0].closed.stack,
+                            outcome.lives[0].closed.call,
+                            outcome.lives[1].opened.stack};
+  return HashBytes(parts, sizeof parts);
+}
+
+/// False where the record has the number already.
+bool AddNumber(FindingRecord& record, int fd) {
+  const uint32_t count = record.fd_count < trace::kMaxFindingFds ? record.fd_count : trace::kMaxFindingFds;
+  for (uint32_t i = 0; i < count; ++i) {
+    if (record.fds[i] == fd) return false;
+  }
+  const uint32_t index = Atomic(record.fd_count).fetch_add(1, std::memory_order_relaxed);
+  if (index < trace::kMaxFindingFds) {
+    record.fds[index] = fd;
+  } else {
+    Atomic(record.fd_count).store(trace::kMaxFindingFds);
+  }
+  return true;
+}
+
+/// One more event like the record's: one more descriptor, unless it is the latest one's third close.
+void Join(FindingRecord& record, int fd, uint64_t closed) {
+  const bool new_number = AddNumber(record, fd);
+  const bool new_descriptor = closed == 0 ? new_number : Atomic(record.latest_closed).exchange(closed) != closed;
+  if (new_descriptor) Atomic(record.count).fetch_add(1, std::memory_order_relaxed);
+}
+
+/// Index + 1 of a record that was made for this, 0 where it joined an older one or there was no room.
+uint32_t MakeFinding(FindingKind kind, int fd, const trace::Act& act, const CloseOutcome& outcome, int error) {
+  // Another process opens and closes these numbers too: whose close was one too many can't be told.
+  if ((Atomic(ImageOf(act.image)->reasons).load(std::memory_order_relaxed) & trace::kReasonSharedTable) != 0) return 0;
+  const uint64_t key = KeyOf(kind, act, outcome);
+  KnownFinding& place = known[key % kKnown];
+  if (place.key == key) {
+    FindingRecord& record = *FindingAt(place.index - 1);
+    if (record.kind == kind && record.key == key && record.image == act.image) {
+      Join(record, fd, outcome.lives[0].closed.stamp);
+      return 0;
+    }
+  }
+  int64_t index = recorder.TakeReleased(RegionKind::kFindings, &FindingRecord::next_in_run);
+  if (index < 0) index = recorder.Claim(RegionKind::kFindings);
+  if (index < 0) return 0;
+  FindingRecord& record = *FindingAt(static_cast<uint32_t>(index));
+  memset(static_cast<void*>(&record), 0, sizeof record);
+  record.image = act.image;
+  record.count = 1;
+  record.key = key;
+  record.act = act;
+  record.fd = fd;
+  record.error = error;
+  record.latest_closed = outcome.lives[0].closed.stamp;
+  memcpy(static_cast<void*>(record.lives), outcome.lives, sizeof record.lives);
+  AddNumber(record, fd);
+  LedgerTarget(fd, record.target);
+  Atomic(record.kind).store(kind, std::memory_order_release);
+  place = {key, static_cast<uint32_t>(index) + 1};
+  if (made_by_image != act.image) made = 0;
+  made_by_image = act.image;
+  Atomic(made).fetch_add(1, std::memory_order_relaxed);
+  return static_cast<uint32_t>(index) + 1;
+}
+
+/// The run turned out to be a sweep.
+void TakeBackFindings(CloseRun& run) {
+  while (run.findings != 0) {
+    const uint32_t index = run.findings - 1;
+    run.findings = FindingAt(index)->next_in_run;
+    Atomic(FindingAt(index)->kind).store(FindingKind::kNone, std::memory_order_release);
+    recorder.Release(RegionKind::kFindings, &FindingRecord::next_in_run, index);
+    Atomic(made).fetch_sub(1, std::memory_order_relaxed);
+  }
+}
+
+void FollowRun(CloseRun& run, int fd, uint32_t stack, bool never_open) {
+  const int64_t step = static_cast<int64_t>(fd) - run.last_fd;
+  const int32_t direction = step > 0 ? 1 : -1;
+  const bool near = step != 0 && step * direction <= kLargestGap;
+  const bool continues = run.length != 0 && run.stack == stack && near && run.direction * direction >= 0;
+  if (!continues)
+    run = CloseRun{.stack = stack, .first_fd = fd};
+  else
+    run.direction = direction;
+  run.last_fd = fd;
+  ++run.length;
+  run.never_open_met = run.never_open_met || never_open;
+  if (!run.is_sweep && run.never_open_met && run.length >= kShortestSweep) {
+    run.is_sweep = true;
+    TakeBackFindings(run);
+    LedgerMarkSwept(run.direction > 0 ? run.first_fd : fd, run.direction > 0 ? fd : run.first_fd, stack);
+  } else if (run.is_sweep && !never_open) {
+    LedgerMarkSwept(fd, fd, stack);
+  }
+}
+
+void JournalFailure(ThreadState& thread, int fd, const trace::Act& act, int error, bool nested) {
+  if (!nested && thread.run.length > 1 && ExtendEvent(thread.run.event, fd)) return;
+  const uint64_t position = WriteEvent(thread, {.stamp = act.stamp,
+                                                .stack = act.stack,
+                                                .fd = fd,
+                                                .other = fd,
+                                                .incarnation = 0,
+                                                .call = act.call,
+                                                .tag = 0,
+                                                .error = static_cast<int16_t>(error),
+                                                .kind = trace::EventKind::kCloseFailed,
+                                                .flags = static_cast<uint8_t>(act.flags)});
+  if (!nested) thread.run.event = position;
+}
+
+}  // namespace
+
+void NoteClose(ThreadState& thread, int fd, const trace::Act& act, const CloseOutcome& outcome, int error,
+               bool nested) {
+  using Verdict = CloseOutcome::Verdict;
+  const bool failed = error == EBADF;
+  if (!nested) FollowRun(thread.run, fd, act.stack, outcome.verdict == Verdict::kFailedNever);
+  if (failed) {
+    JournalFailure(thread, fd, act, error, nested);
+  } else if (!nested) {
+    thread.run.event = 0;
+  }
+  if (outcome.verdict == Verdict::kHitOther) NoteStaleHit(fd, outcome);
+  const bool stale = outcome.verdict == Verdict::kFailedStale || outcome.verdict == Verdict::kFailedNever;
+  const bool owned = outcome.verdict == Verdict::kHitOwned;
+  const bool overwriter = outcome.verdict == Verdict::kHitOverwriter;
+  if (!stale && !owned && !overwriter) return;
+  // A list of /proc/self/fd holds the number of the descriptor that it was read through.
+  const bool listed = thread.listing_fd >= 0 || (outcome.lives[0].flags & trace::kListsDescriptors) != 0;
+  if (listed || (!nested && thread.run.is_sweep)) return;
+  const FindingKind kind = owned        ? FindingKind::kOwnedClose
+                           : overwriter ? FindingKind::kOverwriteClosed
+                                        : FindingKind::kFailedClose;
+  const uint32_t finding = MakeFinding(kind, fd, act, outcome, error);
+  if (finding != 0 && !nested) {
+    FindingAt(finding - 1)->next_in_run = thread.run.findings;
+    thread.run.findings = finding;
+  }
+}
+
+void NoteStaleHit(int fd, const CloseOutcome& outcome) {
+  MakeFinding(FindingKind::kStaleClose, fd, outcome.lives[0].closed, outcome, 0);
+}
+
+void NoteBadUse(int fd, const trace::Act& act, const CloseOutcome& outcome) {
+  MakeFinding(FindingKind::kFailedUse, fd, act, outcome, EBADF);
+}
+
+void NoteStdReused(int fd, const trace::Act& act, const CloseOutcome& lives) {
+  MakeFinding(FindingKind::kStdReused, fd, act, lives, 0);
+}
+
+void NoteCloseError(int fd, const trace::Act& act, const CloseTicket& ticket, int error) {
+  CloseOutcome lives;
+  if (LedgerLifeOf(fd, ticket, &lives)) MakeFinding(FindingKind::kCloseError, fd, act, lives, error);
+}
+
+namespace {
+
+/// One record for each error and image: the picture of the table is of the first moment.
+struct ExhaustedRecord {
+  uint32_t image;
+  uint32_t index;  ///< + 1
+};
+constinit ExhaustedRecord exhausted[3] = {};
+
+}  // namespace
+
+void NoteExhausted(const trace::Act& act, int error) {
+  ExhaustedRecord& known_one = exhausted[error == EMFILE ? 0 : error == ENFILE ? 1 : 2];
+  if (known_one.image == act.image) {
+    Atomic(FindingAt(known_one.index - 1)->count).fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  const int64_t index = recorder.Claim(RegionKind::kFindings);
+  if (index < 0) return;
+  FindingRecord& record = *FindingAt(static_cast<uint32_t>(index));
+  memset(static_cast<void*>(&record), 0, sizeof record);
+  record.image = act.image;
+  record.count = 1;
+  record.act = act;
+  record.fd =
+      static_cast<int32_t>(SystemCallsAllowed() ? SoftLimit(RLIMIT_NOFILE) : ImageOf(act.image)->descriptor_limit);
+  record.error = error;
+  static_assert(sizeof(Holder) * trace::kMaxHolders == sizeof record.fds);
+  LedgerHolders(reinterpret_cast<Holder(&)[trace::kMaxHolders]>(record.fds));
+  known_one = {act.image, static_cast<uint32_t>(index) + 1};
+  Atomic(record.kind).store(FindingKind::kExhausted, std::memory_order_release);
+}
+
+void NoteCrowded(int fd, const trace::Act& act) {
+  if (!SystemCallsAllowed()) return;
+  // The program may have raised its limit since.
+  const uint64_t limit = SoftLimit(RLIMIT_NOFILE);
+  const uint64_t threshold = limit - limit / 5;
+  crowded_from = threshold < INT32_MAX ? static_cast<int32_t>(threshold) : INT32_MAX;
+  if (fd < crowded_from || limit == 0) return;
+  crowded_from = INT32_MAX;
+  NoteExhausted(act, 0);
+}
+
+void NoteCrossedExec(int fd, const trace::Act& act, const trace::Incarnation& life) {
+  CloseOutcome lives;
+  lives.lives[0] = life;
+  MakeFinding(FindingKind::kCrossedExec, fd, act, lives, 0);
+}
+
+uint32_t FindingsOf(uint32_t image) { return made_by_image == image ? made : 0; }
+
+}  // namespace fdaudit::shim
