@@ -26,7 +26,8 @@ BUILD_PACKAGES := gcc g++ binutils libc6-dev libdw-dev libelf-dev libunwind-dev 
                   node-d3-scale node-d3-axis node-d3-shape node-d3-hierarchy node-d3-selection
 TEST_PACKAGES := libgtest-dev python3 python3-jsonschema libxml2-utils git perl sqlite3 nodejs tar findutils \
                  cmake pkgconf catch2? doctest-dev? python3-pytest? python3-greenlet? libpython3.11? clang? \
-                 libclang-rt-dev? libjemalloc2? libtcmalloc-minimal4? libmimalloc2.0?
+                 libclang-rt-dev? musl-tools? golang-go? gdb? dwz? xz-utils? libcap2-bin? \
+                 libjemalloc2? libtcmalloc-minimal4? libmimalloc2.0?
 LINT_PACKAGES := clang-format clang-tidy python3
 BENCH_PACKAGES := valgrind strace
 
@@ -163,9 +164,16 @@ $(foreach s,$(PYTHON_SUITES),$(eval SUITE_$(s) = $(PYTHON) tests/$(s)/run.py $$(
 # Rules, suites (SUITES += name, SUITE_name, SUITE_name_NEEDS) and objects of the folders that need own ones.
 -include $(wildcard tests/*/build.mk)
 
+TESTED = all $(HAVE)/test $(foreach s,$(SUITES),$(SUITE_$(s)_NEEDS))
+COMMANDS = $(foreach s,$(SUITES),'$(s)=$(SUITE_$(s))')
+
 .PHONY: test
-test: all $(HAVE)/test $(foreach s,$(SUITES),$(SUITE_$(s)_NEEDS))  ## build and run every test
-	@$(TEST_ENV) $(PYTHON) tests/support/suites.py $(foreach s,$(SUITES),'$(s)=$(SUITE_$(s))')
+test: $(TESTED)  ## build and run every test
+	@$(TEST_ENV) $(PYTHON) tests/support/suites.py $(COMMANDS)
+
+.PHONY: soak
+soak: $(TESTED)  ## every test, SOAK_ROUNDS times (20), half of them with all processors busy (docs/testing.md)
+	@$(TEST_ENV) $(PYTHON) tests/support/soak.py $(COMMANDS)
 
 define suite_target
 .PHONY: test-$(1)

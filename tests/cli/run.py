@@ -257,7 +257,7 @@ def signals_reach_the_program():
     process.send_signal(signal.SIGTERM)
     try:
         # The line lets a bash go on that waits to have read one; communicate() bears it that another has gone already.
-        out, _ = process.communicate("\n", timeout=20)
+        out, _ = process.communicate("\n", timeout=harness.PATIENCE)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
@@ -468,7 +468,7 @@ def installed_tree():
     """`make install` under a PREFIX and a DESTDIR gives a tree that works from where it lies."""
     with harness.Folder() as folder:
         made = harness.run(["make", "-s", "-C", harness.ROOT, "install", f"DESTDIR={folder}", "PREFIX=/opt/fdaudit",
-                            f"BUILD={harness.BUILD}"], env=harness.clean_environment())
+                            *harness.MAKE_VARIABLES], env=harness.clean_environment())
         if made.status != 0:
             return expect(made, 0)
         complaints = []

@@ -26,7 +26,7 @@ def many(folder, *arguments, library=None, **more):
     bare = harness.run(command, cwd=folder, env=harness.clean_environment())
     if bare.status == 77:
         raise harness.Skip(f"not allowed here: {bare.out.strip()}")
-    ran = harness.audit(command, folder, arguments=["--trace", folder / "trace"], timeout=120, **more)
+    ran = harness.audit(command, folder, arguments=["--trace", folder / "trace"], **more)
     size = sum(f.stat().st_blocks * 512 for f in (folder / "trace").iterdir())
     return json.loads(bare.out), json.loads(ran.out or "{}"), ran, size
 

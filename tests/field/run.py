@@ -71,8 +71,7 @@ def job(name, line):
         raise harness.Skip(f"{needed} is not installed")
     with harness.Folder(name) as folder:
         ran = harness.audit(["/bin/bash", "-c", line], folder,
-                            harness.clean_environment(HOME=str(folder), GIT_CONFIG_NOSYSTEM="1", PATH=PLAIN_PATH),
-                            timeout=120)
+                            harness.clean_environment(HOME=str(folder), GIT_CONFIG_NOSYSTEM="1", PATH=PLAIN_PATH))
     if ran.status != 0:
         return [f"status {ran.status}: {ran.err[-500:]}"]
     if ran.report is None:

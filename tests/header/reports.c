@@ -15,6 +15,14 @@ static void must(int is_so, const char* what) {
   exit(1);
 }
 
+// The kernel's part of a mask: what libc keeps room for beyond it, nobody fills.
+static int is_blocked_alike(const sigset_t* one, const sigset_t* other) {
+  for (int number = 1; number <= SIGRTMAX; ++number) {
+    if (sigismember(one, number) != sigismember(other, number)) return 0;
+  }
+  return 1;
+}
+
 static volatile sig_atomic_t children = 0;
 static void on_child(int number) {
   (void)number;
@@ -35,7 +43,7 @@ int main(int argc, char** argv) {
   must(fdaudit_report_now("/nowhere/now.txt") == -1, "nowhere");
   must(errno == EDOM, "errno");
   sigprocmask(SIG_BLOCK, NULL, &after);
-  must(memcmp(&before, &after, sizeof before) == 0, "the signal mask");
+  must(is_blocked_alike(&before, &after), "the signal mask");
   must(wait(NULL) == -1 && errno == ECHILD && children == 0, "a child");
   int next = dup(0);
   must(next == ends[1] + 1, "the next number");

@@ -103,7 +103,7 @@ def a_report_from_inside():
 
 def installed(folder):
     made = harness.run(["make", "-s", "-C", harness.ROOT, "install", f"DESTDIR={folder}", "PREFIX=/fd",
-                        f"BUILD={harness.BUILD}"], env=harness.clean_environment(), timeout=300)
+                        *harness.MAKE_VARIABLES], env=harness.clean_environment(), timeout=300)
     if made.status != 0:
         raise harness.BuildError(made.err)
     return folder / "fd"
@@ -136,10 +136,10 @@ def cmake_runs_tests_under_the_gate():
         env = harness.clean_environment(CC=harness.CC)
         for step in (["cmake", "-S", EXAMPLES / "ctest", "-B", folder / "b", f"-DCMAKE_PREFIX_PATH={prefix}",
                       "-DCMAKE_BUILD_TYPE=Debug"], ["cmake", "--build", folder / "b"]):
-            done = harness.run(step, env=env, timeout=120)
+            done = harness.run(step, env=env)
             if done.status != 0:
                 return [done.out + done.err]
-        ran = harness.run(["ctest", "--test-dir", folder / "b", "--output-on-failure"], env=env, timeout=120)
+        ran = harness.run(["ctest", "--test-dir", folder / "b", "--output-on-failure"], env=env)
         complaints = [] if ran.status != 0 else ["ctest passes, though a test leaks"]
         for test, fate in (("closes", "Passed"), ("forgets", "***Failed"), ("warms_up", "Passed")):
             if not any(test in line and fate in line for line in ran.out.splitlines()):

@@ -57,8 +57,8 @@ static long ruleset(size_t size) {
   return syscall(SYS_landlock_create_ruleset, &attributes, size, 0);
 }
 static int queue_by_number(void) {
-  int fd = (int)syscall(SYS_mq_open, "fdaudit-calls", O_RDWR | O_CREAT, 0600, NULL);
-  syscall(SYS_mq_unlink, "fdaudit-calls");
+  int fd = (int)syscall(SYS_mq_open, shared_name() + 1, O_RDWR | O_CREAT, 0600, NULL);
+  syscall(SYS_mq_unlink, shared_name() + 1);
   return fd;
 }
 // A filter that allows everything, and whose notifications nobody reads.

@@ -1,7 +1,9 @@
 """Images that may not join their family's trace file: they make a second one, and the report tells one story."""
 
+import itertools
 import os
 import pathlib
+import pwd
 import shutil
 import subprocess
 import time
@@ -14,8 +16,23 @@ LEAKS = f"{harness.PYTHON} -S -c 'import os; os.open(\"/dev/null\", 0); os.syste
 REASON = "exec-trace-unreachable"
 
 
+_numbers = itertools.count(20000 + os.getpid() % 2000 * 20)
+
+
+def nobody_else():
+    """The number of a user that nobody is and of whom nothing lies in memory: neither another check's, nor another run's
+    that goes on beside this one or was ended half-way."""
+    for user in _numbers:
+        try:
+            pwd.getpwuid(user)
+        except KeyError:
+            if not os.path.lexists(SHARED / f"fdaudit-{user}"):
+                return user
+    return None
+
+
 def as_user(user):
-    """Prefix for another user; each check has one of its own, whose files no other check meets."""
+    """Prefix for another user."""
     if os.geteuid() != 0 or not shutil.which("setpriv"):
         raise harness.Skip("only root can become another user")
     return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
@@ -33,15 +50,30 @@ def with_mounts(script, *command):
 def second_files(trace):
     """Those of the traces in a directory, wherever they lie."""
     stems = [p.stem for p in pathlib.Path(trace).glob("*.fdaudit") if "+" not in p.name]
-    return [p for stem in stems for place in (pathlib.Path(trace), *SHARED.glob("fdaudit-*"))
-            for p in place.glob(f"{stem}+*.fdaudit")]
+    return [p for place in (pathlib.Path(trace), *shared_places()) for p in files_in(place)
+            if p.suffix == ".fdaudit" and p.name.split("+")[0] in stems and "+" in p.name]
+
+
+def shared_places():
+    return [place for place in SHARED.iterdir() if place.name.startswith("fdaudit-") and place.is_dir()]
+
+
+def files_in(place):
+    """Its files; none where another check has just removed it."""
+    try:
+        return list(place.iterdir())
+    except FileNotFoundError:
+        return []
 
 
 def remove(files):
     for path in files:
         path.unlink()
-        if path.parent.parent == SHARED and not any(path.parent.iterdir()):
-            path.parent.rmdir()
+        if path.parent.parent == SHARED:
+            try:
+                path.parent.rmdir()
+            except OSError:  # others' files are in it, or they have just removed it
+                pass
 
 
 def judge(ran, is_audited=True):
@@ -82,33 +114,35 @@ def another_user():
     with harness.Folder() as trace:
         trace.chmod(0o700)
         try:
-            return audit_and_report([*as_user(60001), "/bin/sh", "-c", f"exec {LEAKS}"], trace)
+            return audit_and_report([*as_user(nobody_else()), "/bin/sh", "-c", f"exec {LEAKS}"], trace)
         finally:
             remove(second_files(trace))
 
 
 def removed_after_the_report():
     """Where `run` keeps no trace, nothing is left of the second file and its directory either."""
+    user = nobody_else()
     with harness.Folder() as folder:
-        complaints = judge(harness.audit([*as_user(60002), "/bin/sh", "-c", f"exec {LEAKS}"], folder))
-        left = SHARED / "fdaudit-60002"
+        complaints = judge(harness.audit([*as_user(user), "/bin/sh", "-c", f"exec {LEAKS}"], folder))
+        left = SHARED / f"fdaudit-{user}"
         return complaints + ([f"left behind: {list(left.iterdir())}"] if left.exists() else [])
 
 
 def over():
     """A program that goes on after the report, whose trace is gone, makes no file that nobody would remove."""
-    prefix = " ".join(as_user(60010))
+    user = nobody_else()
+    prefix = " ".join(as_user(user))
     with harness.Folder() as folder:
         script = (f"until [ -e go ]; do read -t 0.01 line < wait; done; {prefix} /bin/sh -c 'echo $LD_PRELOAD > done'")
         os.mkfifo(folder / "wait")
         harness.audit(["/bin/bash", "-c", f"({script}) <>wait >/dev/null 2>&1 & exit 0"], folder)
         (folder / "go").touch()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + harness.PATIENCE
         while not (folder / "done").exists() or not (folder / "done").read_text():
             if time.monotonic() > deadline:
                 return ["it did not go on"]
             time.sleep(0.01)
-        left = SHARED / "fdaudit-60010"
+        left = SHARED / f"fdaudit-{user}"
         preload = (folder / "done").read_text().strip()
         return ([f"made: {list(left.iterdir())}"] if left.exists() else []) + ([preload] if preload else [])
 
@@ -119,7 +153,7 @@ def over_meanwhile():
         env = harness.clean_environment(LD_PRELOAD=harness.SHIM,
                                         FDAUDIT_OPTIONS=f"trace={trace}:session=gone-1-2.fdaudit:image=1")
         ran = harness.run(["/bin/echo", "fine"], cwd=folder, env=env)
-        made = [*SHARED.glob("fdaudit-*/gone-1-2*")] + list(trace.iterdir())
+        made = [p for place in (trace, *shared_places()) for p in files_in(place) if place == trace or "gone-1-2" in p.name]
         remove(made)
         return [] if (ran.out, ran.err, made) == ("fine\n", "", []) else [f"{ran.out} {ran.err} {made}"]
 
@@ -128,17 +162,18 @@ def beside_the_first():
     """Where the other user may write to the trace's directory, its file lies there."""
     with harness.Folder() as trace:
         trace.chmod(0o1777)
-        complaints = audit_and_report([*as_user(60003), "/bin/sh", "-c", f"exec {LEAKS}"], trace)
+        complaints = audit_and_report([*as_user(nobody_else()), "/bin/sh", "-c", f"exec {LEAKS}"], trace)
         return complaints + ([f"{second_files(trace)}"] if second_files(trace)[0].parent != trace else [])
 
 
 def shared_by_siblings():
     """However many programs a user runs, they write one file."""
-    command = " ".join([*as_user(60004), "/bin/true"])
+    user = nobody_else()
+    command = " ".join([*as_user(user), "/bin/true"])
     with harness.Folder() as trace:
         trace.chmod(0o700)
         try:
-            script = f"{command}; {command}; {command}; exec {' '.join(as_user(60004))} {LEAKS}"
+            script = f"{command}; {command}; {command}; exec {' '.join(as_user(user))} {LEAKS}"
             return audit_and_report(["/bin/sh", "-c", script], trace)
         finally:
             remove(second_files(trace))
@@ -146,8 +181,9 @@ def shared_by_siblings():
 
 def vfork_children():
     """Python's subprocess with a user: the exec is a vfork child's."""
-    as_user(60005)
-    source = f"import subprocess; subprocess.run({LEAKS!r}, shell=True, user=60005, group=60005, extra_groups=[])"
+    user = nobody_else()
+    as_user(user)
+    source = f"import subprocess; subprocess.run({LEAKS!r}, shell=True, user={user}, group={user}, extra_groups=[])"
     with harness.Folder() as trace:
         trace.chmod(0o700)
         try:
@@ -159,11 +195,12 @@ def vfork_children():
 def not_ours(prepare, undo):
     """Somebody else's doing in the second file's place: nothing is written there, and the program is missed."""
     def check():
-        prefix = as_user(60006)
-        place = SHARED / "fdaudit-60006"
+        user = nobody_else()
+        prefix = as_user(user)
+        place = SHARED / f"fdaudit-{user}"
         with harness.Folder() as trace, harness.Folder("else") as other:
             trace.chmod(0o700)
-            prepare(place, other)
+            prepare(user, place, other)
             try:
                 complaints = audit_and_report([*prefix, "/bin/sh", "-c", f"exec {LEAKS}"], trace, 0, False)
                 written = [p for p in (*other.iterdir(), *place.iterdir()) if p.is_file()]
@@ -173,14 +210,14 @@ def not_ours(prepare, undo):
     return check
 
 
-def make_open(place, _other):
+def make_open(user, place, _other):
     place.mkdir()
-    os.chown(place, 60006, 60006)
+    os.chown(place, user, user)
     place.chmod(0o777)
 
 
-def make_link(place, other):
-    os.chown(other, 60006, 60006)
+def make_link(user, place, other):
+    os.chown(other, user, user)
     other.chmod(0o700)
     place.symlink_to(other)
 
@@ -220,30 +257,32 @@ def hidden(has_memory):
 
 def user_namespace():
     """Another user's, in which it is root; the directory is named by its number outside."""
-    prefix = [*as_user(60007), "unshare", "--user", "--map-root-user", "--pid", "--fork"]
+    user = nobody_else()
+    prefix = [*as_user(user), "unshare", "--user", "--map-root-user", "--pid", "--fork"]
     if subprocess.run([*prefix, "true"], capture_output=True).returncode != 0:
         raise harness.Skip("user namespaces are not permitted")
     with harness.Folder() as trace:
         trace.chmod(0o700)
         try:
             complaints = audit_and_report([*prefix, "/bin/sh", "-c", f"exec {LEAKS}"], trace)
-            return complaints + [str(p) for p in second_files(trace) if p.parent != SHARED / "fdaudit-60007"]
+            return complaints + [str(p) for p in second_files(trace) if p.parent != SHARED / f"fdaudit-{user}"]
         finally:
             remove(second_files(trace))
 
 
 def unreadable():
     """A report by somebody who may not look where the second file lies says so."""
+    user = nobody_else()
     with harness.Folder() as trace, harness.Folder() as folder:
         trace.chmod(0o700)
         try:
-            ran = harness.audit([*as_user(60008), "/bin/sh", "-c", f"exec {LEAKS}"], folder,
+            ran = harness.audit([*as_user(user), "/bin/sh", "-c", f"exec {LEAKS}"], folder,
                                 arguments=["--trace", trace])
             for path in trace.iterdir():
                 path.chmod(0o644)
             trace.chmod(0o755)
-            told = harness.run([*as_user(60009), harness.FDAUDIT, "report", trace], env=harness.clean_environment())
-            wanted = "may be recorded in /dev/shm/fdaudit-60008, which can't be read here (Permission denied)"
+            told = harness.run([*as_user(nobody_else()), harness.FDAUDIT, "report", trace], env=harness.clean_environment())
+            wanted = f"may be recorded in /dev/shm/fdaudit-{user}, which can't be read here (Permission denied)"
             same = ran.status == 0 and wanted in told.out and "neither write to the trace" in told.out
             return [] if same else [f"{ran.status} {told.status} {told.out[-800:]} {told.err}"]
         finally:

@@ -2,8 +2,10 @@
 // wait with good reason. Whoever waits is killed once it has waited long enough to be told.
 #include "scenario.h"
 
+#include <dirent.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/syscall.h>
 
 static int is_reading(pid_t process) {
   char path[64], line[256] = "";
@@ -12,7 +14,8 @@ static int is_reading(pid_t process) {
   if (file == NULL) return 0;
   char* got = fgets(line, sizeof line, file);
   fclose(file);
-  return got != NULL && strncmp(line, "0 ", 2) == 0;  // read(2) on x86-64
+  char* end = line;
+  return got != NULL && strtol(line, &end, 10) == SYS_read && end != line && *end == ' ';
 }
 
 // Six tenths of a second in one read.
@@ -193,6 +196,18 @@ static void jumped_out(void) {
 
 // --- what shells do
 
+static int one_is_reading(pid_t group) {
+  DIR* processes = opendir("/proc");
+  int found = 0;
+  for (const struct dirent* entry; !found && (entry = readdir(processes)) != NULL;) {
+    const pid_t process = atoi(entry->d_name);
+    found = process > 0 && getpgid(process) == group && is_reading(process);
+  }
+  closedir(processes);
+  return found;
+}
+
+// Each script has one process that reads until it is killed.
 static void shell(const char* script) {
   pid_t child = fork();
   if (child == 0) {
@@ -200,8 +215,12 @@ static void shell(const char* script) {
     execl("/bin/bash", "bash", "-c", script, NULL);
     _exit(99);
   }
-  usleep(900000);
-  kill(-child, SIGKILL);
+  setpgid(child, child);  // both do, so that it is done whoever comes first
+  for (int quiet = 0; quiet < 60; ++quiet) {
+    if (!one_is_reading(child)) quiet = 0;
+    usleep(10000);
+  }
+  MUST(kill(-child, SIGKILL) == 0);
   status_of(child);
 }
 static void pipeline(void) { shell("(echo x; exec sleep 100) | cat >/dev/null"); }

@@ -13,7 +13,7 @@ skipped. A case may say
   build         further compiler flags; {source_dir} is this folder
   options       FDAUDIT_OPTIONS
   env           further environment variables; {library} as in args
-  timeout       seconds until the watchdog ends it (30)
+  timeout       seconds until the watchdog ends it (harness.PATIENCE)
   status        exit status of `fdaudit run` (0)
   stdout        what it prints, exactly
   own           true: findings that do not gate are not looked at (a shell's own carelessness, say)
@@ -104,7 +104,7 @@ class Case:
             env = {name: value.replace("{library}", self.library()) for name, value in spec.get("env", {}).items()}
             env = harness.clean_environment(**env)
             ran = harness.audit(self.command(), folder, env, spec.get("options", ""),
-                                timeout=spec.get("timeout", 30))
+                                timeout=spec.get("timeout", harness.PATIENCE))
         complaints = []
         if ran.hung:
             return ["hung: ended by the watchdog"]

@@ -33,7 +33,7 @@ def state_of(pid):
 
 
 def until(condition, what):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + harness.PATIENCE
     while not condition():
         if time.monotonic() > deadline:
             raise RuntimeError(f"in vain: {what}")
@@ -66,7 +66,7 @@ class Hang:
         except ProcessLookupError:
             pass
         self.parent.send_signal(signal.SIGCONT)
-        return self.parent.wait(30)
+        return self.parent.wait(harness.PATIENCE)
 
     def __exit__(self, *_):
         self.end()
@@ -152,7 +152,7 @@ def threads_notice_nothing():
             if any("TracerPid:\t0" not in (t / "status").read_text() for t in tasks.iterdir()):
                 complaints.append("still traced")
             program.stdin.close()
-            status = program.wait(30)
+            status = program.wait(harness.PATIENCE)
             return complaints + ([] if status == 0 else [f"a call failed: status {status}"])
         finally:
             program.kill()

@@ -6,6 +6,8 @@ a suite that knows nothing of quarantines shows what they change.
 """
 
 import concurrent.futures
+import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -15,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
+import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD") or ROOT / "build").resolve()
@@ -22,9 +26,14 @@ FDAUDIT = os.environ.get("FDAUDIT") or str(BUILD / "fdaudit")
 SHIM = os.environ.get("SHIM") or str(BUILD / "libfdaudit.so")
 CC = os.environ.get("CC") or "gcc"
 CXX = os.environ.get("CXX") or "g++"
+# For a `make` inside a test: with another compiler it would build all anew.
+MAKE_VARIABLES = [f"BUILD={BUILD}", f"CC={CC}", f"CXX={CXX}"]
 SCHEMA = ROOT / "docs" / "report.schema.json"
 PYTHON = "/usr/bin/python3"
 EXTRA_OPTIONS = os.environ.get("EXTRA_OPTIONS", "")
+
+# Seconds after which something hangs. No test may come near it, however slow and busy the machine.
+PATIENCE = 180
 
 _build_lock = threading.Lock()
 
@@ -33,12 +42,21 @@ class BuildError(Exception):
     pass
 
 
+@functools.lru_cache(maxsize=None)
+def determined(compiler):
+    """The compiler's flag that gives variables without a value always the same one: a test that reads such a variable
+    then fails on every machine, or on none. Empty for compilers that don't have it (gcc before 12)."""
+    flag = "-ftrivial-auto-var-init=pattern"
+    asked = subprocess.run([compiler, flag, "-E", "-x", "c", "/dev/null"], capture_output=True)
+    return [flag] if asked.returncode == 0 else []
+
+
 def build(source, name=None, flags=(), compiler=None):
     """Compiles one C or C++ file with debug information, unless that was done already, and returns the program."""
     source = pathlib.Path(source)
     program = BUILD / "tests" / "programs" / (name or f"{source.parent.name}-{source.stem}")
     compiler = compiler or (CC if source.suffix == ".c" else CXX)
-    command = [compiler, "-g", "-Wall", "-o", str(program), str(source), *flags]
+    command = [compiler, "-g", "-Wall", *determined(compiler), "-o", str(program), str(source), *flags]
     stamp = program.with_name(program.name + ".command")
     headers = [p.stat().st_mtime for p in source.parent.glob("*.h")]
     with _build_lock:
@@ -57,13 +75,13 @@ def build(source, name=None, flags=(), compiler=None):
 class Ran:
     """How a program ended: status (negative = signal), what it printed, whether the watchdog had to end it."""
 
-    def __init__(self, status, out, err, hung):
-        self.status, self.out, self.err, self.hung = status, out, err, hung
+    def __init__(self, pid, status, out, err, hung):
+        self.pid, self.status, self.out, self.err, self.hung = pid, status, out, err, hung
         self.report = None
         self.report_problem = None
 
 
-def run(command, cwd=None, env=None, timeout=60, stdin=subprocess.DEVNULL, binary=False, **more):
+def run(command, cwd=None, env=None, timeout=PATIENCE, stdin=subprocess.DEVNULL, binary=False, **more):
     """Runs a command in a process group of its own, under a watchdog."""
     kind = {} if binary else {"text": True, "errors": "backslashreplace"}
     process = subprocess.Popen([str(c) for c in command], cwd=cwd, env=env, stdin=stdin, stdout=subprocess.PIPE,
@@ -75,14 +93,15 @@ def run(command, cwd=None, env=None, timeout=60, stdin=subprocess.DEVNULL, binar
         hung = True
         os.killpg(process.pid, signal.SIGKILL)
         out, err = process.communicate()
-    return Ran(process.returncode, out, err, hung)
+    return Ran(process.pid, process.returncode, out, err, hung)
 
 
 def clean_environment(**more):
-    """The caller's environment without what would change an audit, and with what the caller adds."""
-    env = {k: v for k, v in os.environ.items()
-           if k not in ("LD_PRELOAD", "FDAUDIT_OPTIONS", "EXTRA_OPTIONS", "FDAUDIT", "SHIM", "BUILD", "DEBUGINFOD_URLS",
-                        "MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    """What a program needs of the caller's environment, in one language, and with what the caller adds. Nothing else: how
+    somebody has set up Python, make, a CI job or the language must not decide a test."""
+    env = {name: os.environ[name] for name in ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TMPDIR")
+           if name in os.environ}
+    env["LC_ALL"] = "C.UTF-8"
     env.update(more)
     return env
 
@@ -170,6 +189,7 @@ class Suite:
         self.name = name
         self.checks = []
         self.passed, self.failed, self.skipped = [], [], []
+        self.seconds = []  # (how long, name) of each check
         self.before_summary = lambda: None
 
     def add(self, name, function, *arguments):
@@ -180,8 +200,8 @@ class Suite:
         self.add(function.__name__, function)
         return function
 
-    @staticmethod
-    def _one(function, arguments):
+    def _one(self, name, function, arguments):
+        began = time.monotonic()
         try:
             return function(*arguments) or [], None
         except Skip as why:
@@ -189,14 +209,15 @@ class Suite:
         except BuildError as error:
             return [f"does not build: {error}"], None
         except Exception as error:  # a broken check is a failed check, and the others still run
-            import traceback
             return [f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-3)}"], None
+        finally:
+            self.seconds.append((time.monotonic() - began, name))
 
-    def main(self, jobs=None, only="", repeat=1, verbose=False):
+    def main(self, jobs=None, only="", repeat=1, verbose=False, slowest=0):
         chosen = [c for c in self.checks if only in c[0]] * repeat
         jobs = jobs or os.cpu_count() or 1
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-            running = [(name, pool.submit(self._one, function, arguments)) for name, function, arguments in chosen]
+            running = [(name, pool.submit(self._one, name, function, arguments)) for name, function, arguments in chosen]
             for name, future in running:
                 complaints, skipped = future.result()
                 if skipped is not None:
@@ -212,8 +233,22 @@ class Suite:
                     if verbose:
                         print(f"passed  {name}", flush=True)
         self.before_summary()
+        for seconds, name in sorted(self.seconds, reverse=True)[:slowest]:
+            print(f"{seconds:7.2f} s  {name}", flush=True)
         print(f"{len(self.passed)} passed, {len(self.failed)} failed, {len(self.skipped)} skipped", flush=True)
         return 1 if self.failed else 0
+
+
+@contextlib.contextmanager
+def busy_processors():
+    """Keeps every processor busy meanwhile."""
+    spinning = [subprocess.Popen([PYTHON, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    try:
+        yield
+    finally:
+        for process in spinning:
+            process.kill()
+            process.wait()
 
 
 def standard_main(suite):
@@ -228,12 +263,7 @@ def standard_main(suite):
     parser.add_argument("-v", action="store_true", help="name the passed ones too")
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--stress", action="store_true", help="keep every processor busy meanwhile")
+    parser.add_argument("--slowest", nargs="?", type=int, const=10, default=0, help="name the slowest ones (10)")
     options = parser.parse_args()
-    busy = []
-    if options.stress:
-        busy = [subprocess.Popen([PYTHON, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
-    try:
-        sys.exit(suite.main(options.j, options.only, options.repeat, options.v))
-    finally:
-        for process in busy:
-            process.kill()
+    with busy_processors() if options.stress else contextlib.nullcontext():
+        sys.exit(suite.main(options.j, options.only, options.repeat, options.v, options.slowest))

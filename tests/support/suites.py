@@ -26,39 +26,53 @@ def results_in(text, status):
     return None
 
 
-def run(name, command):
-    print(f"--- {name}", flush=True)
+class Result:
+    """What one suite did: how many tests passed, failed and were skipped, how long it took, what it printed."""
+
+    def __init__(self, counts, seconds, text):
+        self.passed, self.failed, self.skipped = counts
+        self.seconds, self.text = seconds, text
+
+
+def run(name, command, shown=True):
+    """Runs one suite, and prints what it prints where that is `shown`."""
+    def say(text, end="\n"):
+        lines.append(text + end)
+        if shown:
+            print(text, end=end, flush=True)
+
+    lines = []
+    say(f"--- {name}")
     began = time.monotonic()
     process = subprocess.Popen(command, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True, errors="replace")
-    lines = []
     for line in process.stdout:
-        lines.append(line)
-        print(line, end="", flush=True)
+        say(line, end="")
     status = process.wait()
     counts = results_in("".join(lines), status)
     if counts is None:
         counts = [0, 1, 0]
-        print(f"{name}: ended with status {status} and without a result", flush=True)
+        say(f"{name}: ended with status {status} and without a result")
     elif status != 0 and counts[1] == 0:
         counts[1] += 1
-        print(f"{name}: ended with status {status}", flush=True)
-    print(f"--- {name}: {time.monotonic() - began:.1f} s\n", flush=True)
-    return counts
+        say(f"{name}: ended with status {status}")
+    seconds = time.monotonic() - began
+    say(f"--- {name}: {seconds:.1f} s\n")
+    return Result(counts, seconds, "".join(lines))
 
 
 def main():
-    total = [0, 0, 0]
+    passed = found = skipped = 0
     failed = []
     for argument in sys.argv[1:]:
         name, command = argument.split("=", 1)
-        counts = run(name, command)
-        total = [a + b for a, b in zip(total, counts)]
-        if counts[1]:
+        result = run(name, command)
+        passed, found, skipped = passed + result.passed, found + result.failed, skipped + result.skipped
+        if result.failed:
             failed.append(name)
     if failed:
         print("failed suites: " + ", ".join(failed))
-    print("{} passed, {} failed, {} skipped".format(*total))
+    print(f"{passed} passed, {found} failed, {skipped} skipped")
     return 1 if failed else 0
 
 

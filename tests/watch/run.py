@@ -44,7 +44,7 @@ class Leaky:
 
     def __exit__(self, *_):
         self.process.stdin.close()
-        self.process.wait(30)
+        self.process.wait(harness.PATIENCE)
         self.process.stdout.close()
 
 
@@ -75,7 +75,7 @@ class Screen:
 
     def until(self, condition, what):
         """Waits until the newest frame fulfils the condition, and returns it."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + harness.PATIENCE
         while time.monotonic() < deadline:
             self.read()
             frame = self.frame()
@@ -157,7 +157,7 @@ def keys_filter_select_and_quit():
         screen.type(UP)
         screen.until(lambda f: "PID" in screen.marked(), "up: the heading")
         screen.type("q")
-        status = screen.process.wait(30)
+        status = screen.process.wait(harness.PATIENCE)
         if status != 0 or not screen.is_restored():
             complaints.append(f"status {status}, or the terminal is not as it was: {screen.bytes[-200:]!r}")
         return complaints
@@ -170,7 +170,7 @@ def the_terminal_is_restored_by_signals():
         with harness.Folder() as folder, Leaky(folder) as leaky, Screen(leaky.trace) as screen:
             screen.until(has("keep_other"), "the first frame")
             screen.process.send_signal(number)
-            status = screen.process.wait(30)
+            status = screen.process.wait(harness.PATIENCE)
             if status != -number or not screen.is_restored():
                 complaints.append(f"{number}: status {status}, or not as it was: {screen.bytes[-200:]!r}")
     return complaints
@@ -187,7 +187,7 @@ def stopping_gives_the_terminal_back():
         leaky.leak(3)
         screen.until(lambda f: row_of(f, "leak_one (")[:1] == ["4"], "it goes on")
         screen.type("q")
-        return complaints + ([] if screen.process.wait(30) == 0 and screen.is_restored() else ["the end"])
+        return complaints + ([] if screen.process.wait(harness.PATIENCE) == 0 and screen.is_restored() else ["the end"])
 
 
 @suite.check
@@ -202,7 +202,7 @@ def small_screens_scroll():
         screen.type("\x1b[H")
         screen.until(lambda f: "PID" in screen.marked(), "home")
         screen.type("q")
-        return complaints + ([] if screen.process.wait(30) == 0 else ["the end"])
+        return complaints + ([] if screen.process.wait(harness.PATIENCE) == 0 else ["the end"])
 
 
 @suite.check
@@ -227,7 +227,7 @@ def a_trace_that_goes_away_is_told():
         frame = screen.until(has("no longer there"), "it is told")
         screen.type("q")
         return ([] if has("keep_other")(frame) else ["what was seen is gone"]) + \
-            ([] if screen.process.wait(30) == 0 else ["the end"])
+            ([] if screen.process.wait(harness.PATIENCE) == 0 else ["the end"])
 
 
 if __name__ == "__main__":
