@@ -10,18 +10,18 @@
 #include "shim/base/clock.h"
 #include "shim/base/dynamic_linker.h"
 #include "shim/base/large.h"
+#include "shim/base/message.h"
 #include "shim/base/options.h"
 #include "shim/base/probe.h"
 #include "shim/base/text.h"
+#include "shim/events/context.h"
 #include "shim/interpose/interpose.h"
 #include "shim/interpose/real_functions.h"
-#include "shim/process/context.h"
+#include "shim/ledger/findings.h"
 #include "shim/process/exec_environment.h"
 #include "shim/process/image.h"
 #include "shim/stack/libunwind_rules.h"
 #include "shim/stack/table.h"
-#include "shim/trace/findings.h"
-#include "shim/trace/message.h"
 #include "shim/trace/recorder.h"
 #include "shim/trace/session.h"
 
@@ -155,6 +155,18 @@ void NameCalls() {
     TextBuilder(recorder.At<trace::CallName>(trace::RegionKind::kCalls, i)->name, sizeof(trace::CallName))
         .Add(__start_fdaudit_calls[i].name);
   }
+}
+
+/// summary=1: what this process has to report at its end.
+void Summarize() {
+  const uint32_t image = CurrentImage();
+  if (!options.summary || image == 0) return;
+  char line[768];
+  TextBuilder text(line, sizeof line);
+  text.Add(static_cast<uint64_t>(FindingsOf(image))).Add(" bad closes and ");
+  text.Add(static_cast<uint64_t>(LeaksSoFar())).Add(" open descriptors of its own when it ended; fdaudit report ");
+  text.Add(options.trace).Add("/").Add(options.session);
+  Complain("this process had ", text.text());
 }
 
 /// Exit handlers run last registered first, and this one is registered before main: it sees what the program's own

@@ -1,4 +1,4 @@
-// What the processes said they were working at: the test that ran, or a checkpoint (shim/process/context.h).
+// What the processes said they were working at: the test that ran, or a checkpoint (shim/events/context.h).
 
 #include <algorithm>
 

@@ -7,13 +7,13 @@
 #include "shim/base/text.h"
 #include "shim/base/thread.h"
 #include "shim/ledger/channel_text.h"
+#include "shim/ledger/findings.h"
 #include "shim/ledger/pipe_watch.h"
 #include "shim/ledger/probe.h"
 #include "shim/process/descriptor_table.h"
 #include "shim/process/image.h"
 #include "shim/process/spawn.h"
 #include "shim/stack/table.h"
-#include "shim/trace/findings.h"
 #include "shim/trace/journal.h"
 
 namespace fdaudit::shim {

@@ -15,9 +15,9 @@
 #include <utility>
 
 #include "shim/base/clock.h"
+#include "shim/events/quarantine.h"
 #include "shim/interpose/interpose.h"
 #include "shim/ledger/ledger.h"
-#include "shim/ledger/quarantine.h"
 #include "shim/ledger/received.h"
 #include "shim/stack/walk.h"
 

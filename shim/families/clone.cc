@@ -1,7 +1,7 @@
 // clone(2), and who leaves the descriptor table: unshare(2). clone3 has no function in libc; the system calls by number
 // are in raw_syscall.cc.
 
-#include "shim/process/clone.h"
+#include "shim/events/clone.h"
 
 #include <sched.h>
 

@@ -4,9 +4,9 @@
 #include <unistd.h>
 #include <utmp.h>
 
+#include "shim/events/daemon.h"
 #include "shim/events/events.h"
 #include "shim/families/new_descriptors.h"
-#include "shim/process/daemon.h"
 
 using namespace fdaudit::shim;  // NOLINT: the interposers below are the global namespace's
 

@@ -3,9 +3,9 @@
 
 #include <unistd.h>
 
+#include "shim/events/context.h"
 #include "shim/events/events.h"
 #include "shim/fdaudit.h"
-#include "shim/process/context.h"
 #include "shim/process/report_now.h"
 #include "shim/trace/recorder.h"
 

@@ -1,9 +1,9 @@
-// The environment, in which pytest says which test it runs (shim/process/context.h).
+// The environment, in which pytest says which test it runs (shim/events/context.h).
 
 #include <stdlib.h>
 
+#include "shim/events/context.h"
 #include "shim/events/events.h"
-#include "shim/process/context.h"
 
 using namespace fdaudit::shim;  // NOLINT: the interposers below are the global namespace's
 

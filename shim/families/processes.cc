@@ -9,9 +9,9 @@
 #include <cstdlib>
 
 #include "shim/base/thread.h"
+#include "shim/events/clone.h"
 #include "shim/events/events.h"
 #include "shim/interpose/real_functions.h"
-#include "shim/process/clone.h"
 #include "shim/process/image.h"
 
 extern "C" {

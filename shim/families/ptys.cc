@@ -6,9 +6,9 @@
 
 #include <cstdlib>
 
+#include "shim/events/clone.h"
 #include "shim/events/events.h"
 #include "shim/families/new_descriptors.h"
-#include "shim/process/clone.h"
 
 namespace fdaudit::shim {
 namespace {

@@ -11,10 +11,10 @@
 
 #include <cstdarg>
 
+#include "shim/events/clone.h"
+#include "shim/events/daemon.h"
 #include "shim/events/events.h"
 #include "shim/families/new_descriptors.h"
-#include "shim/process/clone.h"
-#include "shim/process/daemon.h"
 #include "shim/process/image.h"
 
 // Newer than the oldest headers that this builds with. From 424 on, numbers are the same on every architecture.

@@ -6,12 +6,13 @@
 #include "shim/base/options.h"
 #include "shim/base/raw_io.h"
 #include "shim/base/text.h"
+#include "shim/ledger/findings.h"
 #include "shim/ledger/ledger.h"
+#include "shim/ledger/opener.h"
 #include "shim/ledger/pipe_watch.h"
 #include "shim/ledger/probe.h"
 #include "shim/ledger/slots.h"
 #include "shim/process/spawn.h"
-#include "shim/trace/findings.h"
 
 namespace fdaudit::shim {
 

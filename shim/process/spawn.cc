@@ -5,31 +5,14 @@
 #include "shim/base/clock.h"
 #include "shim/base/raw_io.h"
 #include "shim/base/thread.h"
-#include "shim/ledger/mirror.h"
 #include "shim/process/descriptor_table.h"
 #include "shim/process/records.h"
 
 namespace fdaudit::shim {
-namespace {
 
 using trace::ImageRecord;
 using trace::RegionKind;
 using trace::StartedBy;
-
-/// How far back the opener of an inherited descriptor is looked for.
-constexpr int kMostOrigins = 8;
-
-/// Where number `fd` of the image was before its placements. kPlacedOpened: nowhere; below that: nobody knows.
-int BeforePlacements(const ImageRecord* record, int fd) {
-  constexpr int kUnknown = trace::kPlacedOpened - 1;
-  if (record->placement_count > trace::kMaxPlacements) return kUnknown;
-  for (uint32_t i = record->placement_count; i-- > 0 && fd >= 0;) {
-    if (record->placements[i].fd == fd) fd = record->placements[i].from;
-  }
-  return fd;
-}
-
-}  // namespace
 
 uint32_t PrepareSpawn(const trace::Act& act) {
   ImageRecord* record = ClaimImage(StartedBy::kSpawn);
@@ -123,19 +106,6 @@ bool IsPlaced(const ImageRecord* record, int fd) {
     if (record->placements[i].fd == fd) return true;
   }
   return false;
-}
-
-void FindOpener(const ImageRecord* record, int fd, trace::Incarnation* life) {
-  bool is_copy = false;
-  for (int steps = 0; steps < kMostOrigins; ++steps) {
-    is_copy = is_copy || IsPlaced(record, fd);
-    fd = BeforePlacements(record, fd);
-    if (fd == trace::kPlacedOpened) life->opened = record->placed_by;
-    const uint32_t origin = record->predecessor != 0 ? record->predecessor : record->parent;
-    if (fd < 0 || origin == 0 || FindOrigin(origin, fd, record->started.stamp, life)) break;
-    record = ImageOf(origin);
-  }
-  if (is_copy) life->flags &= static_cast<uint8_t>(~trace::kCloseOnExec);  // dup2 doesn't copy that
 }
 
 }  // namespace fdaudit::shim

@@ -43,8 +43,4 @@ trace::ImageRecord* AwaitedRecord(uint64_t hint, trace::ImageRecord* of_pid);
 /// Somebody has arranged for number `fd` of the program that is to come.
 bool IsPlaced(const trace::ImageRecord* record, int fd);
 
-/// Who opened number `fd` of a program that has just begun: looks in the images it comes from. Leaves `life` empty
-/// where nobody knows.
-void FindOpener(const trace::ImageRecord* record, int fd, trace::Incarnation* life);
-
 }  // namespace fdaudit::shim

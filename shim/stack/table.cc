@@ -65,7 +65,7 @@ uint32_t InternModule(const Module& module) {
   const std::span<const uint8_t> build_id = BuildId(module);
   uint64_t key = HashBytes(build_id.data(), build_id.size(), HashBytes(path, strlen(path)));
   if (key == 0) key = 1;
-  if (options.python) python::Consider(module);
+  if (options.python) python::Consider(module.map, module.map_start, module.map_end);
   trace::Region& region = recorder.region(RegionKind::kModules);
   for (uint64_t probe = 0; probe < region.capacity; ++probe) {
     const uint64_t index = (key % kFirstModules + probe) % region.capacity;

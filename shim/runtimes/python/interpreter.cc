@@ -47,16 +47,16 @@ Version VersionOf(const SymbolTable& symbols) {
 
 }  // namespace
 
-bool Consider(const Module& module) {
+bool Consider(const link_map* map, uintptr_t start, uintptr_t end) {
   SymbolTable symbols;
-  if (knowledge != Knowledge::kNone || module.map == nullptr || !symbols.Read(*module.map)) return false;
+  if (knowledge != Knowledge::kNone || map == nullptr || !symbols.Read(*map)) return false;
   const uintptr_t runtime = Find(symbols, "_PyRuntime");
   if (runtime == 0) return false;
   // Several threads may do this at once: all store the same.
   Interpreter found = {};
   const Version version = VersionOf(symbols);
-  found.start = module.map_start;
-  found.end = module.map_end;
+  found.start = start;
+  found.end = end;
   found.thread_state = Find(symbols, "PyGILState_GetThisThreadState");
   found.is_up = Find(symbols, "_Py_IsCoreInitialized");
   if (found.is_up == 0) found.is_up = Find(symbols, "Py_IsInitialized");

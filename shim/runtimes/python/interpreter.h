@@ -3,10 +3,11 @@
 // The CPython in this process, once code of it has been met on a call path: the program itself, or a libpython that it
 // was linked with or has loaded. Usable in every context.
 
+#include <link.h>
+
 #include <cstdint>
 
 #include "shim/runtimes/python/layout.h"
-#include "shim/stack/objects.h"
 
 namespace fdaudit::shim::python {
 
@@ -30,8 +31,9 @@ enum class Knowledge : uint8_t {
 inline constinit Knowledge knowledge = Knowledge::kNone;
 inline constinit Interpreter interpreter = {};
 
-/// Looks whether a module, met for the first time, is an interpreter. True: it is one.
-bool Consider(const Module& module);
+/// Looks whether a module [start, end), met for the first time, is an interpreter. `map`: nullptr where the dynamic
+/// linker does not list it. True: it is one.
+bool Consider(const link_map* map, uintptr_t start, uintptr_t end);
 
 inline bool IsInterpreter(uintptr_t pc) { return pc >= interpreter.start && pc < interpreter.end; }
 

@@ -1,4 +1,4 @@
-#include "shim/ledger/quarantine.h"
+#include "shim/events/quarantine.h"
 
 #include <mqueue.h>
 #include <sys/select.h>

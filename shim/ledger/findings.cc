@@ -1,4 +1,4 @@
-#include "shim/trace/findings.h"
+#include "shim/ledger/findings.h"
 
 #include <sys/resource.h>
 

@@ -11,7 +11,4 @@ void RememberStandardError();
 /// "fdaudit: WHAT DETAIL". Says nothing where descriptor 2 is not the first one any more.
 void Complain(const char* what, const char* detail);
 
-/// summary=1: what this process has to tell at its end.
-void Summarize();
-
 }  // namespace fdaudit::shim

@@ -1,4 +1,4 @@
-#include "shim/process/daemon.h"
+#include "shim/events/daemon.h"
 
 #include <signal.h>
 

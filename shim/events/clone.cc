@@ -1,4 +1,4 @@
-#include "shim/process/clone.h"
+#include "shim/events/clone.h"
 
 #include <sched.h>
 #include <signal.h>

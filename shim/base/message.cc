@@ -1,12 +1,7 @@
-#include "shim/trace/message.h"
+#include "shim/base/message.h"
 
-#include "shim/base/options.h"
 #include "shim/base/raw_io.h"
 #include "shim/base/text.h"
-#include "shim/ledger/ledger.h"
-#include "shim/process/image.h"
-#include "shim/trace/findings.h"
-#include "shim/trace/recorder.h"
 
 namespace fdaudit::shim {
 namespace {
@@ -37,17 +32,6 @@ void Complain(const char* what, const char* detail) {
   TextBuilder text(line, sizeof line - 1);
   text.Add("fdaudit: ").Add(what).Add(detail).Add("\n");
   raw::Write(2, text.text(), text.size());
-}
-
-void Summarize() {
-  const uint32_t image = CurrentImage();
-  if (!options.summary || image == 0) return;
-  char line[768];
-  TextBuilder text(line, sizeof line);
-  text.Add(static_cast<uint64_t>(FindingsOf(image))).Add(" bad closes and ");
-  text.Add(static_cast<uint64_t>(LeaksSoFar())).Add(" open descriptors of its own when it ended; fdaudit report ");
-  text.Add(options.trace).Add("/").Add(options.session);
-  Complain("this process had ", text.text());
 }
 
 }  // namespace fdaudit::shim

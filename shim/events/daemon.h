@@ -3,7 +3,7 @@
 // Daemons: processes that begin a session of their own (setsid), and daemon(3), inside of which one process forks
 // another and ends. Any thread, any signal context, no locks, errno untouched.
 
-#include "shim/process/clone.h"
+#include "shim/events/clone.h"
 
 namespace fdaudit::shim {
 

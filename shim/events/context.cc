@@ -1,6 +1,6 @@
 // See context.h.
 
-#include "shim/process/context.h"
+#include "shim/events/context.h"
 
 #include <cstring>
 #include <initializer_list>
