@@ -10,7 +10,7 @@
 
 namespace fdaudit::shim {
 
-/// Closes from one call path over neighbouring numbers, as they happen (see findings.h).
+/// Closes from one call path over neighbouring numbers, as they happen (see ledger/findings.h).
 struct CloseRun {
   uint32_t stack = 0;
   int32_t first_fd = 0;
@@ -30,7 +30,7 @@ struct ThreadState {
   uint32_t thread = 0;  ///< tid
   /// > 0: this is a vfork child, which runs on its parent's memory: the ledger is not its own.
   uint32_t vfork_depth = 0;
-  /// > 0: others run on this TLS, and the state may not be the caller's (see table.h).
+  /// > 0: others run on this TLS, and the state may not be the caller's (see process/descriptor_table.h).
   uint32_t guests = 0;
   bool own_table = false;    ///< its descriptor table is not the ledger's
   Guest* guest = nullptr;    ///< who it is, where clone made it in this memory
@@ -47,7 +47,7 @@ struct ThreadState {
   uint64_t journal_sequence = 0;  ///< of the claimed block; 0 = none
   uint32_t journal_used = 0;      ///< events of it
   CloseRun run = {};
-  /// Of the latest read of a watched pipe (pipe_watch.h).
+  /// Of the latest read of a watched pipe (ledger/pipe_watch.h).
   uintptr_t reader_pc = 0;
   uintptr_t reader_sp = 0;
   uint32_t reader_stack = 0;
@@ -65,7 +65,7 @@ struct ThreadCount {
 };
 inline constinit ThreadCount thread_count = {};
 
-/// The slow path of ThreadOf(). In table.cc.
+/// The slow path of ThreadOf(). In process/descriptor_table.cc.
 ThreadState& FindThread(uint32_t image);
 
 /// The state of whoever calls, made anew when the process image is another one since.

@@ -1,7 +1,7 @@
 #pragma once
 
 // fork, clone(2) and their system calls: what is to be done before, after and in the child. Which child keeps what is
-// told in table.h.
+// told in process/descriptor_table.h.
 //
 // The functions that call the real one are inlined into the interposer, because the walk starts from its frame.
 
@@ -10,8 +10,8 @@
 #include <cerrno>
 
 #include "shim/events/events.h"
+#include "shim/ledger/lifetime.h"
 #include "shim/process/descriptor_table.h"
-#include "shim/process/image.h"
 
 #ifndef CLONE_PIDFD
 #define CLONE_PIDFD 0x1000  // Linux 5.2; this libc is older

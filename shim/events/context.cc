@@ -10,7 +10,7 @@
 #include "shim/base/text.h"
 #include "shim/base/thread.h"
 #include "shim/ledger/ledger.h"
-#include "shim/process/image.h"
+#include "shim/ledger/lifetime.h"
 #include "shim/trace/recorder.h"
 
 namespace fdaudit::shim {

@@ -88,7 +88,7 @@ void RecordSession(const CallSite& site);
 bool LeavesTable();
 /// unshare(CLONE_FILES), or close_range's CLOSE_RANGE_UNSHARE, has succeeded.
 void RecordUnshared(const CallSite& site);
-/// Before libc starts a program. Returns the number of the record that awaits it (process_spawn.h), 0 = none.
+/// Before libc starts a program. Returns the number of the record that awaits it (process/spawn.h), 0 = none.
 uint32_t RecordSpawning(const CallSite& site);
 /// What libc does to the table of the program to come.
 struct ChildAction {

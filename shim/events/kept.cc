@@ -7,8 +7,8 @@
 
 #include "shim/base/text.h"
 #include "shim/base/thread.h"
+#include "shim/ledger/lifetime.h"
 #include "shim/ledger/probe.h"
-#include "shim/process/image.h"
 
 namespace fdaudit::shim {
 namespace {

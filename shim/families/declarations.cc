@@ -5,8 +5,8 @@
 
 #include "shim/events/context.h"
 #include "shim/events/events.h"
+#include "shim/events/report_now.h"
 #include "shim/fdaudit.h"
-#include "shim/process/report_now.h"
 #include "shim/trace/recorder.h"
 
 using namespace fdaudit::shim;  // NOLINT: the functions below are the global namespace's

@@ -6,6 +6,7 @@
 #include <cstdarg>
 
 #include "shim/events/events.h"
+#include "shim/ledger/lifetime.h"
 #include "shim/process/exec_environment.h"
 #include "shim/process/exec_target.h"
 
@@ -16,6 +17,7 @@ namespace {
 template <typename Call>
 int Exec(const CallSite& site, const ProgramName& program, char* const* environment, Call call) {
   const int saved_errno = errno;
+  CurrentImage();  // a forked child begins here, and is known then to have one thread
   const ExecOutlook outlook = LookAtProgram(program);
   EnvironmentPlan plan = PlanEnvironment(environment, outlook);
   const uint32_t image = RecordExec(site, program.path == nullptr ? "" : program.path, plan.problem, outlook.is_known);

@@ -12,7 +12,7 @@
 #include "shim/events/clone.h"
 #include "shim/events/events.h"
 #include "shim/interpose/real_functions.h"
-#include "shim/process/image.h"
+#include "shim/ledger/lifetime.h"
 
 extern "C" {
 pid_t __fork();
@@ -89,8 +89,8 @@ namespace fdaudit::shim::real {
 extern Real<long(long, ...)> syscall;  // raw_syscall.cc
 }
 
-/// vfork by a thread with guests on its TLS (table.h): the child is told from the thread by its id, and no mark on the
-/// TLS is its own.
+/// vfork by a thread with guests on its TLS (descriptor_table.h): the child is told from the thread by its id, and no
+/// mark on the TLS is its own.
 constexpr unsigned kHasGuests = 1u << 31;
 
 extern "C" __attribute__((visibility("hidden"))) unsigned FdauditVforkDepth() {

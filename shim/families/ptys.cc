@@ -9,6 +9,7 @@
 #include "shim/events/clone.h"
 #include "shim/events/events.h"
 #include "shim/families/new_descriptors.h"
+#include "shim/ledger/lifetime.h"
 
 namespace fdaudit::shim {
 namespace {

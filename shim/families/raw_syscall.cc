@@ -15,7 +15,7 @@
 #include "shim/events/daemon.h"
 #include "shim/events/events.h"
 #include "shim/families/new_descriptors.h"
-#include "shim/process/image.h"
+#include "shim/ledger/lifetime.h"
 
 // Newer than the oldest headers that this builds with. From 424 on, numbers are the same on every architecture.
 #ifndef SYS_clone3
@@ -129,7 +129,7 @@ const char* BpfObject(int command) {
 
 /// From here on the program may open and close without any call.
 NewDescriptor NewRing() {
-  NoteReason(trace::kReasonIoUring);
+  NoteReason(CurrentImage(), trace::kReasonIoUring);
   return NewObject(FdKind::kIoUring, true);
 }
 

@@ -4,6 +4,7 @@
 
 #include "shim/base/clock.h"
 #include "shim/ledger/close_counts.h"
+#include "shim/ledger/lifetime.h"
 #include "shim/ledger/races.h"
 #include "shim/ledger/rest.h"
 #include "shim/ledger/slots.h"

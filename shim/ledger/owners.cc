@@ -1,6 +1,7 @@
 // What programs declare of their descriptors (fdaudit.h): who holds them, and what is left open on purpose.
 
 #include "shim/ledger/ledger.h"
+#include "shim/ledger/lifetime.h"
 #include "shim/ledger/races.h"
 #include "shim/ledger/slots.h"
 

@@ -3,8 +3,8 @@
 #include "shim/base/clock.h"
 #include "shim/base/guard.h"
 #include "shim/base/thread.h"
+#include "shim/ledger/lifetime.h"
 #include "shim/ledger/slots.h"
-#include "shim/process/image.h"
 #include "shim/stack/table.h"
 
 namespace fdaudit::shim {

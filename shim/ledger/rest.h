@@ -5,7 +5,7 @@
 // longer. The table's, so a forked child starts with its parent's, and an exec'd image with none.
 //
 // The ledger calls these where a number's life begins and ends, before the close's system call: the number must rest by
-// the time the kernel may hand it out. quarantine.h has what follows for those who are given a resting number.
+// the time the kernel may hand it out. events/quarantine.h has what follows for those who are given a resting number.
 //
 // Any thread, any signal context, no locks. Two threads that close at the same moment may cost a number its rest.
 

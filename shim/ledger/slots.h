@@ -1,7 +1,7 @@
 #pragma once
 
 // The ledger's private slots: where they lie, how they change, how they follow into a forked child. For the files of
-// the ledger alone (ledger*.cc); what they do together is told in ledger.h.
+// the ledger alone; what they do together is told in ledger.h.
 
 #include <cstdint>
 

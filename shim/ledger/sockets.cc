@@ -2,6 +2,7 @@
 
 #include "shim/ledger/channel_text.h"
 #include "shim/ledger/ledger.h"
+#include "shim/ledger/lifetime.h"
 #include "shim/ledger/slots.h"
 
 namespace fdaudit::shim {

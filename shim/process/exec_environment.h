@@ -34,7 +34,7 @@ struct EnvironmentPlan {
 };
 
 /// `outlook`: what is known of the program. `image`: the record that was made for the program to come, which learns of
-/// it by its options (process_spawn.h).
+/// it by its options (process/spawn.h).
 EnvironmentPlan PlanEnvironment(char* const* environment, const ExecOutlook& outlook, uint32_t image = 0);
 
 /// Builds the environment in `memory` (plan.room bytes, aligned for pointers) and returns it. Not for Action::kKeep.

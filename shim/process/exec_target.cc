@@ -39,10 +39,7 @@ struct Candidate {
 };
 
 /// Whether a descriptor of ours, for a moment, can be in nobody's way.
-bool TableIsOurs() {
-  CurrentImage();  // a forked child begins here, with one thread
-  return SingleThreaded() || (thread_state.vfork_depth != 0 && thread_state.guests == 0);
-}
+bool TableIsOurs() { return SingleThreaded() || (thread_state.vfork_depth != 0 && thread_state.guests == 0); }
 
 /// Without a handler that runs meanwhile, and may never come back.
 class SignalsBlocked {

@@ -1,6 +1,7 @@
 #pragma once
 
-// How image records are made and made known. For the files of process.h alone (process*.cc).
+// The records of process images in the trace: how they are made and made known, found by pid, and linked with those of
+// the images that they come from.
 
 #include "shim/process/image.h"
 
@@ -15,13 +16,30 @@ trace::ImageRecord* NewImage(trace::StartedBy how);
 
 uint32_t NumberOf(const trace::ImageRecord* record);
 
-/// What a child's record takes over from its parent's.
-void SetProgram(trace::ImageRecord* record);
-
 /// Lets readers, and its process, find the record. A child and its parent may both do so.
 void Publish(trace::ImageRecord* record);
 
-/// In this process's pid namespace.
+/// The newest image of a process, 0 if there is none here.
+uint32_t ImageOfPid(int pid);
+/// The newest image of this process. In the first process of a pid namespace, and those that come into it from outside:
+/// whoever forked it knew another pid of it, and may have entered that in the index.
+uint32_t ImageBeforeExec();
+
+/// Which namespace this process's pids are of: asked for after exec, before the first of the functions above.
+void FindPidNamespace();
 uint64_t OwnPidNamespace();
+
+/// The program of an image that begins after exec. `arguments`: main's, nullptr: not known yet.
+void DescribeProgram(trace::ImageRecord* record, char* const* arguments);
+/// What a child's record takes over from its parent's.
+void SetProgram(trace::ImageRecord* record);
+
+/// Links the record of an image that begins after exec. `before`: the process's newest image, 0 = none.
+void FindRelatives(trace::ImageRecord* record, uint32_t before);
+/// The image before this one is in another file (session.h), where this process's pid finds it if nothing else does.
+void NoteOrigin(trace::ImageRecord* record);
+
+/// It was audited after all, whatever was thought of it beforehand.
+void ForgetProblem(trace::ImageRecord* record);
 
 }  // namespace fdaudit::shim

@@ -27,8 +27,8 @@ void NotePlacementsUnknown(uint32_t image);
 /// The program's pid; 0: unknown, negative: it was not started, and the record is given back.
 void NoteSpawned(uint32_t image, int pid);
 
-/// The same for what this process will exec, another one than the image's, which runs in its memory (table.h). `act`:
-/// the call that arranged it.
+/// The same for what this process will exec, another one than the image's, which runs in its memory
+/// (descriptor_table.h). `act`: the call that arranged it.
 void NoteGuestPlacement(ThreadState& self, const trace::Act& act, int fd, int from);
 
 /// The record of what such a process execs; made when first asked for. nullptr: it is not known well enough, or the

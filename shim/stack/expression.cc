@@ -1,4 +1,4 @@
-// See dwarf_expression.h. Operation codes: DWARF 5 §7.7.1.
+// See expression.h. Operation codes: DWARF 5 §7.7.1.
 
 #include "shim/stack/expression.h"
 

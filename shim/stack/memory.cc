@@ -1,4 +1,4 @@
-// See stack_memory.h.
+// See memory.h.
 
 #include "shim/stack/memory.h"
 

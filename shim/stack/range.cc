@@ -1,4 +1,4 @@
-// See stack_range.h.
+// See range.h.
 
 #include "shim/stack/range.h"
 

@@ -1,4 +1,4 @@
-// See stack_step.h.
+// See step.h.
 
 #include "shim/stack/step.h"
 

@@ -1,4 +1,4 @@
-// See stack.h.
+// See walk.h.
 
 #include "shim/stack/walk.h"
 

@@ -2,7 +2,7 @@
 
 // The call path of an intercepted function. Every event needs its hash, only a path that was never seen needs its
 // frames, so the hash is the fast path: about 2 ns a frame where the thread's last path shares its outer part (the
-// usual case, see stack_memory.h), 8 ns else, no system call, no lock, no memory.
+// usual case, see memory.h), 8 ns else, no system call, no lock, no memory.
 //
 // Usable in every context: signal handlers on any stack, threads with 16 KiB, coroutines, children of fork, vfork and
 // clone. errno stays. How frames are found: docs/unwinding.md.

@@ -78,7 +78,7 @@ bool Consider(const link_map* map, uintptr_t start, uintptr_t end) {
 
 void GiveUp() {
   knowledge = Knowledge::kUnknown;
-  NoteReason(trace::kReasonPythonUnknown);
+  NoteReason(process_mark->image, trace::kReasonPythonUnknown);
 }
 
 uintptr_t ThreadState(bool* is_safe) {

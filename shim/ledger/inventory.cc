@@ -1,4 +1,4 @@
-// The ledger at an image's begin and end: what it got from outside, and what the kernel says when it ends.
+// Taking stock: what an image got from outside when it began, and what the kernel says when it ends (lifetime.h).
 
 #include <cstring>
 
@@ -8,6 +8,7 @@
 #include "shim/base/text.h"
 #include "shim/ledger/findings.h"
 #include "shim/ledger/ledger.h"
+#include "shim/ledger/lifetime.h"
 #include "shim/ledger/opener.h"
 #include "shim/ledger/pipe_watch.h"
 #include "shim/ledger/probe.h"

@@ -3,7 +3,7 @@
 // child: nothing is copied, and the calling thread stands still until all is over. exec makes every child an ordinary
 // one, that a SIGCHLD tells the end of; hence a steward in between, which never execs, and waits for the analyzer.
 
-#include "shim/process/report_now.h"
+#include "shim/events/report_now.h"
 
 #include <alloca.h>
 #include <linux/sched.h>
@@ -17,8 +17,8 @@
 #include "shim/base/options.h"
 #include "shim/base/raw_io.h"
 #include "shim/base/text.h"
+#include "shim/ledger/lifetime.h"
 #include "shim/process/exec_environment.h"
-#include "shim/process/image.h"
 
 extern char** environ;
 

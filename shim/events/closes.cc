@@ -1,0 +1,100 @@
+// Verbs that close, and what a close inside of libc leaves to be found out.
+
+#include "shim/events/events.h"
+#include "shim/events/recording.h"
+#include "shim/ledger/findings.h"
+
+namespace fdaudit::shim {
+
+using trace::Act;
+using trace::EventKind;
+
+PendingClose RecordClosing(const CallSite& site, int fd) {
+  PendingClose pending;
+  const int saved_errno = errno;
+  Recording recording(site);
+  if (!recording || fd == kNoDescriptor) return pending;
+  pending.recorded = true;
+  pending.act = recording.MakeAct(site.began);
+  ThreadState& thread = recording.thread();
+  if (!recording.owns_ledger()) return pending;
+  recording.SettleUnreturnedClose();
+  if (thread.listing_fd >= 0) {
+    pending.act.flags |= trace::kActListed;
+    if (thread.listing_fd == fd) thread.listing_fd = -1;
+  }
+  pending.ticket = LedgerCloseBegin(fd, pending.act);
+  if (pending.ticket.found == CloseTicket::Found::kOpen) {
+    thread.closing_count = pending.ticket.count;
+    thread.closing_frame = site.caller.sp;
+    thread.closing_fd = fd;
+    recording.Journal(EventKind::kClosed, pending.act, fd, -1, pending.ticket.count);
+  }
+  errno = saved_errno;
+  return pending;
+}
+
+namespace {
+
+/// Whether a close that closed what was open has closed somebody else's.
+CloseOutcome::Verdict JudgeClose(const CloseTicket& ticket, OwnerTag closer) {
+  using Verdict = CloseOutcome::Verdict;
+  const bool is_holder = closer == kItsStream || closer == ticket.owner;
+  const bool is_declared = closer != kNobody && closer != kItsStream;
+  if (is_declared && !is_holder && closer == ticket.last_owner) return Verdict::kHitOther;  // it had closed its own
+  if (!is_holder && ticket.owner != kNobody) return Verdict::kHitOwned;
+  return ticket.overwrote && ticket.owner == kNobody ? Verdict::kHitOverwriter : Verdict::kFine;
+}
+
+}  // namespace
+
+void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int error, OwnerTag closer) {
+  if (!pending.recorded) return;
+  const int saved_errno = errno;
+  const Guard guard;
+  ThreadState& thread = ThreadOf(pending.act.image);
+  if (thread.UsesLedger()) {
+    if (thread.closing_frame == site.caller.sp) thread.closing_fd = -1;
+    CloseOutcome outcome = LedgerCloseEnd(fd, pending.ticket, pending.act, error);
+    const bool fine = outcome.verdict == CloseOutcome::Verdict::kFine && error != EBADF;
+    const CloseOutcome::Verdict verdict = fine ? JudgeClose(pending.ticket, closer) : CloseOutcome::Verdict::kFine;
+    if (verdict != CloseOutcome::Verdict::kFine && fd > 2) LedgerNotableClose(fd, pending.ticket, verdict, &outcome);
+    NoteClose(thread, fd, pending.act, outcome, error, guard.nested());
+    if (error != 0 && error != EBADF && pending.ticket.found == CloseTicket::Found::kOpen) {
+      NoteCloseError(fd, pending.act, pending.ticket, error);
+    }
+  }
+  errno = saved_errno;
+}
+
+void RecordClosingRange(const CallSite& site, uint32_t first, uint32_t last, PendingClose* pending) {
+  Recording recording(site);
+  if (!recording) return;
+  pending->recorded = true;
+  pending->act = recording.MakeAct(site.began, trace::kActRange);
+  if (recording.owns_ledger()) LedgerCloseRange(first, last, pending->act);
+  recording.Journal(EventKind::kRangeClosed, pending->act, static_cast<int>(first), static_cast<int>(last));
+}
+
+void RecordRangeFailed(uint32_t first, uint32_t last, const PendingClose& pending) {
+  if (!pending.recorded || !ThreadOf(pending.act.image).UsesLedger()) return;
+  LedgerUndoRange(first, last, pending.act);
+}
+
+void RecordClosedInside(const CallSite& site, int fd, uint32_t count) {
+  Recording recording(site);
+  if (!recording || !recording.owns_ledger()) return;
+  const Act act = recording.MakeAct(site.began);
+  LedgerOverwritten(fd, act, count);
+  recording.Journal(EventKind::kClosed, act, fd, -1, count);
+}
+
+void RecordClosedInside(const CallSite& site, int fd) {
+  Recording recording(site);
+  if (!recording || !recording.owns_ledger() || !SystemCallsAllowed() || raw::DescriptorFlags(fd) >= 0) return;
+  const Act act = recording.MakeAct(site.began);
+  LedgerOverwritten(fd, act);
+  recording.Journal(EventKind::kClosed, act, fd, -1);
+}
+
+}  // namespace fdaudit::shim

@@ -1,0 +1,253 @@
+#include "shim/ledger/lifetime.h"
+
+#include <cstring>
+
+#include "shim/base/clock.h"
+#include "shim/base/options.h"
+#include "shim/base/raw_io.h"
+#include "shim/base/thread.h"
+#include "shim/ledger/ledger.h"
+#include "shim/process/descriptor_table.h"
+#include "shim/process/records.h"
+#include "shim/process/spawn.h"
+#include "shim/stack/objects.h"
+#include "shim/trace/session.h"
+
+namespace fdaudit::shim {
+namespace {
+
+using trace::ImageRecord;
+using trace::RegionKind;
+using trace::StartedBy;
+
+/// This process is that image from now on.
+uint32_t Become(const ImageRecord* record) {
+  last_image = NumberOf(record);
+  Atomic(process_mark->image).store(last_image, std::memory_order_release);
+  return last_image;
+}
+
+/// The record that the parent has made for this process, nullptr where there is none (raw clone).
+ImageRecord* TakePrepared(uint32_t parent) {
+  uint32_t image = thread_state.image == parent ? thread_state.child_image : 0;
+  thread_state.child_image = 0;
+  if (image == 0) image = ImageOfPid(raw::Pid());  // another thread than fork's comes first
+  if (image == 0 || ImageOf(image)->parent != parent || ImageOf(image)->begun != 0) return nullptr;
+  Identify(ImageOf(image));
+  return ImageOf(image);
+}
+
+}  // namespace
+
+uint32_t BeginImage(StartedBy how) {
+  if (process_mark == &mark_before_start) return StartEarly();
+  if (is_silenced || !options.follow || !recorder.recording()) {
+    FallSilent();
+    return 0;
+  }
+  if (!SystemCallsAllowed() || Atomic(process_mark->beginning).exchange(1) != 0) return 0;
+  const uint32_t parent = last_image;
+  thread_state.vfork_depth = 0;
+  ForgetSharing();
+  ImageRecord* record = TakePrepared(parent);
+  if (record == nullptr) record = NewImage(how);
+  if (record == nullptr) {
+    FallSilent();
+    return 0;
+  }
+  record->parent = parent;
+  record->reasons |= reasons_from_birth;
+  reasons_from_birth = 0;
+  SetProgram(record);
+  began_by_fork = true;
+  Publish(record);
+  const uint32_t image = Become(record);
+  process_mark->looked_at = Stamp();
+  LedgerBeginForked();
+  return image;
+}
+
+PreparedChild PrepareForChild(StartedBy how) {
+  PreparedChild child = {0, thread_state.child_image};
+  const uint32_t image = CurrentImage();
+  if (image == 0 || !options.follow || !SystemCallsAllowed()) return child;
+  const ThreadState& self = ThreadOf(image);
+  if (&self != &thread_state || !self.UsesLedger()) return child;
+  ImageRecord* record = ClaimImage(how);
+  if (record == nullptr) return child;
+  record->parent = image;
+  record->parent_pid = ImageOf(image)->pid;
+  record->pid_namespace = OwnPidNamespace();
+  record->inherited = LedgerCountOpen();
+  record->peak = record->inherited;
+  record->open_at_end = record->inherited;
+  SetProgram(record);
+  child.image = NumberOf(record);
+  thread_state.child_image = child.image;
+  return child;
+}
+
+void ExpectEndInside(int status) {
+  if (thread_state.child_image == 0 || !SystemCallsAllowed()) return;
+  ImageRecord* record = ImageOf(thread_state.child_image);
+  record->status = status;
+  record->ended = Now();
+  record->ended_by = trace::EndedBy::kExit;
+}
+
+void NoteChild(const PreparedChild& child, int pid) {
+  if (child.image == 0) return;
+  thread_state.child_image = child.interrupted;
+  if (pid < 0) {
+    recorder.Release(RegionKind::kImages, &ImageRecord::next_with_pid_hash, child.image - 1);
+    return;
+  }
+  ImageRecord* record = ImageOf(child.image);
+  if (Atomic(record->begun).load() == 0) record->pid = pid;
+  Publish(record);
+}
+
+namespace {
+
+/// The program for which the record was made beforehand is this one.
+void Join(ImageRecord* record) {
+  Identify(record);
+  record->awaits_exec = 0;
+  ForgetProblem(record);
+}
+
+void NoteSuccessor(ImageRecord* record, uint32_t image) {
+  ForgetProblem(record);
+  Atomic(record->successor).store(image);
+}
+
+}  // namespace
+
+uint32_t BeginExecedImage(char* const* arguments) {
+  FindPidNamespace();
+  const bool is_new_here = origin.file[0] != '\0';
+  const uint32_t before = is_new_here ? 0 : ImageBeforeExec();
+  ImageRecord* record = AwaitedRecord(options.image, before == 0 ? nullptr : ImageOf(before));
+  const bool awaited = record != nullptr;
+  if (!awaited) record = NewImage(StartedBy::kRun);
+  if (record == nullptr) {
+    FallSilent();
+    return 0;
+  }
+  if (awaited) {
+    Join(record);
+  } else if (is_new_here) {
+    NoteOrigin(record);
+  } else {
+    FindRelatives(record, before);
+  }
+  DescribeProgram(record, arguments);
+  Publish(record);
+  const uint32_t image = Become(record);
+  if (record->predecessor != 0) NoteSuccessor(ImageOf(record->predecessor), image);
+  process_mark->looked_at = Stamp();
+  LedgerBeginExeced();
+  return image;
+}
+
+void NoteSkipped() {
+  if (origin.file[0] != '\0') return;  // that one's record is out of reach
+  FindPidNamespace();
+  const uint32_t before = ImageBeforeExec();
+  ImageRecord* predecessor = before == 0 ? nullptr : ImageOf(before);
+  ImageRecord* record = AwaitedRecord(options.image, predecessor);
+  if (record == nullptr) record = predecessor;
+  if (record == nullptr || record->ended_by != trace::EndedBy::kExec || record->successor != 0) return;
+  record->exec_problem = trace::ExecProblem::kSkipped;
+  Atomic(record->reasons).fetch_or(trace::kReasonExecUnaudited);
+}
+
+uint32_t NoteExec(const char* target, trace::ExecProblem problem, bool is_known) {
+  const uint32_t image = CurrentImage();
+  if (image == 0) return 0;
+  ThreadState& self = ThreadOf(image);
+  const bool is_guest = IsGuestProcess(self);
+  if (is_guest && !SystemCallsAllowed()) return 0;
+  GuestLeaves(self);
+  ImageRecord* record = is_guest ? GuestRecord(self, image) : ImageOf(image);
+  if (record == nullptr) return 0;
+  if (problem != trace::ExecProblem::kNone) Atomic(record->reasons).fetch_or(trace::kReasonExecUnaudited);
+  record->exec_target = recorder.AddText(target, strlen(target));
+  record->exec_problem = problem;
+  record->exec_looked_at = is_known ? 1 : 0;
+  if (!is_guest) LedgerSumUp();
+  if (SystemCallsAllowed()) record->ended = Now();
+  record->ended_by = trace::EndedBy::kExec;
+  return NumberOf(record);
+}
+
+void NoteExecFailed() {
+  const uint32_t image = CurrentImage();
+  if (image == 0) return;
+  ThreadState& self = ThreadOf(image);
+  GuestStays(self);
+  const uint32_t ended = IsGuestProcess(self) ? self.vfork_image : image;
+  if (ended == 0) return;
+  ImageRecord* record = ImageOf(ended);
+  record->ended_by = trace::EndedBy::kNone;
+  if (record->exec_problem != trace::ExecProblem::kNone) ForgetProblem(record);
+}
+
+namespace {
+
+/// Another process than the image's, in its memory. If it has tried to exec, it could not.
+void EndGuestProcess(ThreadState& self, int status) {
+  EndGuestRecord(self, status);
+  GuestEnds(self);
+}
+
+/// A forked child that ends without ever having recorded anything: its parent's record of it is completed. False: this
+/// is no such child.
+bool EndUntouchedChild(int status) {
+  const uint32_t child = thread_state.child_image;
+  if (child == 0 || thread_state.image != last_image) return false;
+  ImageRecord* record = ImageOf(child);
+  if (record->begun != 0) return false;  // another thread has recorded something
+  record->reasons |= reasons_from_birth;
+  record->status = status & 0xff;
+  if (SystemCallsAllowed()) record->ended = Now();
+  Atomic(record->ended_by).store(trace::EndedBy::kExit, std::memory_order_release);
+  return true;
+}
+
+}  // namespace
+
+void EndImage(int status) {
+  // What the TLS says of a child is its owner's, who may be about to fork. A new process shares no memory.
+  const bool may_be_guest = memory_is_shared && process_mark->image != 0;
+  if (!may_be_guest && EndUntouchedChild(status)) return;
+  const uint32_t image = CurrentImage();
+  if (image == 0) return;
+  ThreadState& self = ThreadOf(image);
+  if (IsGuestProcess(self)) {
+    EndGuestProcess(self, status);
+    return;
+  }
+  ImageRecord* record = ImageOf(image);
+  if (record->ended_by == trace::EndedBy::kExit) return;
+  if (GuestsShareTable()) Atomic(record->reasons).fetch_or(trace::kReasonSharedTable);
+  LedgerEnd(!self.own_table);
+  record->status = status & 0xff;
+  if (SystemCallsAllowed()) record->ended = Now();
+  Atomic(record->ended_by).store(trace::EndedBy::kExit, std::memory_order_release);
+  recorder.NoteTime();
+  // Its ledger may belong to another image from now on.
+  if (record->ledger_released != 0) FallSilent();
+}
+
+void EnterSeccomp() {
+  const uint32_t image = CurrentImage();
+  if (image != 0) {
+    Atomic(ImageOf(image)->reasons).fetch_or(trace::kReasonSeccomp);
+    recorder.BackAhead();
+  }
+  LearnModules();
+  system_calls_forbidden = true;
+}
+
+}  // namespace fdaudit::shim

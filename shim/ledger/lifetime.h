@@ -1,0 +1,56 @@
+#pragma once
+
+// An image's lifetime: how it begins, forks, execs and ends, with its record (process/records.h) and its ledger. A
+// forked child's begins when something is recorded in it first: many a child does nothing but exec or exit.
+
+#include <cstdint>
+
+#include "shim/process/image.h"
+
+namespace fdaudit::shim {
+
+/// Starts the shim before its constructor runs, when another library's constructor calls something intercepted. Returns
+/// the image's number, 0 where that is not possible yet. In startup.cc.
+uint32_t StartEarly();
+
+/// Begins this process's image; the slow path of CurrentImage(). Returns its number, 0 where nothing is to be recorded.
+uint32_t BeginImage(trace::StartedBy how);
+
+/// This process's image number; 0 = nothing is to be recorded. Any context.
+inline uint32_t CurrentImage() {
+  const uint32_t image = process_mark->image;
+  if (__builtin_expect(image != 0, 1)) return image;
+  return process_mark->silent != 0 ? 0 : BeginImage(trace::StartedBy::kClone);
+}
+
+/// The image that exec or the tool started: looks up who it comes from, and what it got.
+uint32_t BeginExecedImage(char* const* arguments);
+
+/// This image is not to be recorded, which its record or its predecessor's shall say.
+void NoteSkipped();
+
+/// A record made for a child that is about to be forked.
+struct PreparedChild {
+  uint32_t image;        ///< 0 = none
+  uint32_t interrupted;  ///< the one of the fork that a signal handler's _Fork has interrupted
+};
+/// Before fork: makes the child's record, so that a child which only exits or execs need hardly touch a page.
+PreparedChild PrepareForChild(trace::StartedBy how);
+/// The child that is prepared ends with `status` inside the call that forks, unless it begins its image.
+void ExpectEndInside(int status);
+/// In the parent, when fork has returned. `pid`: negative = it failed.
+void NoteChild(const PreparedChild& child, int pid);
+
+/// Before an exec's system call; and when it came back. Returns the number of the image that ends, 0 = none.
+uint32_t NoteExec(const char* target, trace::ExecProblem problem, bool is_known);
+void NoteExecFailed();
+
+/// The image ends by exit with `status`. Only the first end counts.
+void EndImage(int status);
+
+inline constinit int quick_exit_status = 0;
+
+/// The program is about to enter seccomp: no system call of ours from now on. Backs what recording will need first.
+void EnterSeccomp();
+
+}  // namespace fdaudit::shim
