@@ -194,23 +194,48 @@ bool IsSameCause(const Proof& a, const Proof& b) {
          a.last().closed.stack == b.last().closed.stack && a.before().opened.stack == b.before().opened.stack;
 }
 
-/// A stale close that was caught in the act. Whether the victim's next act failed too, and was recorded, is another
-/// matter: of many rounds of one cause some are told by this and some by that, and most by both. A declared owner that
-/// has closed its own before may hold this one too, and have forgotten to say so: there the victim has to have met it.
-void WrongCloses::TellCaught(size_t index, Grouping* out) {
-  const Proof& caught = evidence_[index];
-  size_t told_by = index;
-  for (size_t i = 0; i < evidence_.size() && told_by == index; ++i) {
-    const Proof& proof = evidence_[i];
-    if (!evidence_.IsTold(i) && (proof.is_close() || proof.is_use()) && IsSameCause(proof, caught)) told_by = i;
+bool IsSameAct(const Proof& a, const Proof& b) {
+  return a.record.act.stack == b.record.act.stack && a.record.act.call == b.record.act.call;
+}
+
+/// Of one cause: how often, and by which proofs.
+struct Proofs {
+  std::vector<size_t> indices;
+  uint64_t rounds = 0;
+
+  void Add(size_t index, const Proof& proof) {
+    indices.push_back(index);
+    rounds += proof.record.count;
   }
-  evidence_.MarkTold(index);
-  const bool by_owner = (caught.last().flags & trace::kStaleHit) == 0;
-  if (by_owner && told_by == index) return;
-  const bool by_failure = evidence_[told_by].record.count >= caught.record.count;
-  if (told_by != index && !by_failure) evidence_.MarkTold(told_by);
-  const size_t chosen = by_failure ? told_by : index;
-  TellHit(chosen, chosen == index ? caught.record.act : evidence_[chosen].last().closed, Certainty::kProven, out);
+};
+
+/// A stale close that was caught in the act. Whether the victim's next act failed too, and was recorded, is another
+/// matter: of many rounds of one cause some are reported by this and some by that, and most by both. Threads that
+/// recorded at the same time may each have made a record, so one cause can have several of either. A declared owner
+/// that has closed its own before may hold this one too, and have forgotten to say so: there the victim has to have met
+/// it.
+void WrongCloses::TellCaught(size_t index, Grouping* out) {
+  const Proof& first = evidence_[index];
+  Proofs caught, failures;
+  for (size_t i = 0; i < evidence_.size(); ++i) {
+    const Proof& proof = evidence_[i];
+    if (evidence_.IsTold(i)) continue;
+    if (proof.record.kind == FindingKind::kStaleClose && IsSameCause(proof, first)) caught.Add(i, proof);
+    const bool is_failure = (proof.is_close() || proof.is_use()) && IsSameCause(proof, first);
+    if (is_failure && (failures.rounds == 0 || IsSameAct(proof, evidence_[failures.indices[0]])))
+      failures.Add(i, proof);
+  }
+  for (const size_t i : caught.indices) evidence_.MarkTold(i);
+  const bool by_owner = (first.last().flags & trace::kStaleHit) == 0;
+  if (by_owner && failures.rounds == 0) return;
+  if (failures.rounds >= caught.rounds) {
+    for (const size_t i : failures.indices) {
+      if (!evidence_.IsTold(i)) TellHit(i, evidence_[i].last().closed, Certainty::kProven, out);
+    }
+    return;
+  }
+  for (const size_t i : failures.indices) evidence_.MarkTold(i);
+  for (const size_t i : caught.indices) TellHit(i, evidence_[i].record.act, Certainty::kProven, out);
 }
 
 /// `stale` is the culprit's second close of the proof's last life.

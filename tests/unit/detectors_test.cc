@@ -421,6 +421,22 @@ TEST_F(WrongCloses, AStaleCloseCaughtInTheActTakesTheVictimsFailureIn) {
   EXPECT_EQ(Roles(findings[0]), Texts({"opened", "closed", "reopened", "closed-again", "owner-close-failed"}));
 }
 
+TEST_F(WrongCloses, RoundsThatWereCaughtTwiceAreOneCause) {
+  trace::FindingRecord& failed = History("racer", "racer", 100, 200);
+  failed.count = 3;
+  const trace::FindingRecord stale = failed;
+  for (const uint32_t rounds : {2u, 1u}) {  // by the closer's thread, and by the opener's
+    trace::FindingRecord caught = stale;
+    caught.kind = trace::FindingKind::kStaleClose;
+    caught.act = stale.lives[0].closed;
+    caught.count = rounds;
+    trace().AddFailedClose(image_, 5, caught.act) = caught;
+  }
+  const std::vector<Finding> findings = scene_.Detect();
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].count, 3u);
+}
+
 // --- fingerprints
 
 TEST_F(Detectors, FingerprintsOutliveMovedLinesAndOtherNumbers) {
