@@ -6,34 +6,32 @@
 #include <deque>
 #include <map>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "analyzer/gate/gate.h"
+#include "analyzer/output/json/value.h"
 #include "analyzer/output/report.h"
 
 namespace fdaudit::analyzer {
 
 class Document {
  public:
-  using Json = nlohmann::ordered_json;
+  using Json = JsonValue;
 
   explicit Document(const Report& report);
   /// Reads a report that `-f json` has written. Throws TraceError.
   static Document Read(const std::string& path);
 
-  Document(Document&&) noexcept;
-  Document& operator=(Document&&) noexcept;
-  ~Document();
-
-  const Json& json() const { return *json_; }
+  const Json& json() const { return json_; }
 
   /// Adds another report's processes and findings; those of one fingerprint become one.
   void Merge(Document other);
 
-  /// Adds members at the end.
-  void Add(const Json& members);
+  /// Adds a member at the end.
+  void Add(std::string_view name, Json value) { json_.At(name) = std::move(value); }
 
   /// The findings as the gate sees them, in their order. What they point to lives as long as this.
   std::vector<Subject> Subjects();
@@ -41,9 +39,11 @@ class Document {
   void SetVerdict(const std::vector<Subject>& subjects, const Verdict& verdict);
 
  private:
-  Document();
+  Document() = default;
 
-  std::unique_ptr<Json> json_;
+  void MergeFindings(Json& other);
+
+  Json json_;
   std::deque<Frame> frames_;
   std::map<std::string, FrameList> stacks_;
   std::vector<std::unique_ptr<Frame>> locations_;  // of the findings

@@ -1,6 +1,5 @@
 #include "analyzer/output/escape.h"
 
-#include <cstddef>
 #include <cstdint>
 
 namespace fdaudit::analyzer {
@@ -65,6 +64,8 @@ std::string Repair(std::string_view bytes, bool escape_controls, bool is_raw = t
 }
 
 }  // namespace
+
+size_t CharacterLength(std::string_view text) { return FirstCharacter(text).length; }
 
 std::string RepairUtf8(std::string_view bytes) { return Repair(bytes, false); }
 

@@ -3,10 +3,14 @@
 // Names come from strangers: file names and arguments may hold any byte, and neither break the JSON nor drive the
 // reader's terminal.
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
 namespace fdaudit::analyzer {
+
+/// Bytes of the character that `text`, which is not empty, begins with; 0: that is not UTF-8.
+size_t CharacterLength(std::string_view text);
 
 /// `bytes` as valid UTF-8: a byte that is not becomes \xNN, and so that this stays unambiguous, a backslash is doubled.
 std::string RepairUtf8(std::string_view bytes);

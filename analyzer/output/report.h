@@ -12,6 +12,7 @@
 #include "analyzer/detect/left_open.h"
 #include "analyzer/gate/gate.h"
 #include "analyzer/model/model.h"
+#include "analyzer/output/json/text.h"
 
 namespace fdaudit::analyzer {
 
@@ -34,9 +35,6 @@ std::vector<Subject> Subjects(const Report& report);
 
 /// What --ignore-before has done.
 std::string DescribeLeftOut(const Report& report);
-
-/// Takes a text piece by piece.
-using Sink = std::function<void(std::string_view)>;
 
 /// The report as JSON: finding by finding, because a document of many takes ten times its size in memory.
 void WriteJson(const Report& report, const Sink& sink);

@@ -3,14 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "analyzer/output/escape.h"
+#include "analyzer/output/report_json.h"
 
 namespace fdaudit::analyzer {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr size_t kMaxThreads = 8;
 constexpr size_t kMaxWaited = 3;   // descriptors of a thread
@@ -115,50 +113,89 @@ class Writer {
   std::string out_;
 };
 
-Json TextOrNull(const std::string& text) { return text.empty() ? Json(nullptr) : Json(RepairUtf8(text)); }
-
-Json IdOrNull(const Model& model, ProcessIndex process) {
-  return process == kNoProcess ? Json(nullptr) : Json(model.processes()[process].id);
+void WriteFrame(const Frame& frame, JsonWriter& out) {
+  out.Object([&] {
+    out.Field("function", TextOrNull(frame.function));
+    out.Field("file", TextOrNull(frame.file));
+    out.Field("line", frame.line > 0 ? std::optional(frame.line) : std::nullopt);
+    out.Field("module", TextOrNull(BaseName(frame.module)));
+    out.Field("offset", fmt::format("{:#x}", frame.offset));
+    out.Field("language", "native");
+    out.Field("own", !frame.is_runtime && IsOwn(frame, ""));
+  });
 }
 
-Json FrameJson(const Frame& frame) {
-  return {{"function", TextOrNull(frame.function)},
-          {"file", TextOrNull(frame.file)},
-          {"line", frame.line > 0 ? Json(frame.line) : Json(nullptr)},
-          {"module", TextOrNull(std::string(BaseName(frame.module)))},
-          {"offset", fmt::format("{:#x}", frame.offset)},
-          {"language", "native"},
-          {"own", !frame.is_runtime && IsOwn(frame, "")}};
+void WriteHolder(const Model& model, const EndHolder& holder, JsonWriter& out) {
+  out.Object([&] {
+    out.Field("pid", holder.pid);
+    out.Field("process", IdOrNull(model, holder.process));
+    out.Field("program", TextOrNull(holder.program));
+    out.Field("fd", holder.fd);
+    out.Field("confirmed", holder.is_confirmed);
+    out.Field("call", TextOrNull(holder.main_thread.call));
+    out.List("waits_for", [&] {
+      for (const WaitedFor& waited : holder.main_thread.waits_for) out.Value(waited.fd);
+    });
+  });
 }
 
-Json HolderJson(const Model& model, const EndHolder& holder) {
-  Json waits = Json::array();
-  for (const WaitedFor& waited : holder.main_thread.waits_for) waits.push_back(waited.fd);
-  return {{"pid", holder.pid},
-          {"process", IdOrNull(model, holder.process)},
-          {"program", TextOrNull(holder.program)},
-          {"fd", holder.fd},
-          {"confirmed", holder.is_confirmed},
-          {"call", TextOrNull(holder.main_thread.call)},
-          {"waits_for", std::move(waits)}};
+void WriteOpening(Model& model, const WaitedDescriptor& waited, JsonWriter& out) {
+  if (waited.path == kNoPath) return out.Field("opened", nullptr);
+  const Frame* const frame = model.paths().Location(waited.path);
+  out.Object("opened", [&] {
+    out.Field("call", TextOrNull(waited.call));
+    out.Field("process", IdOrNull(model, waited.opener));
+    out.Field("location", frame == nullptr ? std::nullopt : std::optional(RepairUtf8(Describe(*frame))));
+  });
 }
 
-Json WaitedJson(Model& model, const WaitedDescriptor& waited) {
-  Json holders = Json::array();
-  for (const EndHolder& holder : waited.holders) holders.push_back(HolderJson(model, holder));
-  Json opened = nullptr;
-  if (waited.path != kNoPath) {
-    const Frame* const frame = model.paths().Location(waited.path);
-    opened = {{"call", TextOrNull(waited.call)},
-              {"process", IdOrNull(model, waited.opener)},
-              {"location", frame == nullptr ? Json(nullptr) : Json(RepairUtf8(Describe(*frame)))}};
-  }
-  return {{"fd", waited.fd},
-          {"type", Name(waited.kind)},
-          {"target", TextOrNull(waited.target)},
-          {"watches", TextOrNull(waited.watches)},
-          {"opened", std::move(opened)},
-          {"other_end", waited.has_other_end ? std::move(holders) : Json(nullptr)}};
+void WriteWaited(Model& model, const WaitedDescriptor& waited, JsonWriter& out) {
+  out.Object([&] {
+    out.Field("fd", waited.fd);
+    out.Field("type", Name(waited.kind));
+    out.Field("target", TextOrNull(waited.target));
+    out.Field("watches", TextOrNull(waited.watches));
+    WriteOpening(model, waited, out);
+    if (!waited.has_other_end) return out.Field("other_end", nullptr);
+    out.List("other_end", [&] {
+      for (const EndHolder& holder : waited.holders) WriteHolder(model, holder, out);
+    });
+  });
+}
+
+const char* StateOf(const Standing& standing, const StandingThread& thread) {
+  return standing.is_core ? "stopped" : thread.stopped.state == 'R' ? "running" : "waiting";
+}
+
+void WriteThread(Model& model, const Standing& standing, const StandingThread& thread, JsonWriter& out) {
+  out.Object([&] {
+    out.Field("thread", thread.stopped.tid);
+    out.Field("name", TextOrNull(thread.stopped.name));
+    out.Field("pid", standing.pid);
+    out.Field("process", IdOrNull(model, standing.process));
+    out.Field("state", StateOf(standing, thread));
+    out.Field("call", TextOrNull(thread.stopped.call));
+    out.List("waits_for", [&] {
+      for (const WaitedDescriptor& waited : thread.waits_for) WriteWaited(model, waited, out);
+    });
+    out.List("frames", [&] {
+      for (const Frame& frame : thread.frames) WriteFrame(frame, out);
+    });
+    out.Field("problem", TextOrNull(thread.stopped.problem));
+  });
+}
+
+void WriteProcess(const Model& model, const Standing& standing, JsonWriter& out) {
+  out.Object([&] {
+    out.Field("pid", standing.pid);
+    out.Field("process", IdOrNull(model, standing.process));
+    out.Field("program", TextOrNull(standing.program));
+    out.Field("source", standing.is_core ? "core" : "live");
+    out.Field("signal", standing.signal == 0 ? std::nullopt : std::optional(standing.signal));
+    out.List("problems", [&] {
+      for (const std::string& problem : standing.problems) out.Value(RepairUtf8(problem));
+    });
+  });
 }
 
 }  // namespace
@@ -166,32 +203,14 @@ Json WaitedJson(Model& model, const WaitedDescriptor& waited) {
 std::string RenderStanding(Model& model, const Standing& standing) { return Writer(model, standing).Write(); }
 
 void AddStanding(Model& model, const Standing& standing, Document* document) {
-  Json threads = Json::array();
-  for (const StandingThread& thread : standing.threads) {
-    Json waits = Json::array(), frames = Json::array();
-    for (const WaitedDescriptor& waited : thread.waits_for) waits.push_back(WaitedJson(model, waited));
-    for (const Frame& frame : thread.frames) frames.push_back(FrameJson(frame));
-    threads.push_back({{"thread", thread.stopped.tid},
-                       {"name", TextOrNull(thread.stopped.name)},
-                       {"pid", standing.pid},
-                       {"process", IdOrNull(model, standing.process)},
-                       {"state", standing.is_core              ? "stopped"
-                                 : thread.stopped.state == 'R' ? "running"
-                                                               : "waiting"},
-                       {"call", TextOrNull(thread.stopped.call)},
-                       {"waits_for", std::move(waits)},
-                       {"frames", std::move(frames)},
-                       {"problem", TextOrNull(thread.stopped.problem)}});
-  }
-  Json problems = Json::array();
-  for (const std::string& problem : standing.problems) problems.push_back(RepairUtf8(problem));
-  const Json process = {{"pid", standing.pid},
-                        {"process", IdOrNull(model, standing.process)},
-                        {"program", TextOrNull(standing.program)},
-                        {"source", standing.is_core ? "core" : "live"},
-                        {"signal", standing.signal == 0 ? Json(nullptr) : Json(standing.signal)},
-                        {"problems", std::move(problems)}};
-  document->Add({{"standing", process}, {"threads", std::move(threads)}});
+  JsonValueMaker maker;
+  JsonWriter out(&maker);
+  WriteProcess(model, standing, out);
+  document->Add("standing", maker.Take());
+  out.List([&] {
+    for (const StandingThread& thread : standing.threads) WriteThread(model, standing, thread, out);
+  });
+  document->Add("threads", maker.Take());
 }
 
 }  // namespace fdaudit::analyzer

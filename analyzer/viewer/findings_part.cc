@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <utility>
@@ -24,8 +23,7 @@ constexpr size_t kMostNumbers = 100;
 constexpr double kForetelling = 0.5;  // seconds: what less has shown foretells nothing
 
 std::string Seconds(const Json& event) {
-  const auto time = event.find("time_s");
-  return time != event.end() && time->is_number() ? fmt::format("{:.6f} s", time->get<double>()) : "";
+  return event["time_s"].IsNumber() ? fmt::format("{:.6f} s", event["time_s"].Real()) : "";
 }
 
 class Findings {
@@ -61,9 +59,7 @@ class Findings {
 std::string Findings::ModulesOf(const Json& finding) const {
   std::set<std::string> modules;
   for (const Json& event : finding["events"]) {
-    const auto stack = document_["stacks"].find(TextOf(event, "stack"));
-    if (stack == document_["stacks"].end() || stack->empty()) continue;
-    modules.insert(TextOf(stack->front(), "module"));
+    modules.insert(document_["stacks"][event["stack"].Text()][0]["module"].Text());
   }
   modules.erase("");
   std::string text;
@@ -72,20 +68,20 @@ std::string Findings::ModulesOf(const Json& finding) const {
 }
 
 void Findings::WriteLine(const Json& finding) {
-  const std::string severity = TextOf(finding, "severity");
+  const std::string severity = finding["severity"].Text();
   out_.Raw("<summary><span class=\"severity ")
       .Text(severity)
       .Raw("\">")
       .Text(severity)
       .Raw("</span> <span class=kind>");
-  out_.Text(TextOf(finding, "kind")).Raw("</span> <span class=message>").Text(TextOf(finding, "message"));
+  out_.Text(finding["kind"].Text()).Raw("</span> <span class=message>").Text(finding["message"].Text());
   out_.Raw("</span>");
-  if (finding.value("growing", false)) out_.Raw(" <span class=badge>growing</span>");
-  if (finding.value("gates", false)) out_.Raw(" <span class=badge>fails the gate</span>");
-  if (const std::string state = TextOf(finding, "state"); !state.empty() && state != "new") {
+  if (finding["growing"].IsTrue()) out_.Raw(" <span class=badge>growing</span>");
+  if (finding["gates"].IsTrue()) out_.Raw(" <span class=badge>fails the gate</span>");
+  if (const std::string state = finding["state"].Text(); !state.empty() && state != "new") {
     out_.Raw(" <span class=badge>").Text(state).Raw("</span>");
   }
-  if (const std::string certainty = TextOf(finding, "certainty"); !certainty.empty() && certainty != "proven") {
+  if (const std::string certainty = finding["certainty"].Text(); !certainty.empty() && certainty != "proven") {
     out_.Raw(" <span class=badge>").Text(certainty).Raw("</span>");
   }
   out_.Raw("</summary>\n");
@@ -100,7 +96,7 @@ void Findings::WriteDescriptors(const Json& finding) {
   size_t count = 0;
   for (const Json& fd : finding["fds"]) {
     if (count++ == kMostNumbers) break;
-    numbers += (numbers.empty() ? "" : ", ") + std::to_string(fd.get<int>());
+    numbers += (numbers.empty() ? "" : ", ") + std::to_string(fd.Int());
   }
   WriteFact("numbers", numbers);
   if (finding["descriptors"].empty()) return;
@@ -108,8 +104,8 @@ void Findings::WriteDescriptors(const Json& finding) {
   std::vector<std::pair<const Json*, size_t>> told;  // equal ones once
   for (const Json& one : finding["descriptors"]) {
     const auto same = std::find_if(told.begin(), told.end(), [&one](const auto& other) {
-      return TextOf(*other.first, "type") == TextOf(one, "type") &&
-             TextOf(*other.first, "target") == TextOf(one, "target");
+      return (*other.first)["type"].Text() == one["type"].Text() &&
+             (*other.first)["target"].Text() == one["target"].Text();
     });
     if (same == told.end()) {
       told.emplace_back(&one, 1);
@@ -118,49 +114,49 @@ void Findings::WriteDescriptors(const Json& finding) {
     }
   }
   for (const auto& [one, times] : told) {
-    out_.Raw("<li>").Text(TextOf(*one, "type")).Raw(" <bdi>").Text(TextOf(*one, "target")).Raw("</bdi>");
+    out_.Raw("<li>").Text((*one)["type"].Text()).Raw(" <bdi>").Text((*one)["target"].Text()).Raw("</bdi>");
     if (times > 1) out_.Raw(" (").Number(times).Raw(" times)");
     out_.Raw("</li>");
   }
-  if (const uint64_t omitted = NumberOf(finding, "omitted"); omitted != 0) {
+  if (const uint64_t omitted = finding["omitted"].Count(); omitted != 0) {
     out_.Raw("<li>and ").Number(omitted).Raw(" more</li>");
   }
   out_.Raw("</ul></dd>\n");
 }
 
 void Findings::WriteCauses(const Json& finding) {
-  if (finding.contains("growth") && finding["growth"].is_object()) {
+  if (finding["growth"].IsObject()) {
     const Json& growth = finding["growth"];
-    std::string text = fmt::format("{} calls from {:.6f} s to {:.6f} s", NumberOf(growth, "calls"),
-                                   growth.value("first_s", 0.0), growth.value("last_s", 0.0));
-    const double lasted = growth["per_second"].is_number()
-                              ? static_cast<double>(NumberOf(growth, "calls_here")) / growth["per_second"].get<double>()
+    std::string text = fmt::format("{} calls from {:.6f} s to {:.6f} s", growth["calls"].Count(),
+                                   growth["first_s"].Real(), growth["last_s"].Real());
+    const double lasted = growth["per_second"].IsNumber()
+                              ? static_cast<double>(growth["calls_here"].Count()) / growth["per_second"].Real()
                               : 0;
-    if (growth["full_in_s"].is_number() && lasted >= kForetelling) {
-      text += fmt::format("; at this rate {:.6g} seconds more until the limit of {}", growth["full_in_s"].get<double>(),
-                          NumberOf(growth, "limit"));
+    if (growth["full_in_s"].IsNumber() && lasted >= kForetelling) {
+      text += fmt::format("; at this rate {:.6g} seconds more until the limit of {}", growth["full_in_s"].Real(),
+                          growth["limit"].Count());
     }
     WriteFact("growth", text);
   }
-  if (!finding.contains("siblings") || !finding["siblings"].is_object()) return;
+  if (!finding["siblings"].IsObject()) return;
   const Json& siblings = finding["siblings"];
   std::string text =
-      fmt::format("{} of {} opened there were closed", NumberOf(siblings, "closed"), NumberOf(siblings, "opened"));
+      fmt::format("{} of {} opened there were closed", siblings["closed"].Count(), siblings["opened"].Count());
   for (const Json& closer : siblings["closers"]) {
-    if (!closer["location"].is_object()) continue;
+    if (!closer["location"].IsObject()) continue;
     const SourceLine line = SourceLineOf(closer["location"], format_);
-    text += fmt::format("; {} at {} ({}:{})", NumberOf(closer, "count"), TextOf(closer["location"], "function"),
-                        line.file, line.line);
+    text += fmt::format("; {} at {} ({}:{})", closer["count"].Count(), closer["location"]["function"].Text(), line.file,
+                        line.line);
   }
   WriteFact("siblings", text);
 }
 
 /// Of the innermost own frame with its surroundings, of the others the line alone; each once in a story.
 void Findings::WriteSource(const Json& frame, int around) {
-  if (!options_.show_sources || !frame.value("own", false)) return;
-  const auto line = static_cast<int>(NumberOf(frame, "line"));
-  if (!told_lines_.emplace(TextOf(frame, "file"), line).second) return;
-  const std::vector<Sources::Line> lines = sources_.Around(TextOf(frame, "file"), line, around);
+  if (!options_.show_sources || !frame["own"].IsTrue()) return;
+  const auto line = static_cast<int>(frame["line"].Count());
+  if (!told_lines_.emplace(frame["file"].Text(), line).second) return;
+  const std::vector<Sources::Line> lines = sources_.Around(frame["file"].Text(), line, around);
   if (lines.empty()) return;
   out_.Raw("<pre class=source>");
   for (const Sources::Line& one : lines) {
@@ -172,11 +168,11 @@ void Findings::WriteSource(const Json& frame, int around) {
 
 void Findings::WriteFrame(const Json& frame, bool is_first_own) {
   const SourceLine source = SourceLineOf(frame, format_);
-  const std::string function = TextOf(frame, "function");
-  const std::string module = TextOf(frame, "module");
-  out_.Raw(frame.value("own", false) ? "<li class=own><code><bdi>" : "<li><code><bdi>");
-  out_.Text(function.empty() ? module + "+" + TextOf(frame, "offset") : function).Raw("</bdi></code>");
-  const std::string place = source.file.empty() ? (function.empty() ? "" : module + " " + TextOf(frame, "offset"))
+  const std::string function = frame["function"].Text();
+  const std::string module = frame["module"].Text();
+  out_.Raw(frame["own"].IsTrue() ? "<li class=own><code><bdi>" : "<li><code><bdi>");
+  out_.Text(function.empty() ? module + "+" + frame["offset"].Text() : function).Raw("</bdi></code>");
+  const std::string place = source.file.empty() ? (function.empty() ? "" : module + " " + frame["offset"].Text())
                                                 : fmt::format("{}:{}", source.file, source.line);
   if (!place.empty()) out_.Raw(" <span class=place><bdi>").Text(place).Raw("</bdi></span>");
   WriteSource(frame, is_first_own ? 2 : 0);
@@ -184,12 +180,12 @@ void Findings::WriteFrame(const Json& frame, bool is_first_own) {
 }
 
 void Findings::WriteStack(const std::string& key) {
-  const auto stack = document_["stacks"].find(key);
-  if (!key.empty() && stack != document_["stacks"].end()) WriteFrames(*stack);
+  const Json* const stack = document_["stacks"].Find(key);
+  if (stack != nullptr) WriteFrames(*stack);
 }
 
 void Findings::WriteFrames(const Json& frames) {
-  const auto is_own = [](const Json& frame) { return frame.value("own", false); };
+  const auto is_own = [](const Json& frame) { return frame["own"].IsTrue(); };
   const bool has_own = std::any_of(frames.begin(), frames.end(), is_own);
   const auto first_own = std::find_if(frames.begin(), frames.end(), is_own);
   out_.Raw("<ol class=stack>");
@@ -212,24 +208,23 @@ void Findings::WriteFrames(const Json& frames) {
 }
 
 void Findings::WriteEvent(const Json& event, bool is_deciding) {
-  out_.Raw(is_deciding ? "<li class=deciding><b>" : "<li><b>").Text(TextOf(event, "role")).Raw("</b> <time>");
+  out_.Raw(is_deciding ? "<li class=deciding><b>" : "<li><b>").Text(event["role"].Text()).Raw("</b> <time>");
   out_.Text(Seconds(event)).Raw("</time>");
-  if (const std::string call = TextOf(event, "call"); !call.empty()) out_.Raw(" <code>").Text(call).Raw("</code>");
-  const auto fd = event.find("fd");
-  if (fd != event.end() && fd->is_number() && fd->get<int>() >= 0) {
-    out_.Raw(" descriptor <b class=number>").Raw(std::to_string(fd->get<int>())).Raw("</b>");
+  if (const std::string call = event["call"].Text(); !call.empty()) out_.Raw(" <code>").Text(call).Raw("</code>");
+  if (event["fd"].IsNumber() && event["fd"].Int() >= 0) {
+    out_.Raw(" descriptor <b class=number>").Raw(std::to_string(event["fd"].Int())).Raw("</b>");
   }
-  if (const std::string process = TextOf(event, "process"); !process.empty()) {
+  if (const std::string process = event["process"].Text(); !process.empty()) {
     out_.Raw(" in <a href=\"#").Text(process).Raw("\">").Text(process).Raw("</a>");
   }
-  if (const uint64_t thread = NumberOf(event, "thread"); thread != 0) out_.Raw(", thread ").Number(thread);
+  if (const uint64_t thread = event["thread"].Count(); thread != 0) out_.Raw(", thread ").Number(thread);
   out_.Raw("\n");
-  WriteStack(TextOf(event, "stack"));
+  WriteStack(event["stack"].Text());
   out_.Raw("</li>\n");
 }
 
 void Findings::WriteMend(const Json& finding) {
-  const std::optional<Kind> kind = FindKind(TextOf(finding, "kind"));
+  const std::optional<Kind> kind = FindKind(finding["kind"].Text());
   if (!kind) return;
   out_.Raw("<p class=mend><b>Mend:</b> ").Text(Info(*kind).mend).Raw(".</p>\n");
 }
@@ -237,12 +232,12 @@ void Findings::WriteMend(const Json& finding) {
 void Findings::WriteStory(const Json& finding) {
   told_lines_.clear();
   out_.Raw("<div class=story>\n<dl>");
-  WriteFact("id", TextOf(finding, "id"));
-  WriteFact("test", TextOf(finding, "context"));
+  WriteFact("id", finding["id"].Text());
+  WriteFact("test", finding["context"].Text());
   WriteDescriptors(finding);
   WriteCauses(finding);
   out_.Raw("</dl>\n<ol class=events>\n");
-  const uint64_t deciding = NumberOf(finding, "deciding");
+  const uint64_t deciding = finding["deciding"].Count();
   uint64_t index = 0;
   for (const Json& event : finding["events"]) WriteEvent(event, index++ == deciding);
   out_.Raw("</ol>\n");
@@ -257,13 +252,12 @@ size_t Findings::Write() {
   for (const Json& finding : document_["findings"]) {
     if (index == kMostLines) break;
     std::string processes;
-    for (const Json& process : finding["processes"])
-      processes += (processes.empty() ? "" : " ") + process.get<std::string>();
+    for (const Json& process : finding["processes"]) processes += (processes.empty() ? "" : " ") + process.Text();
     out_.Raw("<details class=finding id=\"")
         .Text(AnchorOf(finding))
         .Raw("\" data-kind=\"")
-        .Text(TextOf(finding, "kind"));
-    out_.Raw("\" data-severity=\"").Text(TextOf(finding, "severity")).Raw("\" data-processes=\"").Text(processes);
+        .Text(finding["kind"].Text());
+    out_.Raw("\" data-severity=\"").Text(finding["severity"].Text()).Raw("\" data-processes=\"").Text(processes);
     out_.Raw("\" data-modules=\"").Text(ModulesOf(finding)).Raw("\">");
     WriteLine(finding);
     if (index++ < kMostStories && out_.size() - start < kMostBytes) {
@@ -280,7 +274,7 @@ size_t Findings::Write() {
 }  // namespace
 
 std::string AnchorOf(const Json& finding) {
-  std::string anchor = "f-" + TextOf(finding, "id");
+  std::string anchor = "f-" + finding["id"].Text();
   std::replace_if(
       anchor.begin(), anchor.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '-');
   return anchor;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <utility>
@@ -16,7 +15,7 @@
 namespace fdaudit::analyzer {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = JsonValue;
 
 constexpr size_t kMoments = 49;          // of the call paths' picture, from the start to the end
 constexpr size_t kMostPoints = 120'000;  // of all curves together
@@ -28,6 +27,14 @@ constexpr size_t kMostLives = 50'000;
 constexpr size_t kMostIncidentsEach = 50;
 constexpr size_t kMostInherited = 20;  // of one process
 
+/// A list of these values.
+template <typename... Values>
+Json Row(Values... values) {
+  Json list = Json::EmptyList();
+  (list.Push(values), ...);
+  return list;
+}
+
 double Rounded(double seconds) { return std::round(seconds * 1e6) / 1e6; }
 
 /// Texts by number, each once.
@@ -35,14 +42,14 @@ class Texts {
  public:
   int NumberOf(const std::string& text) {
     const auto [known, is_new] = numbers_.try_emplace(text, static_cast<int>(list_.size()));
-    if (is_new) list_.push_back(EscapeForTerminal(text));
+    if (is_new) list_.Push(EscapeForTerminal(text));
     return known->second;
   }
   Json TakeList() { return std::move(list_); }
 
  private:
   std::map<std::string, int> numbers_;
-  Json list_ = Json::array();
+  Json list_ = Json::EmptyList();
 };
 
 class History {
@@ -63,8 +70,8 @@ class History {
 
   int NumberOf(PathId path);
   Json TellProcesses();
-  Json TellCurve(const std::vector<std::pair<double, int>>& changes, int before, double start_s, double end_s,
-                 size_t most) const;
+  void TellCurve(const std::vector<std::pair<double, int>>& changes, int before, double start_s, double end_s,
+                 size_t most, Json* process) const;
   Json TellOpen();
   std::vector<Lane> ListLanes() const;
   Json TellLanes();
@@ -75,12 +82,12 @@ class History {
   Lives lives_;
   double duration_s_;
   std::map<PathId, int> path_numbers_;
-  Json paths_ = Json::array();
+  Json paths_ = Json::EmptyList();
   Texts frames_;
   std::map<int, bool> own_;  // by frame
   Texts calls_;
   Texts targets_;
-  Json omitted_ = Json::object();
+  Json omitted_ = Json::EmptyObject();
 };
 
 /// Outermost frame first.
@@ -88,30 +95,31 @@ int History::NumberOf(PathId path) {
   if (path == kNoPath) return -1;
   const auto [known, is_new] = path_numbers_.try_emplace(path, static_cast<int>(paths_.size()));
   if (!is_new) return known->second;
-  Json list = Json::array();
+  Json list = Json::EmptyList();
   const FrameList& frames = model_.paths().Frames(path);
   for (auto frame = frames.rbegin(); frame != frames.rend(); ++frame) {
     const int number = frames_.NumberOf(Describe(*frame));
     own_[number] = !frame->is_runtime && IsOwn(*frame, "");
-    list.push_back(number);
+    list.Push(number);
   }
-  paths_.push_back(std::move(list));
+  paths_.Push(std::move(list));
   return known->second;
 }
 
 /// The highest of each stretch of time, so that no peak is lost. `before`: open from the start, with nothing recorded.
-Json History::TellCurve(const std::vector<std::pair<double, int>>& changes, int before, double start_s, double end_s,
-                        size_t most) const {
-  Json times = Json::array();
-  Json counts = Json::array();
+void History::TellCurve(const std::vector<std::pair<double, int>>& changes, int before, double start_s, double end_s,
+                        size_t most, Json* process) const {
+  Json times = Json::EmptyList();
+  Json counts = Json::EmptyList();
+  int last = -1;
   const double step = (end_s - start_s) / static_cast<double>(most);
   int open = before;
   double at = start_s;
   int highest = before;
   const auto put = [&] {
-    if (!counts.empty() && counts.back() == highest) return;
-    times.push_back(Rounded(at));
-    counts.push_back(highest);
+    if (!counts.empty() && last == highest) return;
+    times.Push(Rounded(at));
+    counts.Push(last = highest);
   };
   for (const auto& [time, change] : changes) {
     if (time > at + step) {
@@ -126,7 +134,8 @@ Json History::TellCurve(const std::vector<std::pair<double, int>>& changes, int 
   highest = open;
   at = changes.empty() ? start_s : changes.back().first;
   put();
-  return {{"t", std::move(times)}, {"open", std::move(counts)}};
+  process->At("t") = std::move(times);
+  process->At("open") = std::move(counts);
 }
 
 Json History::TellProcesses() {
@@ -136,20 +145,21 @@ Json History::TellProcesses() {
     changes[life.process].emplace_back(life.begin_s, 1);
     if (!life.is_open) changes[life.process].emplace_back(life.end_s, -1);
   }
-  std::vector<std::vector<double>> full(count);
+  std::vector<Json> full(count, Json::EmptyList());
   for (const Incident& incident : lives_.incidents) {
-    std::vector<double>& times = full[incident.process];
+    Json& times = full[incident.process];
     if (incident.kind == Incident::Kind::kTableFull && times.size() < kMostIncidentsEach) {
-      times.push_back(Rounded(incident.time_s));
+      times.Push(Rounded(incident.time_s));
     }
   }
-  std::vector<Json> inherited(count, Json::array());
+  std::vector<Json> inherited(count, Json::EmptyList());
   std::vector<uint64_t> inherited_known(count, 0);
   for (const Life& life : lives_.lives) {
     if (life.is_inherited) ++inherited_known[life.process];
     if (!life.is_inherited || life.fd <= 2 || inherited[life.process].size() == kMostInherited) continue;
-    inherited[life.process].push_back({life.fd, NumberOf(life.path), calls_.NumberOf(life.call),
-                                       life.target.empty() ? -1 : targets_.NumberOf(life.target)});
+    const int path = NumberOf(life.path);
+    const int call = calls_.NumberOf(life.call);
+    inherited[life.process].Push(Row(life.fd, path, call, life.target.empty() ? -1 : targets_.NumberOf(life.target)));
   }
   const size_t most = std::clamp(kMostPoints / std::max<size_t>(count, 1), size_t{20}, kMostPointsEach);
   // What a process has lowered its limit to is known where it ran into it.
@@ -157,7 +167,7 @@ Json History::TellProcesses() {
   for (const Finding& finding : report_.findings) {
     if (finding.kind == Kind::kExhausted && finding.limit > 0) limits[finding.processes.front()] = finding.limit;
   }
-  Json list = Json::array();
+  Json list = Json::EmptyList();
   for (ProcessIndex i = 0; i < count; ++i) {
     const Process& process = model_.processes()[i];
     const bool runs = process.end.kind == EndKind::kRunning;
@@ -165,19 +175,20 @@ Json History::TellProcesses() {
     const double end_s = has_end ? process.ended_s : duration_s_;
     std::stable_sort(changes[i].begin(), changes[i].end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
-    Json told = {{"id", process.id},
-                 {"pid", process.pid},
-                 {"name", EscapeForTerminal(BaseName(process.exe))},
-                 {"start", Rounded(process.started_s)},
-                 {"end", Rounded(end_s)},
-                 {"limit", limits.contains(i) ? static_cast<uint64_t>(limits[i]) : process.descriptor_limit},
-                 {"peak", process.peak},
-                 {"full", full[i]},
-                 {"inherited", std::move(inherited[i])}};
+    Json told;
+    told.At("id") = process.id;
+    told.At("pid") = process.pid;
+    told.At("name") = EscapeForTerminal(BaseName(process.exe));
+    told.At("start") = Rounded(process.started_s);
+    told.At("end") = Rounded(end_s);
+    told.At("limit") = limits.contains(i) ? static_cast<uint64_t>(limits[i]) : process.descriptor_limit;
+    told.At("peak") = process.peak;
+    told.At("full") = std::move(full[i]);
+    told.At("inherited") = std::move(inherited[i]);
     const uint64_t before = process.inherited - std::min(process.inherited, inherited_known[i]);
-    told.update(
-        TellCurve(changes[i], static_cast<int>(std::min<uint64_t>(before, INT32_MAX)), process.started_s, end_s, most));
-    list.push_back(std::move(told));
+    TellCurve(changes[i], static_cast<int>(std::min<uint64_t>(before, INT32_MAX)), process.started_s, end_s, most,
+              &told);
+    list.Push(std::move(told));
   }
   return list;
 }
@@ -203,16 +214,16 @@ Json History::TellOpen() {
     order.emplace_back(row->second[kMoments] * uint64_t{kMoments} + row->second[kMoments / 2], row);
   }
   std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
-  if (order.size() > kMostRows) omitted_["call_paths"] = order.size() - kMostRows;
-  Json list = Json::array();
+  if (order.size() > kMostRows) omitted_.At("call_paths") = order.size() - kMostRows;
+  Json list = Json::EmptyList();
   for (size_t i = 0; i < std::min(order.size(), kMostRows); ++i) {
     const auto& [key, counts] = *order[i].second;
     // Zeros at the front are told by the place of the first other count.
     size_t first = 0;
     while (first < kMoments && counts[first] == 0) ++first;
-    Json row = {key.first, NumberOf(key.second), first};
-    for (size_t j = first; j <= kMoments; ++j) row.push_back(counts[j]);
-    list.push_back(std::move(row));
+    Json row = Row(key.first, NumberOf(key.second), first);
+    for (size_t j = first; j <= kMoments; ++j) row.Push(counts[j]);
+    list.Push(std::move(row));
   }
   return list;
 }
@@ -248,32 +259,41 @@ std::vector<History::Lane> History::ListLanes() const {
 
 /// The latest lives, because what went wrong last is what people look for.
 Json History::TellLane(const Lane& lane, size_t most) {
-  Json lives = Json::array();
+  Json lives = Json::EmptyList();
   const size_t first = lane.lives.size() > most ? lane.lives.size() - most : 0;
   for (size_t i = first; i < lane.lives.size(); ++i) {
     const Life& life = lives_.lives[lane.lives[i]];
     const bool still_open = life.is_open;
-    lives.push_back({Rounded(life.begin_s), Rounded(life.end_s), NumberOf(life.path), calls_.NumberOf(life.call),
-                     still_open ? -1 : NumberOf(life.closing_path),
-                     calls_.NumberOf(still_open ? "" : life.closing_call),
-                     (life.is_inherited ? 1 : 0) + (still_open ? 2 : 0),
-                     life.target.empty() ? -1 : targets_.NumberOf(life.target), calls_.NumberOf(life.adopting_call)});
+    // Numbers are given in the order in which they are asked for: one after the other.
+    const int path = NumberOf(life.path);
+    const int call = calls_.NumberOf(life.call);
+    const int closing_path = still_open ? -1 : NumberOf(life.closing_path);
+    const int closing_call = calls_.NumberOf(still_open ? "" : life.closing_call);
+    const int target = life.target.empty() ? -1 : targets_.NumberOf(life.target);
+    lives.Push(Row(Rounded(life.begin_s), Rounded(life.end_s), path, call, closing_path, closing_call,
+                   (life.is_inherited ? 1 : 0) + (still_open ? 2 : 0), target, calls_.NumberOf(life.adopting_call)));
   }
-  Json incidents = Json::array();
+  Json incidents = Json::EmptyList();
   const size_t count = lane.incidents.size();
   for (size_t i = count > kMostIncidentsEach ? count - kMostIncidentsEach : 0; i < count; ++i) {
     const Incident& incident = lives_.incidents[lane.incidents[i]];
-    incidents.push_back({Rounded(incident.time_s), incident.kind == Incident::Kind::kStaleClose ? 1 : 0,
-                         NumberOf(incident.path), calls_.NumberOf(incident.call)});
+    const int path = NumberOf(incident.path);
+    incidents.Push(Row(Rounded(incident.time_s), incident.kind == Incident::Kind::kStaleClose ? 1 : 0, path,
+                       calls_.NumberOf(incident.call)));
   }
-  return {{"p", lane.process},         {"fd", lane.fd},
-          {"n", lane.lives.size()},    {"found", lane.is_found},
-          {"lives", std::move(lives)}, {"incidents", std::move(incidents)}};
+  Json told;
+  told.At("p") = lane.process;
+  told.At("fd") = lane.fd;
+  told.At("n") = lane.lives.size();
+  told.At("found") = lane.is_found;
+  told.At("lives") = std::move(lives);
+  told.At("incidents") = std::move(incidents);
+  return told;
 }
 
 Json History::TellLanes() {
   const std::vector<Lane> lanes = ListLanes();
-  Json list = Json::array();
+  Json list = Json::EmptyList();
   size_t left = kMostLives;
   size_t lives_omitted = 0;
   for (const Lane& lane : lanes) {
@@ -282,34 +302,36 @@ Json History::TellLanes() {
     lives_omitted += lane.lives.size() - told;
     if (most == 0) continue;
     left -= told;
-    list.push_back(TellLane(lane, most));
+    list.Push(TellLane(lane, most));
   }
-  if (list.size() < lanes.size()) omitted_["numbers"] = lanes.size() - list.size();
-  if (lives_omitted != 0) omitted_["lives"] = lives_omitted;
+  if (list.size() < lanes.size()) omitted_.At("numbers") = lanes.size() - list.size();
+  if (lives_omitted != 0) omitted_.At("lives") = lives_omitted;
   return list;
 }
 
 Json History::Tell() {
-  Json moments = Json::array();
-  for (size_t i = 0; i < kMoments; ++i)
-    moments.push_back(Rounded(duration_s_ * static_cast<double>(i) / (kMoments - 1)));
-  Json told = {{"duration", Rounded(duration_s_)}, {"complete", lives_.complete}, {"moments", std::move(moments)}};
-  told["processes"] = TellProcesses();
-  told["open"] = TellOpen();
-  told["lanes"] = TellLanes();
-  told["paths"] = std::move(paths_);
-  Json own = Json::array();
+  Json told;
+  told.At("duration") = Rounded(duration_s_);
+  told.At("complete") = lives_.complete;
+  Json moments = Json::EmptyList();
+  for (size_t i = 0; i < kMoments; ++i) moments.Push(Rounded(duration_s_ * static_cast<double>(i) / (kMoments - 1)));
+  told.At("moments") = std::move(moments);
+  told.At("processes") = TellProcesses();
+  told.At("open") = TellOpen();
+  told.At("lanes") = TellLanes();
+  told.At("paths") = std::move(paths_);
+  Json own = Json::EmptyList();
   for (const auto& [frame, is_own] : own_) {
-    if (is_own) own.push_back(frame);
+    if (is_own) own.Push(frame);
   }
-  told["own"] = std::move(own);
-  told["frames"] = frames_.TakeList();
-  told["calls"] = calls_.TakeList();
-  told["targets"] = targets_.TakeList();
-  told["omitted"] = std::move(omitted_);
-  Json coverage = Json::array();
-  for (const std::string& line : CoverageLines(model_)) coverage.push_back(EscapeForTerminal(line));
-  told["coverage"] = std::move(coverage);
+  told.At("own") = std::move(own);
+  told.At("frames") = frames_.TakeList();
+  told.At("calls") = calls_.TakeList();
+  told.At("targets") = targets_.TakeList();
+  told.At("omitted") = std::move(omitted_);
+  Json coverage = Json::EmptyList();
+  for (const std::string& line : CoverageLines(model_)) coverage.Push(EscapeForTerminal(line));
+  told.At("coverage") = std::move(coverage);
   return told;
 }
 

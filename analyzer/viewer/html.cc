@@ -1,8 +1,7 @@
 #include "analyzer/viewer/html.h"
 
-#include <nlohmann/json.hpp>
-
 #include "analyzer/output/escape.h"
+#include "analyzer/output/json/text.h"
 
 namespace fdaudit::analyzer {
 
@@ -31,9 +30,10 @@ Html& Html::Text(std::string_view text) {
   return *this;
 }
 
-std::string ScriptJson(const nlohmann::ordered_json& json) {
+std::string ScriptJson(const JsonValue& json) {
   std::string out;
-  for (const char c : json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)) {
+  const auto send = [&](JsonEvents* to) { json.Send(to); };
+  for (const char c : JsonString(JsonText::Layout::kCompact, send)) {
     if (c == '<' || c == '>' || c == '&') {
       out += c == '<' ? "\\u003c" : c == '>' ? "\\u003e" : "\\u0026";
     } else {

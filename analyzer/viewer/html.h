@@ -2,9 +2,10 @@
 
 // Building HTML of hostile texts: everything goes through Text() but the tags that are written in this program.
 
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
+
+#include "analyzer/output/json/value.h"
 
 namespace fdaudit::analyzer {
 
@@ -28,6 +29,6 @@ class Html {
 };
 
 /// JSON that a script element may hold: nothing in it ends the element or begins a comment.
-std::string ScriptJson(const nlohmann::ordered_json& json);
+std::string ScriptJson(const JsonValue& json);
 
 }  // namespace fdaudit::analyzer

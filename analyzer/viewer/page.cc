@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "analyzer/viewer/assets.h"
@@ -45,7 +44,7 @@ void WriteHead(const std::string& verdict, Html* out) {
 }
 
 bool IsTold(const Section& section, const Json& document, const Json* history) {
-  if (section.id == kThreads && !document.contains("threads")) return false;
+  if (section.id == kThreads && !document.Has("threads")) return false;
   return !section.needs_history || history != nullptr;
 }
 
@@ -104,7 +103,7 @@ std::string Render(const Json& document, const Json* history, const PageOptions&
   for (const Section& section : kSections) {
     if (IsTold(section, document, history)) WriteSection(section, document, history, options, &out);
   }
-  out.Raw("</main>\n<footer><p>fdaudit ").Text(TextOf(document["tool"], "version"));
+  out.Raw("</main>\n<footer><p>fdaudit ").Text(document["tool"]["version"].Text());
   out.Raw(". Charts are drawn with <a href=\"https://d3js.org/\" rel=noreferrer>D3</a>.</p></footer>\n");
   out.Raw("<script type=\"application/json\" id=history>");
   out.Raw(history == nullptr ? "null" : ScriptJson(*history)).Raw("</script>\n<script>").Raw(kPageScript);

@@ -7,7 +7,6 @@
 #include <cstring>
 #include <functional>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "analyzer/model/frame_class.h"
 
@@ -22,7 +21,7 @@ constexpr int kDeepestNesting = 40;
 
 std::string CommandOf(const Json& words) {
   std::string text;
-  for (const Json& word : words) text += (text.empty() ? "" : " ") + word.get<std::string>();
+  for (const Json& word : words) text += (text.empty() ? "" : " ") + word.Text();
   if (text.size() <= kLongestCommand) return text;
   size_t end = kLongestCommand;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;  // not within a character
@@ -31,8 +30,8 @@ std::string CommandOf(const Json& words) {
 
 std::string ProgramOf(const Json& document) {
   const Json& command = document["session"]["command"];
-  if (!command.empty()) return std::string(BaseName(command[0].get<std::string>()));
-  return document["processes"].empty() ? "the program" : std::string(BaseName(TextOf(document["processes"][0], "exe")));
+  if (!command.empty()) return std::string(BaseName(command[0].Text()));
+  return document["processes"].empty() ? "the program" : std::string(BaseName(document["processes"][0]["exe"].Text()));
 }
 
 std::string Plural(uint64_t count, const char* one) {
@@ -43,8 +42,8 @@ std::string Plural(uint64_t count, const char* one) {
 std::string EndOf(const Json& document) {
   if (document["processes"].empty()) return "left no process in the trace";
   const Json& end = document["processes"][0]["end"];
-  const std::string how = TextOf(end, "how");
-  const auto status = static_cast<int>(NumberOf(end, "status"));
+  const std::string how = end["how"].Text();
+  const auto status = static_cast<int>(end["status"].Count());
   if (how == "exit") return fmt::format("exited with status {}", status);
   if (how == "signal") {
     const char* name = sigabbrev_np(status);
@@ -58,25 +57,20 @@ std::string EndOf(const Json& document) {
 const Json* WorstFinding(const Json& document) {
   const Json& findings = document["findings"];
   const auto is_exhaustion = [](const Json& finding) {
-    return TextOf(finding, "kind") == "exhausted" && TextOf(finding, "severity") == "error";
+    return finding["kind"].Text() == "exhausted" && finding["severity"].Text() == "error";
   };
   const auto found = std::find_if(findings.begin(), findings.end(), is_exhaustion);
   if (found != findings.end()) return &*found;
-  return findings.empty() ? nullptr : &findings.front();
+  return findings.empty() ? nullptr : &findings[0];
 }
 
 }  // namespace
-
-uint64_t NumberOf(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_number() && *found >= 0 ? found->get<uint64_t>() : 0;
-}
 
 std::string VerdictSentence(const Json& document) {
   const std::string program = ProgramOf(document) + " " + EndOf(document);
   const Json* worst = WorstFinding(document);
   if (worst == nullptr) return program + ", and nothing was found.";
-  return fmt::format("{}; {}: {}.", program, TextOf(*worst, "kind"), TextOf(*worst, "message"));
+  return fmt::format("{}; {}: {}.", program, (*worst)["kind"].Text(), (*worst)["message"].Text());
 }
 
 void WriteSummary(const Json& document, Html* out) {
@@ -84,13 +78,13 @@ void WriteSummary(const Json& document, Html* out) {
   out->Raw("<dl class=facts><dt>command</dt><dd><code><bdi>")
       .Text(CommandOf(session["command"]))
       .Raw("</bdi></code></dd>");
-  out->Raw("<dt>host</dt><dd><bdi>").Text(TextOf(session, "host")).Raw("</bdi></dd><dt>started</dt><dd><time>");
-  out->Text(TextOf(session, "started")).Raw("</time></dd><dt>lasted</dt><dd>");
-  out->Text(fmt::format("{:.6g} s", session.value("duration_s", 0.0))).Raw("</dd><dt>processes</dt><dd>");
+  out->Raw("<dt>host</dt><dd><bdi>").Text(session["host"].Text()).Raw("</bdi></dd><dt>started</dt><dd><time>");
+  out->Text(session["started"].Text()).Raw("</time></dd><dt>lasted</dt><dd>");
+  out->Text(fmt::format("{:.6g} s", session["duration_s"].Real())).Raw("</dd><dt>processes</dt><dd>");
   out->Number(document["processes"].size()).Raw("</dd></dl>\n<ul class=counts>");
-  for (const auto& [severity, count] : document["summary"]["by_severity"].items()) {
+  for (const auto& [severity, count] : document["summary"]["by_severity"].Members()) {
     out->Raw("<li><span class=\"severity ").Text(severity).Raw("\">").Text(severity).Raw("</span> ");
-    out->Number(count.get<uint64_t>()).Raw("</li>");
+    out->Number(count.Count()).Raw("</li>");
   }
   out->Raw("</ul>\n");
   if (document["findings"].empty()) return;
@@ -98,8 +92,8 @@ void WriteSummary(const Json& document, Html* out) {
   size_t told = 0;
   for (const Json& finding : document["findings"]) {
     if (told++ == kTopCauses) break;
-    out->Raw("<li><a href=\"#").Text(AnchorOf(finding)).Raw("\">").Text(TextOf(finding, "kind")).Raw("</a>: ");
-    out->Text(TextOf(finding, "message")).Raw("</li>\n");
+    out->Raw("<li><a href=\"#").Text(AnchorOf(finding)).Raw("\">").Text(finding["kind"].Text()).Raw("</a>: ");
+    out->Text(finding["message"].Text()).Raw("</li>\n");
   }
   out->Raw("</ol>\n");
 }
@@ -122,9 +116,9 @@ class Processes {
 };
 
 Processes::Processes(const Json& document, const Json* history, Html* out) : history_(history), out_(*out) {
-  for (const Json& process : document["processes"]) children_[TextOf(process, "parent")].push_back(&process);
+  for (const Json& process : document["processes"]) children_[process["parent"].Text()].push_back(&process);
   if (history == nullptr) return;
-  for (const Json& process : (*history)["processes"]) curves_[TextOf(process, "id")] = &process;
+  for (const Json& process : (*history)["processes"]) curves_[process["id"].Text()] = &process;
 }
 
 /// Who it got what from: the opener, in an ancestor.
@@ -133,16 +127,16 @@ void Processes::WriteInherited(const std::string& id) {
   if (curve == curves_.end() || (*curve->second)["inherited"].empty()) return;
   out_.Raw("<details class=inherited><summary>inherited, beyond 0–2</summary><ul>");
   for (const Json& one : (*curve->second)["inherited"]) {
-    const int path = one[1].get<int>();
-    const std::string call = (*history_)["calls"][one[2].get<size_t>()].get<std::string>();
-    out_.Raw("<li>").Raw(std::to_string(one[0].get<int>()));
+    const int path = one[1].Int();
+    const std::string call = (*history_)["calls"][one[2].Count()].Text();
+    out_.Raw("<li>").Raw(std::to_string(one[0].Int()));
     if (!call.empty()) out_.Raw(", opened by <code>").Text(call).Raw("</code>");
     if (path >= 0 && !(*history_)["paths"][static_cast<size_t>(path)].empty()) {
       const Json& frames = (*history_)["paths"][static_cast<size_t>(path)];
-      out_.Raw(" at <bdi>").Text((*history_)["frames"][frames.back().get<size_t>()].get<std::string>()).Raw("</bdi>");
+      out_.Raw(" at <bdi>").Text((*history_)["frames"][frames[frames.size() - 1].Count()].Text()).Raw("</bdi>");
     }
-    if (one[3].get<int>() >= 0) {
-      out_.Raw(" <bdi>").Text((*history_)["targets"][one[3].get<size_t>()].get<std::string>()).Raw("</bdi>");
+    if (one[3].Int() >= 0) {
+      out_.Raw(" <bdi>").Text((*history_)["targets"][one[3].Count()].Text()).Raw("</bdi>");
     }
     out_.Raw("</li>");
   }
@@ -150,21 +144,21 @@ void Processes::WriteInherited(const std::string& id) {
 }
 
 void Processes::WriteOne(const Json& process, int depth) {
-  const std::string id = TextOf(process, "id");
+  const std::string id = process["id"].Text();
   const Json& counts = process["descriptors"];
   out_.Raw("<li id=\"").Text(id).Raw("\"><span class=process><b>").Text(id).Raw("</b> <code><bdi>");
   out_.Text(CommandOf(process["argv"]))
       .Raw("</bdi></code></span> <span class=place>pid ")
-      .Number(NumberOf(process, "pid"));
-  out_.Raw(", by ").Text(TextOf(process, "started_by")).Raw(", end: ").Text(TextOf(process["end"], "how"));
-  if (const uint64_t status = NumberOf(process["end"], "status"); status != 0) out_.Raw(" ").Number(status);
+      .Number(process["pid"].Count());
+  out_.Raw(", by ").Text(process["started_by"].Text()).Raw(", end: ").Text(process["end"]["how"].Text());
+  if (const uint64_t status = process["end"]["status"].Count(); status != 0) out_.Raw(" ").Number(status);
   out_.Raw("</span><br><span class=numbers>")
-      .Text(Plural(NumberOf(counts, "inherited"), "descriptor"))
+      .Text(Plural(counts["inherited"].Count(), "descriptor"))
       .Raw(" inherited, ");
-  out_.Number(NumberOf(counts, "opened")).Raw(" opened, ").Number(NumberOf(counts, "closed")).Raw(" closed, at most ");
-  out_.Number(NumberOf(counts, "peak"))
+  out_.Number(counts["opened"].Count()).Raw(" opened, ").Number(counts["closed"].Count()).Raw(" closed, at most ");
+  out_.Number(counts["peak"].Count())
       .Raw(" open, ")
-      .Number(NumberOf(counts, "open_at_end"))
+      .Number(counts["open_at_end"].Count())
       .Raw(" open at the end</span>");
   WriteInherited(id);
   const auto children = children_.find(id);
@@ -193,21 +187,21 @@ void WriteCoverage(const Json& document, const Json* history, Html* out) {
   size_t told = 0;
   if (history != nullptr) {
     for (const Json& line : (*history)["coverage"]) {
-      out->Raw("<li>").Text(line.get<std::string>()).Raw("</li>\n");
+      out->Raw("<li>").Text(line.Text()).Raw("</li>\n");
       ++told;
     }
   }
   for (const Json& process : document["processes"]) {
     const Json& coverage = process["coverage"];
-    const uint64_t opens = NumberOf(coverage, "untracked_opens");
-    const uint64_t closes = NumberOf(coverage, "untracked_closes");
-    const uint64_t dropped = NumberOf(coverage, "events_dropped");
+    const uint64_t opens = coverage["untracked_opens"].Count();
+    const uint64_t closes = coverage["untracked_closes"].Count();
+    const uint64_t dropped = coverage["events_dropped"].Count();
     if (opens + closes + dropped == 0 && coverage["reasons"].empty()) continue;
     ++told;
-    out->Raw("<li><a href=\"#").Text(TextOf(process, "id")).Raw("\">").Text(TextOf(process, "id")).Raw("</a>: ");
+    out->Raw("<li><a href=\"#").Text(process["id"].Text()).Raw("\">").Text(process["id"].Text()).Raw("</a>: ");
     out->Text(
         fmt::format("{} unseen, {} unseen, {} not recorded", Plural(opens, "open"), Plural(closes, "close"), dropped));
-    for (const Json& reason : coverage["reasons"]) out->Raw(", <code>").Text(reason.get<std::string>()).Raw("</code>");
+    for (const Json& reason : coverage["reasons"]) out->Raw(", <code>").Text(reason.Text()).Raw("</code>");
     out->Raw("</li>\n");
   }
   if (told == 0) out->Raw("<li>All of it was seen: every process's ledger equalled the kernel's table.</li>\n");

@@ -26,7 +26,5 @@ void WriteCoverage(const Document::Json& document, const Document::Json* history
 
 /// "f-1-9f2c…": where the finding stands in the page.
 std::string AnchorOf(const Document::Json& finding);
-/// A member that is a number; 0 where it is missing.
-uint64_t NumberOf(const Document::Json& object, const char* key);
 
 }  // namespace fdaudit::analyzer

@@ -13,9 +13,9 @@
 
 #include "analyzer/detect/kinds.h"
 #include "analyzer/output/coverage.h"
+#include "analyzer/output/document.h"
 #include "analyzer/output/escape.h"
 #include "analyzer/output/events.h"
-#include "analyzer/output/json.h"
 #include "analyzer/output/report.h"
 #include "tests/support/model_fixture.h"
 #include "tests/support/workshop.h"
@@ -193,7 +193,7 @@ TEST(Json, IsTheSameInPiecesAndAsADocument) {
   Scene scene;
   FillScene(&scene);
   const analyzer::Report report = analyzer::MakeReport(&scene.Load(), {});
-  EXPECT_EQ(RenderJson(report), analyzer::Dump(ReportJson(report)));
+  EXPECT_EQ(RenderJson(report), analyzer::Render(analyzer::Document(report), "json", {}));
 }
 
 TEST(Json, ValidatesAgainstTheSchema) {

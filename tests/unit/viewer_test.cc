@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -26,9 +25,9 @@ TEST(Html, TextIsNeverMarkup) {
 }
 
 TEST(Html, JsonDoesNotEndItsElement) {
-  const nlohmann::ordered_json json = {{"name", "</script><!--&"}};
+  analyzer::JsonValue json;
+  json.At("name") = "</script><!--&";
   EXPECT_EQ(analyzer::ScriptJson(json), "{\"name\":\"\\u003c/script\\u003e\\u003c!--\\u0026\"}");
-  EXPECT_EQ(nlohmann::ordered_json::parse(analyzer::ScriptJson(json)), json);
 }
 
 // --- the lives of descriptors

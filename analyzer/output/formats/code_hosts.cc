@@ -2,11 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "analyzer/output/escape.h"
 #include "analyzer/output/formats/formats.h"
-#include "analyzer/output/json.h"
+#include "analyzer/output/json/text.h"
+#include "analyzer/output/json/writer.h"
 
 namespace fdaudit::analyzer {
 namespace {
@@ -27,7 +26,7 @@ std::string CommandText(std::string_view text, bool is_property) {
 }
 
 /// Known and suppressed findings are no news to anybody.
-bool IsNew(const Json& finding) { return TextOf(finding, "state") == "new"; }
+bool IsNew(const Json& finding) { return finding["state"].Text() == "new"; }
 
 }  // namespace
 
@@ -35,35 +34,48 @@ std::string RenderGithub(const Json& document, const FormatOptions& options) {
   std::string out;
   for (const Json& finding : document["findings"]) {
     if (!IsNew(finding)) continue;
-    const std::string severity = TextOf(finding, "severity");
-    const bool gates = finding["gates"].get<bool>();
+    const std::string severity = finding["severity"].Text();
+    const bool gates = finding["gates"].IsTrue();
     const char* command = gates ? "error" : severity == "note" ? "notice" : "warning";
     const SourceLine source = SourceLineOf(finding["location"], options);
-    std::string properties = "title=" + CommandText("fdaudit: " + TextOf(finding, "kind"), true);
+    std::string properties = "title=" + CommandText("fdaudit: " + finding["kind"].Text(), true);
     if (!source.file.empty()) properties += ",file=" + CommandText(EscapeControls(source.file), true);
     if (!source.file.empty() && source.line > 0) properties += fmt::format(",line={}", source.line);
-    const std::string text = EscapeControls(TextOf(finding, "message")) + "\n\n" + StoryOf(document, finding);
+    const std::string text = EscapeControls(finding["message"].Text()) + "\n\n" + StoryOf(document, finding);
     out += fmt::format("::{} {}::{}\n", command, properties, CommandText(text, false));
   }
   return out;
 }
 
+namespace {
+
+void WriteProblem(const Json& finding, const FormatOptions& options, JsonWriter& out) {
+  const std::string& severity = finding["severity"].Text();
+  const SourceLine source = SourceLineOf(finding["location"], options);
+  out.Object([&] {
+    out.Field("description", EscapeControls(finding["message"].Text()));
+    out.Field("check_name", finding["kind"].Text());
+    out.Field("fingerprint", finding["id"].Text());
+    out.Field("severity", severity == "error" ? "critical" : severity == "warning" ? "major" : "info");
+    out.Object("location", [&] {
+      out.Field("path", source.file.empty() ? "unknown" : source.file);
+      out.Object("lines", [&] { out.Field("begin", std::max(source.line, 1)); });
+    });
+  });
+}
+
+}  // namespace
+
 std::string RenderGitlab(const Json& document, const FormatOptions& options) {
-  Json list = Json::array();
-  for (const Json& finding : document["findings"]) {
-    if (!IsNew(finding)) continue;
-    const std::string severity = TextOf(finding, "severity");
-    const char* rank = severity == "error" ? "critical" : severity == "warning" ? "major" : "info";
-    SourceLine source = SourceLineOf(finding["location"], options);
-    if (source.file.empty()) source.file = "unknown";
-    const std::string id = TextOf(finding, "id");
-    list.push_back({{"description", EscapeControls(TextOf(finding, "message"))},
-                    {"check_name", TextOf(finding, "kind")},
-                    {"fingerprint", id},
-                    {"severity", rank},
-                    {"location", {{"path", source.file}, {"lines", {{"begin", std::max(source.line, 1)}}}}}});
-  }
-  return Dump(list);
+  const auto write = [&](JsonEvents* to) {
+    JsonWriter out(to);
+    out.List([&] {
+      for (const Json& finding : document["findings"]) {
+        if (IsNew(finding)) WriteProblem(finding, options, out);
+      }
+    });
+  };
+  return JsonString(JsonText::Layout::kIndented, write) + "\n";
 }
 
 }  // namespace fdaudit::analyzer

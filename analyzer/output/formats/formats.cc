@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "analyzer/output/escape.h"
-#include "analyzer/output/json.h"
+#include "analyzer/output/json/text.h"
 
 namespace fdaudit::analyzer {
 namespace {
@@ -19,7 +18,9 @@ struct Format {
   Renderer render;
 };
 
-std::string RenderPlain(const Json& document, const FormatOptions&) { return Dump(document); }
+std::string RenderPlain(const Json& document, const FormatOptions&) {
+  return JsonString(JsonText::Layout::kIndented, [&](JsonEvents* to) { document.Send(to); }) + "\n";
+}
 
 constexpr Format kFormats[] = {{"json", RenderPlain},    {"sarif", RenderSarif},   {"junit", RenderJunit},
                                {"github", RenderGithub}, {"gitlab", RenderGitlab}, {"markdown", RenderMarkdown}};
@@ -32,16 +33,15 @@ const Format* Find(const std::string& name) {
 }
 
 std::string DescribeFrame(const Json& frame) {
-  const std::string function = TextOf(frame, "function");
-  const std::string file = TextOf(frame, "file");
-  const std::string module = TextOf(frame, "module");
-  const auto line = frame.find("line");
-  const std::string place = file.empty() ? module
-                            : line != frame.end() && line->is_number()
-                                ? fmt::format("{}:{}", BaseName(file), line->get<int>())
-                                : std::string(BaseName(file));
+  const std::string function = frame["function"].Text();
+  const std::string file = frame["file"].Text();
+  const std::string module = frame["module"].Text();
+  const Json& line = frame["line"];
+  const std::string place = file.empty()      ? module
+                            : line.IsNumber() ? fmt::format("{}:{}", BaseName(file), line.Int())
+                                              : std::string(BaseName(file));
   if (!function.empty()) return fmt::format("{} ({})", function, place);
-  return file.empty() ? fmt::format("{}+{}", module, TextOf(frame, "offset")) : place;
+  return file.empty() ? fmt::format("{}+{}", module, frame["offset"].Text()) : place;
 }
 
 }  // namespace
@@ -51,11 +51,6 @@ bool IsDocumentFormat(const std::string& format) { return Find(format) != nullpt
 std::string Render(const Document& document, const std::string& format, const FormatOptions& options) {
   const Format* found = Find(format);
   return found == nullptr ? "" : found->render(document.json(), options);
-}
-
-std::string TextOf(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
 std::string RootDirectory(const FormatOptions& options) {
@@ -73,24 +68,20 @@ std::string RelativePath(const std::string& file, const FormatOptions& options) 
 }
 
 SourceLine SourceLineOf(const Json& place, const FormatOptions& options) {
-  if (!place.is_object()) return {};
-  const auto line = place.find("line");
-  return {RelativePath(TextOf(place, "file"), options),
-          line != place.end() && line->is_number() ? line->get<int>() : 0};
+  if (!place.IsObject()) return {};
+  return {RelativePath(place["file"].Text(), options), place["line"].Int()};
 }
 
 std::string StoryOf(const Json& document, const Json& finding) {
   std::string story;
   for (const Json& event : finding["events"]) {
-    story += TextOf(event, "role");
-    if (const std::string call = TextOf(event, "call"); !call.empty()) story += " by " + call;
-    const auto fd = event.find("fd");
-    if (fd != event.end() && fd->is_number()) story += fmt::format(", descriptor {}", fd->get<int>());
+    story += event["role"].Text();
+    if (const std::string& call = event["call"].Text(); !call.empty()) story += " by " + call;
+    if (event["fd"].IsNumber()) story += fmt::format(", descriptor {}", event["fd"].Int());
     story += '\n';
-    const std::string stack = TextOf(event, "stack");
-    const auto frames = document["stacks"].find(stack);
-    if (stack.empty() || frames == document["stacks"].end()) continue;
-    for (const Json& frame : *frames) story += "    " + EscapeControls(DescribeFrame(frame)) + '\n';
+    for (const Json& frame : document["stacks"][event["stack"].Text()]) {
+      story += "    " + EscapeControls(DescribeFrame(frame)) + '\n';
+    }
   }
   return story;
 }

@@ -3,7 +3,6 @@
 // What the formats of other tools share. Each renders a whole document; texts in it are valid UTF-8 already, and may
 // hold anything else: markup, control characters, workflow commands.
 
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 
@@ -16,9 +15,6 @@ std::string RenderJunit(const Document::Json& document, const FormatOptions& opt
 std::string RenderGithub(const Document::Json& document, const FormatOptions& options);
 std::string RenderGitlab(const Document::Json& document, const FormatOptions& options);
 std::string RenderMarkdown(const Document::Json& document, const FormatOptions& options);
-
-/// A member that is text; empty where it is missing, null or something else.
-std::string TextOf(const Document::Json& object, const char* key);
 
 /// "src/config.c" for "/build/app/src/config.c" below the root; other names as they are.
 std::string RelativePath(const std::string& file, const FormatOptions& options);

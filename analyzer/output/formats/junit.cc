@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "analyzer/output/escape.h"
 #include "analyzer/output/formats/formats.h"
 
@@ -37,11 +35,11 @@ std::string Xml(std::string_view text) {
   return out;
 }
 
-std::string Told(const Json& object, const char* key) { return Xml(EscapeControls(TextOf(object, key))); }
+std::string Told(const Json& object, const char* key) { return Xml(EscapeControls(object[key].Text())); }
 
 std::string TestCase(const Json& document, const Json& finding, const FormatOptions& options) {
   const SourceLine source = SourceLineOf(finding["location"], options);
-  const std::string state = TextOf(finding, "state");
+  const std::string state = finding["state"].Text();
   std::string out = fmt::format("    <testcase classname=\"fdaudit.{}\" name=\"{}\" time=\"0\"", Told(finding, "kind"),
                                 Told(finding, "message") + " [" + Told(finding, "id") + "]");
   out += ">\n";
@@ -50,7 +48,7 @@ std::string TestCase(const Json& document, const Json& finding, const FormatOpti
     story = fmt::format("{}{}\n{}", Xml(EscapeControls(source.file)),
                         source.line > 0 ? fmt::format(":{}", source.line) : "", story);
   }
-  if (finding["gates"].get<bool>()) {
+  if (finding["gates"].IsTrue()) {
     out += fmt::format("      <failure type=\"{}\" message=\"{}\">{}</failure>\n", Told(finding, "severity"),
                        Told(finding, "message"), story);
   } else if (state != "new") {
@@ -68,9 +66,9 @@ std::string RenderJunit(const Json& document, const FormatOptions& options) {
   size_t skipped = 0;
   std::string cases;
   for (const Json& finding : document["findings"]) {
-    const bool fails = finding["gates"].get<bool>();
+    const bool fails = finding["gates"].IsTrue();
     failures += fails ? 1 : 0;
-    skipped += !fails && TextOf(finding, "state") != "new" ? 1 : 0;
+    skipped += !fails && finding["state"].Text() != "new" ? 1 : 0;
     cases += TestCase(document, finding, options);
   }
   size_t tests = document["findings"].size();
@@ -79,7 +77,7 @@ std::string RenderJunit(const Json& document, const FormatOptions& options) {
     cases = "    <testcase classname=\"fdaudit\" name=\"no findings\" time=\"0\"/>\n";
   }
   const std::string sums = fmt::format("tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\" time=\"{:.3f}\"",
-                                       tests, failures, skipped, document["session"]["duration_s"].get<double>());
+                                       tests, failures, skipped, document["session"]["duration_s"].Real());
   return fmt::format(
       "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n"
       "  <testsuite name=\"fdaudit\" {} timestamp=\"{}\" hostname=\"{}\">\n{}  </testsuite>\n</testsuites>\n",

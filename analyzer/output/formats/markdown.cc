@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "analyzer/output/escape.h"
 #include "analyzer/output/formats/formats.h"
 
@@ -33,7 +31,7 @@ std::string Escape(std::string_view text) {
   return out;
 }
 
-std::string Told(const Json& object, const char* key) { return Escape(EscapeControls(TextOf(object, key))); }
+std::string Told(const Json& object, const char* key) { return Escape(EscapeControls(object[key].Text())); }
 
 /// Within the line of an HTML tag Markdown reads no backslashes.
 std::string Html(std::string_view text) {
@@ -56,11 +54,11 @@ std::string Fenced(const std::string& text) {
 
 std::string VerdictLine(const Json& document) {
   const Json& gate = document["gate"];
-  const auto number = [&](const char* key) { return gate[key].get<uint64_t>(); };
+  const auto number = [&](const char* key) { return gate[key].Count(); };
   std::string text = fmt::format("**fdaudit: {}.** {} new, {} known, {} suppressed",
-                                 gate["failed"].get<bool>() ? "the gate fails" : "the gate passes", number("new"),
+                                 gate["failed"].IsTrue() ? "the gate fails" : "the gate passes", number("new"),
                                  number("known"), number("suppressed"));
-  if (gate.contains("gone") && !gate["gone"].empty()) text += fmt::format(", {} gone", gate["gone"].size());
+  if (!gate["gone"].empty()) text += fmt::format(", {} gone", gate["gone"].size());
   return text + "\n";
 }
 
@@ -68,9 +66,8 @@ std::string Row(const Json& finding, const FormatOptions& options) {
   const SourceLine source = SourceLineOf(finding["location"], options);
   std::string place = Escape(EscapeControls(source.file));
   if (!place.empty() && source.line > 0) place += fmt::format(":{}", source.line);
-  return fmt::format("| {} | {} | {} | {} | {} |\n",
-                     finding["gates"].get<bool>() ? "**fails**" : Told(finding, "state"), Told(finding, "severity"),
-                     Told(finding, "kind"), Told(finding, "message"), place);
+  return fmt::format("| {} | {} | {} | {} | {} |\n", finding["gates"].IsTrue() ? "**fails**" : Told(finding, "state"),
+                     Told(finding, "severity"), Told(finding, "kind"), Told(finding, "message"), place);
 }
 
 }  // namespace
@@ -84,9 +81,9 @@ std::string RenderMarkdown(const Json& document, const FormatOptions& options) {
   if (findings.size() > kMostRows) out += fmt::format("\nand {} more\n", findings.size() - kMostRows);
   size_t stories = 0;
   for (const Json& finding : findings) {
-    if (!finding["gates"].get<bool>() || stories++ >= kMostStories) continue;
-    out += fmt::format("\n<details><summary>{}: {}</summary>\n\n{}\n</details>\n", TextOf(finding, "kind"),
-                       Html(EscapeControls(TextOf(finding, "message"))), Fenced(StoryOf(document, finding)));
+    if (!finding["gates"].IsTrue() || stories++ >= kMostStories) continue;
+    out += fmt::format("\n<details><summary>{}: {}</summary>\n\n{}\n</details>\n", finding["kind"].Text(),
+                       Html(EscapeControls(finding["message"].Text())), Fenced(StoryOf(document, finding)));
   }
   return out;
 }

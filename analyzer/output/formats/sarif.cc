@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
+#include <algorithm>
+#include <vector>
 
 #include "analyzer/detect/kinds.h"
 #include "analyzer/output/escape.h"
 #include "analyzer/output/formats/formats.h"
-#include "analyzer/output/json.h"
+#include "analyzer/output/json/text.h"
+#include "analyzer/output/json/writer.h"
 #include "analyzer/version.h"
 
 namespace fdaudit::analyzer {
@@ -28,117 +30,180 @@ std::string Percent(std::string_view path) {
   return uri;
 }
 
-/// A place in the source, or the function alone where that is not known. Null: neither is.
-Json Location(const Json& place, const FormatOptions& options) {
-  if (!place.is_object()) return nullptr;
-  Json location = Json::object();
+/// Whether WriteLocation() has anything to write: a place in the source, or the function alone where that is not known.
+bool HasLocation(const Json& place, const FormatOptions& options) {
+  return !SourceLineOf(place, options).file.empty() || !place["function"].Text().empty();
+}
+
+void WritePhysicalLocation(const SourceLine& source, JsonWriter& out) {
+  const bool is_absolute = source.file.front() == '/';
+  out.Object("physicalLocation", [&] {
+    out.Object("artifactLocation", [&] {
+      out.Field("uri", (is_absolute ? "file://" : "") + Percent(source.file));
+      if (!is_absolute) out.Field("uriBaseId", kRootName);
+    });
+    if (source.line > 0) out.Object("region", [&] { out.Field("startLine", source.line); });
+  });
+}
+
+/// The members of a location.
+void WriteLocation(const Json& place, const FormatOptions& options, JsonWriter& out) {
   const SourceLine source = SourceLineOf(place, options);
-  if (!source.file.empty()) {
-    const bool is_absolute = source.file.front() == '/';
-    Json artifact = {{"uri", (is_absolute ? "file://" : "") + Percent(source.file)}};
-    if (!is_absolute) artifact["uriBaseId"] = kRootName;
-    location["physicalLocation"] = {{"artifactLocation", std::move(artifact)}};
-    if (source.line > 0) location["physicalLocation"]["region"] = {{"startLine", source.line}};
-  }
-  if (const std::string function = TextOf(place, "function"); !function.empty()) {
-    location["logicalLocations"] =
-        Json::array({{{"fullyQualifiedName", EscapeControls(function)}, {"kind", "function"}}});
-  }
-  return location.empty() ? Json(nullptr) : location;
+  if (!source.file.empty()) WritePhysicalLocation(source, out);
+  const std::string& function = place["function"].Text();
+  if (function.empty()) return;
+  out.List("logicalLocations", [&] {
+    out.Object([&] {
+      out.Field("fullyQualifiedName", EscapeControls(function));
+      out.Field("kind", "function");
+    });
+  });
+}
+
+void WriteMessage(const char* name, std::string_view text, JsonWriter& out) {
+  out.Object(name, [&] { out.Field("text", text); });
 }
 
 std::string EventText(const Json& event) {
-  const std::string call = TextOf(event, "call");
-  return TextOf(event, "role") + (call.empty() ? "" : " by " + call);
+  const std::string& call = event["call"].Text();
+  return event["role"].Text() + (call.empty() ? "" : " by " + call);
 }
 
-Json Stack(const Json& event, const Json& frames, const FormatOptions& options) {
-  Json list = Json::array();
-  for (const Json& frame : frames) {
-    Json one = Json::object();
-    if (Json location = Location(frame, options); !location.is_null()) one["location"] = std::move(location);
-    if (const std::string module = TextOf(frame, "module"); !module.empty()) one["module"] = EscapeControls(module);
-    list.push_back(std::move(one));
-  }
-  return {{"message", {{"text", EventText(event)}}}, {"frames", std::move(list)}};
-}
+/// An event of a finding whose stack is known.
+struct Witness {
+  const Json* event;
+  const Json* frames;
+  const Json* place;  // of the innermost frame that has a source line; nullptr: there is none
+};
 
-/// The innermost frame of the event's stack that has a source line.
-Json PlaceOf(const Json& frames, const FormatOptions& options) {
+const Json* PlaceOf(const Json& frames, const FormatOptions& options) {
   for (const Json& frame : frames) {
     Frame known;
-    known.function = TextOf(frame, "function");
-    known.file = TextOf(frame, "file");
-    known.module = TextOf(frame, "module");
-    known.is_python = TextOf(frame, "language") == "python";
-    if (!known.file.empty() && !IsRuntime(known)) return Location(frame, options);
+    known.function = frame["function"].Text();
+    known.file = frame["file"].Text();
+    known.module = frame["module"].Text();
+    known.is_python = frame["language"].Text() == "python";
+    if (!known.file.empty() && !IsRuntime(known)) return HasLocation(frame, options) ? &frame : nullptr;
   }
   return nullptr;
 }
 
-void AddStory(const Json& document, const Json& finding, const FormatOptions& options, Json* result) {
-  Json related = Json::array();
-  Json stacks = Json::array();
+void WriteStack(const Witness& witness, const FormatOptions& options, JsonWriter& out) {
+  out.Object([&] {
+    WriteMessage("message", EventText(*witness.event), out);
+    out.List("frames", [&] {
+      for (const Json& frame : *witness.frames) {
+        out.Object([&] {
+          if (HasLocation(frame, options)) out.Object("location", [&] { WriteLocation(frame, options, out); });
+          const std::string& module = frame["module"].Text();
+          if (!module.empty()) out.Field("module", EscapeControls(module));
+        });
+      }
+    });
+  });
+}
+
+void WriteRelated(const std::vector<Witness>& witnesses, const FormatOptions& options, JsonWriter& out) {
+  size_t id = 0;
+  for (const Witness& witness : witnesses) {
+    if (witness.place == nullptr) continue;
+    out.Object([&] {
+      WriteLocation(*witness.place, options, out);
+      out.Field("id", ++id);
+      WriteMessage("message", EventText(*witness.event), out);
+    });
+  }
+}
+
+void WriteStory(const Json& document, const Json& finding, const FormatOptions& options, JsonWriter& out) {
+  std::vector<Witness> witnesses;
   for (const Json& event : finding["events"]) {
-    const std::string key = TextOf(event, "stack");
-    const auto frames = document["stacks"].find(key);
-    if (key.empty() || frames == document["stacks"].end()) continue;
-    if (Json location = PlaceOf(*frames, options); !location.is_null()) {
-      location["id"] = related.size() + 1;
-      location["message"] = {{"text", EventText(event)}};
-      related.push_back(std::move(location));
+    const Json* const frames = document["stacks"].Find(event["stack"].Text());
+    if (frames != nullptr) witnesses.push_back({&event, frames, PlaceOf(*frames, options)});
+  }
+  const auto has_place = [](const Witness& witness) { return witness.place != nullptr; };
+  if (std::any_of(witnesses.begin(), witnesses.end(), has_place)) {
+    out.List("relatedLocations", [&] { WriteRelated(witnesses, options, out); });
+  }
+  if (witnesses.empty()) return;
+  out.List("stacks", [&] {
+    for (const Witness& witness : witnesses) WriteStack(witness, options, out);
+  });
+}
+
+void WriteState(const Json& finding, JsonWriter& out) {
+  const std::string& id = finding["id"].Text();
+  const std::string& state = finding["state"].Text();
+  out.Object("partialFingerprints", [&] { out.Field("fdaudit/v" + id.substr(0, id.find(':')), id); });
+  out.Field("baselineState", state == "known" ? "unchanged" : "new");
+  if (state != "suppressed") return;
+  out.List("suppressions", [&] { out.Object([&] { out.Field("kind", "external"); }); });
+}
+
+void WriteResult(const Json& document, const Json& finding, const FormatOptions& options, JsonWriter& out) {
+  const std::string& kind = finding["kind"].Text();
+  const Json& location = finding["location"];
+  out.Object([&] {
+    out.Field("ruleId", kind);
+    out.Field("ruleIndex", static_cast<size_t>(*FindKind(kind)));
+    out.Field("level", finding["severity"]);
+    WriteMessage("message", EscapeControls(finding["message"].Text()), out);
+    if (HasLocation(location, options)) {
+      out.List("locations", [&] { out.Object([&] { WriteLocation(location, options, out); }); });
     }
-    stacks.push_back(Stack(event, *frames, options));
-  }
-  if (!related.empty()) (*result)["relatedLocations"] = std::move(related);
-  if (!stacks.empty()) (*result)["stacks"] = std::move(stacks);
+    WriteStory(document, finding, options, out);
+    WriteState(finding, out);
+    out.Field("occurrenceCount", finding["count"]);
+    out.Object("properties", [&] {
+      for (const char* key : {"certainty", "gates", "own"}) out.Field(key, finding[key]);
+    });
+  });
 }
 
-Json Result(const Json& document, const Json& finding, const FormatOptions& options) {
-  const std::string kind = TextOf(finding, "kind");
-  Json result = {{"ruleId", kind},
-                 {"ruleIndex", static_cast<size_t>(*FindKind(kind))},
-                 {"level", finding["severity"]},
-                 {"message", {{"text", EscapeControls(TextOf(finding, "message"))}}}};
-  if (Json location = Location(finding["location"], options); !location.is_null()) {
-    result["locations"] = Json::array({std::move(location)});
-  }
-  AddStory(document, finding, options, &result);
-  const std::string id = TextOf(finding, "id");
-  const std::string state = TextOf(finding, "state");
-  result["partialFingerprints"] = {{"fdaudit/v" + id.substr(0, id.find(':')), id}};
-  result["baselineState"] = state == "known" ? "unchanged" : "new";
-  if (state == "suppressed") result["suppressions"] = Json::array({{{"kind", "external"}}});
-  result["occurrenceCount"] = finding["count"];
-  result["properties"] = {{"certainty", finding["certainty"]}, {"gates", finding["gates"]}, {"own", finding["own"]}};
-  return result;
+void WriteRules(JsonWriter& out) {
+  out.List("rules", [&] {
+    for (const KindInfo& info : AllKinds()) {
+      out.Object([&] {
+        out.Field("id", info.name);
+        WriteMessage("shortDescription", info.summary, out);
+        WriteMessage("fullDescription", info.meaning, out);
+        WriteMessage("help", fmt::format("{}\n\n{}", info.proof, info.mend), out);
+        out.Object("defaultConfiguration", [&] { out.Field("level", Name(info.severity)); });
+      });
+    }
+  });
 }
 
-Json Rules() {
-  Json rules = Json::array();
-  for (const KindInfo& info : AllKinds()) {
-    rules.push_back({{"id", info.name},
-                     {"shortDescription", {{"text", info.summary}}},
-                     {"fullDescription", {{"text", info.meaning}}},
-                     {"help", {{"text", fmt::format("{}\n\n{}", info.proof, info.mend)}}},
-                     {"defaultConfiguration", {{"level", Name(info.severity)}}}});
-  }
-  return rules;
+void WriteRun(const Json& document, const FormatOptions& options, JsonWriter& out) {
+  out.Object([&] {
+    out.Object("tool", [&] {
+      out.Object("driver", [&] {
+        out.Field("name", "fdaudit");
+        out.Field("version", kVersion);
+        WriteRules(out);
+      });
+    });
+    out.Object("originalUriBaseIds",
+               [&] { out.Object(kRootName, [&] { out.Field("uri", "file://" + Percent(RootDirectory(options))); }); });
+    out.Field("columnKind", "utf16CodeUnits");
+    out.List("results", [&] {
+      for (const Json& finding : document["findings"]) WriteResult(document, finding, options, out);
+    });
+  });
 }
 
 }  // namespace
 
 std::string RenderSarif(const Json& document, const FormatOptions& options) {
-  Json results = Json::array();
-  for (const Json& finding : document["findings"]) results.push_back(Result(document, finding, options));
-  const Json driver = {{"name", "fdaudit"}, {"version", kVersion}, {"rules", Rules()}};
-  Json run = {{"tool", {{"driver", driver}}},
-              {"originalUriBaseIds", {{kRootName, {{"uri", "file://" + Percent(RootDirectory(options))}}}}},
-              {"columnKind", "utf16CodeUnits"},
-              {"results", std::move(results)}};
-  return Dump({{"$schema", "https://json.schemastore.org/sarif-2.1.0.json"},
-               {"version", "2.1.0"},
-               {"runs", Json::array({std::move(run)})}});
+  const auto write = [&](JsonEvents* to) {
+    JsonWriter out(to);
+    out.Object([&] {
+      out.Field("$schema", "https://json.schemastore.org/sarif-2.1.0.json");
+      out.Field("version", "2.1.0");
+      out.List("runs", [&] { WriteRun(document, options, out); });
+    });
+  };
+  return JsonString(JsonText::Layout::kIndented, write) + "\n";
 }
 
 }  // namespace fdaudit::analyzer

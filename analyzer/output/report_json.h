@@ -1,0 +1,20 @@
+#pragma once
+
+// The report's JSON (docs/report.schema.json), sent wherever JSON goes: finding by finding, because a document of many
+// takes ten times its size in memory.
+
+#include "analyzer/output/json/events.h"
+#include "analyzer/output/json/writer.h"
+#include "analyzer/output/report.h"
+
+namespace fdaudit::analyzer {
+
+void SendReport(const Report& report, JsonEvents* to);
+/// The verdict, as the value of the root's member "gate".
+void WriteGate(const Verdict& verdict, JsonWriter& out);
+
+/// Text of the audited program: repaired, and null where it is empty.
+std::optional<std::string> TextOrNull(std::string_view text);
+std::optional<std::string> IdOrNull(const Model& model, ProcessIndex process);
+
+}  // namespace fdaudit::analyzer
