@@ -47,16 +47,19 @@ endif
 # --- flags ------------------------------------------------------------------------------------------------------------
 
 WARNINGS := -Wall -Wextra -Wshadow
-COMMON := -std=c++20 -O2 -g $(WARNINGS) -I. -MMD -MP
+COMMON := -std=c++20 $(WARNINGS) -I. -MMD -MP
+
+# -g1: functions and lines, and no variables. It takes a fifth less of a compiler's time than -g, and a fifth of the space;
+# -O1 for the tests another sixth. `make CXXFLAGS=-g` brings the variables back.
 
 # The shim lives in other people's processes: no C++ runtime, no exceptions, nothing exported but what exports.map says.
-SHIM_FLAGS := $(COMMON) -fPIC -fvisibility=hidden -fno-exceptions -fno-rtti -fno-threadsafe-statics \
+SHIM_FLAGS := $(COMMON) -O2 -g -fPIC -fvisibility=hidden -fno-exceptions -fno-rtti -fno-threadsafe-statics \
               -ftls-model=initial-exec -fno-omit-frame-pointer -fno-stack-protector -U_FORTIFY_SOURCE
 # Code and constants in one segment: two mappings less to make at every exec and to copy at every fork.
 SHIM_LINK := -shared -g -Wl,-z,defs -Wl,-z,now -Wl,-z,noseparate-code -Wl,--build-id -Wl,--hash-style=gnu -Wl,-soname,libfdaudit.so
-ANALYZER_FLAGS := $(COMMON) -DFDAUDIT_VERSION='"$(VERSION)"'
+ANALYZER_FLAGS := $(COMMON) -O2 -g1 -DFDAUDIT_VERSION='"$(VERSION)"'
 ANALYZER_LIBS ?= -ldw -lelf -lfmt -lz -lunwind-generic
-TEST_FLAGS := $(COMMON)
+TEST_FLAGS := $(COMMON) -O1 -g1
 TEST_LIBS ?= -lgtest_main -lgtest -lpthread
 
 # --- sources ----------------------------------------------------------------------------------------------------------
@@ -101,8 +104,9 @@ $(HAVE)/bench: | $(HAVE)/test
 # Changes when compilers or flags do, so that a build folder never mixes two.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' "$(CC) $(CXX)" '$(SHIM_FLAGS) $(SHIM_LINK) $(ANALYZER_FLAGS) $(TEST_FLAGS) $(CXXFLAGS)' > $@.new
-	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+	@new=$@.$$$$; \
+	  printf '%s\n' "$(CC) $(CXX)" '$(SHIM_FLAGS) $(SHIM_LINK) $(ANALYZER_FLAGS) $(TEST_FLAGS) $(CXXFLAGS)' > $$new; \
+	  if cmp -s $$new $@; then rm $$new; else mv $$new $@; fi
 .PHONY: FORCE
 
 $(BUILD)/obj/shim/%.cc.o: shim/%.cc $(BUILD)/flags | $(HAVE)/build
@@ -135,7 +139,7 @@ $(SHIM): $(SHIM_OBJECTS) $(EXPORTS) $(PLACES)
 comma := ,
 
 $(FDAUDIT): $(ANALYZER_OBJECTS)
-	$(call say,LINK) $(CXX) -g $(LDFLAGS) -o $@ $(ANALYZER_OBJECTS) $(ANALYZER_LIBS)
+	$(call say,LINK) $(CXX) -g -Wl,--build-id $(LDFLAGS) -o $@ $(ANALYZER_OBJECTS) $(ANALYZER_LIBS)
 
 $(BUILD)/tests/unit: $(UNIT_OBJECTS) $(ANALYZER_LIBRARY)
 	@mkdir -p $(@D)
@@ -232,11 +236,19 @@ $(BUILD)/tidy/tests/%.ok: tests/% .clang-tidy $(SHIM_HEADERS) $(ANALYZER_HEADERS
 format: | $(HAVE)/lint  ## put every C++ file into the house format
 	clang-format -i $(LINTED) $(SHIM_HEADERS) $(ANALYZER_HEADERS) $(TEST_HEADERS)
 
+# What is installed: without debug information, which lies in a file of its own that the other one names. Both appear at
+# once and whole, since two checks of the tests may install at the same time.
+$(BUILD)/install/%: $(BUILD)/%
+	@mkdir -p $(@D)
+	@new=$$(mktemp -d $@.XXXXXX) && objcopy --only-keep-debug $< $$new/$(@F).debug && chmod 644 $$new/$(@F).debug && \
+	  objcopy --strip-unneeded --add-gnu-debuglink=$$new/$(@F).debug $< $$new/$(@F) && mv -f $$new/* $(@D)/ && rmdir $$new
+STRIPPED := $(patsubst $(BUILD)/%,$(BUILD)/install/%,$(FDAUDIT) $(SHIM))
+
 .PHONY: install
-install: all  ## install under PREFIX (default /usr/local; DESTDIR is honoured)
+install: all $(STRIPPED)  ## install under PREFIX (default /usr/local; DESTDIR is honoured)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/fdaudit $(DESTDIR)$(PREFIX)/share/doc/fdaudit
-	install -m 755 $(FDAUDIT) $(DESTDIR)$(PREFIX)/bin/fdaudit
-	install -m 755 $(SHIM) $(DESTDIR)$(PREFIX)/lib/fdaudit/libfdaudit.so
+	install -m 755 $(BUILD)/install/fdaudit $(DESTDIR)$(PREFIX)/bin/fdaudit
+	install -m 755 $(BUILD)/install/libfdaudit.so $(DESTDIR)$(PREFIX)/lib/fdaudit/libfdaudit.so
 	install -m 644 LICENSE $(wildcard README.md CHANGELOG.md docs/*.*) $(DESTDIR)$(PREFIX)/share/doc/fdaudit/
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,include lib/pkgconfig lib/cmake/fdaudit share/doc/fdaudit/examples/ctest)
 	install -m 644 shim/fdaudit.h $(DESTDIR)$(PREFIX)/include/fdaudit.h
@@ -247,11 +259,19 @@ install: all  ## install under PREFIX (default /usr/local; DESTDIR is honoured)
 	  $(DESTDIR)$(PREFIX)/lib/cmake/fdaudit/fdauditConfigVersion.cmake
 	sed 's/@VERSION@/$(VERSION)/' shim/install/fdaudit.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/fdaudit.pc
 
+# Where debuggers look first: by the build ID, its first two digits a folder.
+.PHONY: install-debug
+install-debug: $(STRIPPED)  ## install their debug information, where debuggers find it by build ID
+	@for file in $(STRIPPED); do \
+	  id=$$(LC_ALL=C readelf -n $$file | sed -n 's/.*Build ID: //p'); \
+	  install -D -m 644 $$file.debug "$(DESTDIR)$(PREFIX)/lib/debug/.build-id/$${id:0:2}/$${id:2}.debug" || exit 1; \
+	done
+
 .PHONY: clean
 clean:  ## remove what was built
 	rm -rf $(BUILD)
 
 .PHONY: help
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 } \
-	  /^## [a-zA-Z=1-]+: / { sub(/^## /, ""); split($$0, p, ": "); printf "  make %-12s %s\n", p[1], substr($$0, length(p[1]) + 3) }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 } \
+	  /^## [a-zA-Z=1-]+: / { sub(/^## /, ""); split($$0, p, ": "); printf "  make %-13s %s\n", p[1], substr($$0, length(p[1]) + 3) }' Makefile

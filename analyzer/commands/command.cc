@@ -1,6 +1,5 @@
 #include "analyzer/commands/command.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <numeric>
@@ -22,21 +21,6 @@ const std::vector<Command>& Commands() {
       {"explain", "what a kind of finding means, what proves it, how to mend it", ExplainCommand},
   };
   return kCommands;
-}
-
-bool ParseArguments(CLI::App& app, int argc, char** argv, int usage_status, int* status) {
-  try {
-    app.parse(argc, argv);
-    return true;
-  } catch (const CLI::CallForHelp&) {
-    std::fputs(app.help().c_str(), stdout);
-    *status = kExitOk;
-  } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "fdaudit %s: %s\nTry `fdaudit %s --help`.\n", argv[0], EscapeForTerminal(error.what()).c_str(),
-                 argv[0]);
-    *status = usage_status;
-  }
-  return false;
 }
 
 int Complain(const std::string& message, int status) {

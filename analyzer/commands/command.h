@@ -6,10 +6,6 @@
 #include <string_view>
 #include <vector>
 
-namespace CLI {
-class App;
-}
-
 namespace fdaudit::analyzer {
 
 /// Exit statuses of all commands but `run` (docs: the contract).
@@ -39,9 +35,6 @@ int WatchCommand(int argc, char** argv);
 int DoctorCommand(int argc, char** argv);
 int ExplainCommand(int argc, char** argv);
 int ViewCommand(int argc, char** argv);
-
-/// Parses the command line. True: go on. False: leave with `*status` (help was asked for, or a usage error was told).
-bool ParseArguments(CLI::App& app, int argc, char** argv, int usage_status, int* status);
 
 /// "fdaudit: MESSAGE" on standard error; returns `status`.
 int Complain(const std::string& message, int status);

@@ -1,12 +1,12 @@
 // fdaudit doctor: can this program be audited here, and if nothing was recorded, why.
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
 #include <vector>
 
 #include "analyzer/commands/command.h"
 #include "analyzer/commands/diagnosis.h"
+#include "analyzer/commands/options.h"
 #include "analyzer/output/escape.h"
 
 namespace fdaudit::analyzer {
@@ -22,15 +22,15 @@ void Print(const Check& check) {
 }  // namespace
 
 int DoctorCommand(int argc, char** argv) {
-  CLI::App app(
+  CommandLine line(
       "Checks whether programs can be audited on this machine, and PROGRAM in particular. Runs nothing of yours.",
       "fdaudit doctor");
   std::string shim;
   std::string program;
-  app.add_option("--shim", shim, "the shim, where it is not beside fdaudit")->type_name("FILE");
-  app.add_option("PROGRAM", program, "a program, as you would call it");
+  line.Add({{.names = "--shim", .target = &shim, .help = "the shim, where it is not beside fdaudit", .type = "FILE"},
+            {.names = "PROGRAM", .target = &program, .help = "a program, as you would call it"}});
   int status = kExitOk;
-  if (!ParseArguments(app, argc, argv, kExitUsage, &status)) return status;
+  if (!line.Parse(argc, argv, kExitUsage, &status)) return status;
   std::vector<Check> checks = CheckMachine(shim);
   if (!program.empty()) checks.push_back(CheckProgramFile(program));
   bool all_well = true;

@@ -1,6 +1,5 @@
 // fdaudit dump: the journal, event by event.
 
-#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -8,6 +7,7 @@
 #include <vector>
 
 #include "analyzer/commands/command.h"
+#include "analyzer/commands/options.h"
 #include "analyzer/commands/reporting.h"
 #include "analyzer/output/events.h"
 #include "analyzer/trace/trace_error.h"
@@ -15,7 +15,7 @@
 namespace fdaudit::analyzer {
 
 int DumpCommand(int argc, char** argv) {
-  CLI::App app(
+  CommandLine line(
       "Prints every event in the journal, and every descriptor that a process left open, one JSON object a line, "
       "oldest\n"
       "first. The journal is a ring: of a long run it holds the end (run with --journal SIZE for more); what was left\n"
@@ -24,11 +24,13 @@ int DumpCommand(int argc, char** argv) {
   std::vector<std::string> traces;
   ReportOptions options;
   DumpOptions dump_options;
-  AddTraceOptions(app, &options);
-  app.add_flag("--raw", dump_options.raw, "call paths as modules and offsets alone, without looking for names");
-  app.add_option("TRACE", traces, "trace file or directory")->required();
+  AddTraceOptions(&line, &options);
+  line.Add({{.names = "--raw",
+             .target = &dump_options.raw,
+             .help = "call paths as modules and offsets alone, without looking for names"},
+            {.names = "TRACE", .target = &traces, .help = "trace file or directory", .is_required = true}});
   int status = kExitOk;
-  if (!ParseArguments(app, argc, argv, kExitUsage, &status)) return status;
+  if (!line.Parse(argc, argv, kExitUsage, &status)) return status;
   try {
     LoadedTraces loaded(traces, options);
     if (WriteEvents(loaded.MakeReport(options), dump_options, stdout)) return kExitOk;

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <optional>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "analyzer/commands/command.h"
+#include "analyzer/commands/options.h"
 #include "analyzer/detect/kinds.h"
 
 namespace fdaudit::analyzer {
@@ -57,12 +57,13 @@ void List() {
 }  // namespace
 
 int ExplainCommand(int argc, char** argv) {
-  CLI::App app("Says what a kind of finding means, what proves it and how to mend it. Without KIND: lists all kinds.",
-               "fdaudit explain");
+  CommandLine line(
+      "Says what a kind of finding means, what proves it and how to mend it. Without KIND: lists all kinds.",
+      "fdaudit explain");
   std::string word;
-  app.add_option("KIND", word, "leak, double-close …");
+  line.Add({{.names = "KIND", .target = &word, .help = "leak, double-close …"}});
   int status = kExitOk;
-  if (!ParseArguments(app, argc, argv, kExitUsage, &status)) return status;
+  if (!line.Parse(argc, argv, kExitUsage, &status)) return status;
   if (word.empty()) {
     List();
     return kExitOk;

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -14,6 +13,7 @@
 
 #include "analyzer/commands/command.h"
 #include "analyzer/commands/gate_options.h"
+#include "analyzer/commands/options.h"
 #include "analyzer/commands/reporting.h"
 #include "analyzer/output/baseline.h"
 #include "analyzer/output/document.h"
@@ -114,14 +114,14 @@ int WithPolicy(GateOptions* gate, ReportOptions* options, Judging judge) {
 }
 
 /// What is open and no finding is not judged: formats that draw it are refused.
-void TellDocumentFormats(CLI::App& app) {
-  app.get_option("--format")->description("text (default), json, html, sarif, junit, github, gitlab or markdown");
+void TellDocumentFormats(CommandLine* line) {
+  line->Find(kFormatOption).help = "text (default), json, html, sarif, junit, github, gitlab or markdown";
 }
 
 }  // namespace
 
 int GateCommand(int argc, char** argv) {
-  CLI::App app(
+  CommandLine line(
       "Exits with 1 where traces or stored reports (report -f json) have findings that should stop a build; several\n"
       "are judged together, a cause that is in many of them once. Says which findings, and with --baseline what is "
       "gone.",
@@ -129,17 +129,20 @@ int GateCommand(int argc, char** argv) {
   ReportOptions options;
   GateOptions gate;
   std::vector<std::string> inputs;
-  AddReportOptions(app, &options);
-  TellDocumentFormats(app);
-  gate.Declare(app);
-  app.add_option("INPUT", inputs, "trace file or directory, or a report as JSON")->required();
+  AddReportOptions(&line, &options);
+  TellDocumentFormats(&line);
+  gate.Declare(&line);
+  line.Add({{.names = "INPUT",
+             .target = &inputs,
+             .help = "trace file or directory, or a report as JSON",
+             .is_required = true}});
   int status = kExitOk;
-  if (!ParseArguments(app, argc, argv, kExitUsage, &status)) return status;
+  if (!line.Parse(argc, argv, kExitUsage, &status)) return status;
   return WithPolicy(&gate, &options, [&](const Policy& policy) { return RunGate(inputs, gate, options, policy); });
 }
 
 int DiffCommand(int argc, char** argv) {
-  CLI::App app(
+  CommandLine line(
       "Compares two reports (report -f json): what is new, what is gone. Exits with 1 where something new fails the\n"
       "gate.",
       "fdaudit diff");
@@ -147,13 +150,13 @@ int DiffCommand(int argc, char** argv) {
   GateOptions gate;
   std::string before;
   std::string after;
-  AddReportOptions(app, &options);
-  TellDocumentFormats(app);
-  gate.Declare(app, false);
-  app.add_option("OLD", before, "the report before")->required();
-  app.add_option("NEW", after, "the report after")->required();
+  AddReportOptions(&line, &options);
+  TellDocumentFormats(&line);
+  gate.Declare(&line, false);
+  line.Add({{.names = "OLD", .target = &before, .help = "the report before", .is_required = true},
+            {.names = "NEW", .target = &after, .help = "the report after", .is_required = true}});
   int status = kExitOk;
-  if (!ParseArguments(app, argc, argv, kExitUsage, &status)) return status;
+  if (!line.Parse(argc, argv, kExitUsage, &status)) return status;
   return WithPolicy(&gate, &options, [&](Policy policy) {
     policy.baseline =
         LooksLikeReport(before) ? ReadBaseline(before) : BaselineOf(JudgeAll({before}, options, policy).subjects);

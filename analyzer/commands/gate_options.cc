@@ -1,38 +1,61 @@
 #include "analyzer/commands/gate_options.h"
 
-#include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
 
 #include "analyzer/commands/command.h"
+#include "analyzer/commands/options.h"
 #include "analyzer/detect/kinds.h"
 #include "analyzer/output/baseline.h"
 
 namespace fdaudit::analyzer {
 
-void GateOptions::Declare(CLI::App& app, bool with_baseline) {
-  const auto list = [](CLI::Option* option) {
-    return option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  };
-  list(app.add_option("--fail-on", fail_on_, "severities or kinds that fail (error,warning)"))
-      ->type_name("KIND|SEVERITY,...")
-      ->delimiter(',');
-  app.add_option("--scope", scope_, "own (default): in your own code; all: in any code")->type_name("own|all");
+void GateOptions::Declare(CommandLine* line, bool with_baseline) {
+  line->Add({{.names = "--fail-on",
+              .target = &fail_on_,
+              .help = "severities or kinds that fail (error,warning)",
+              .type = "KIND|SEVERITY,...",
+              .delimiter = ','},
+             {.names = "--scope",
+              .target = &scope_,
+              .help = "own (default): in your own code; all: in any code",
+              .type = "own|all"}});
   if (with_baseline) {
-    app.add_option("--baseline", baseline_, "a report as JSON: what it knows does not fail")->type_name("REPORT.json");
+    line->Add({{.names = "--baseline",
+                .target = &baseline_,
+                .help = "a report as JSON: what it knows does not fail",
+                .type = "REPORT.json"}});
   }
-  list(app.add_option("--suppressions", suppressions_, "file of findings put up with (may be repeated)"))
-      ->type_name("FILE");
-  app.add_flag("--no-default-suppressions", no_default_suppressions_, "without those that fdaudit brings along");
-  app.add_flag("--print-suppressions", print_suppressions_, "print lines that would suppress what fails now");
-  list(app.add_option("--max", max_, "put up with N new findings of a kind (may be repeated)"))->type_name("KIND=N");
-  app.add_option("--min-count", min_count_, "put up with findings of fewer than N descriptors")
-      ->type_name("N")
-      ->check(CLI::Range(1, 1000000000));
-  app.add_option("--error-exitcode", error_exitcode_, "status where the gate fails (1)")
-      ->type_name("N")
-      ->check(CLI::Range(1, 255));
-  app.add_option("--config", config_, "configuration file (.fdaudit.toml, here or in a folder above)")
-      ->type_name("FILE");
+  line->Add({{.names = "--suppressions",
+              .target = &suppressions_,
+              .help = "file of findings put up with (may be repeated)",
+              .type = "FILE"},
+             {.names = "--no-default-suppressions",
+              .target = &no_default_suppressions_,
+              .help = "without those that fdaudit brings along"},
+             {.names = "--print-suppressions",
+              .target = &print_suppressions_,
+              .help = "print lines that would suppress what fails now"},
+             {.names = "--max",
+              .target = &max_,
+              .help = "put up with N new findings of a kind (may be repeated)",
+              .type = "KIND=N"},
+             {.names = "--min-count",
+              .target = &min_count_,
+              .help = "put up with findings of fewer than N descriptors",
+              .type = "N",
+              .least = 1,
+              .most = 1000000000},
+             {.names = "--error-exitcode",
+              .target = &error_exitcode_,
+              .help = "status where the gate fails (1)",
+              .type = "N",
+              .least = 1,
+              .most = 255},
+             {.names = "--config",
+              .target = &config_,
+              .help = "configuration file (.fdaudit.toml, here or in a folder above)",
+              .type = "FILE"}});
 }
 
 std::string GateOptions::LoadConfiguration(ReportOptions* report) {

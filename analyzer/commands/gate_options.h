@@ -14,7 +14,7 @@ namespace fdaudit::analyzer {
 class GateOptions {
  public:
   /// `with_baseline`: `diff` has its own.
-  void Declare(CLI::App& app, bool with_baseline = true);
+  void Declare(CommandLine* line, bool with_baseline = true);
 
   /// Reads the configuration file and the files that options name. The command line comes before the configuration.
   /// Empty: the policy is there; else what is wrong.

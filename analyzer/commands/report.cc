@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "analyzer/commands/command.h"
+#include "analyzer/commands/options.h"
 #include "analyzer/commands/reporting.h"
 #include "analyzer/target/stopped_process.h"
 #include "analyzer/trace/trace_error.h"
@@ -26,24 +26,27 @@ struct StandingOptions {
 }  // namespace
 
 int ReportCommand(int argc, char** argv) {
-  CLI::App app(
+  CommandLine line(
       "Reports on recorded traces: trace files, or directories of them. A trace may be read while the program\n"
       "still runs, after it was killed, and on another machine.",
       "fdaudit report");
   ReportOptions options;
   std::vector<std::string> traces;
   StandingOptions standing_options;
-  AddReportOptions(app, &options);
-  auto* const pid =
-      app.add_option("--pid", standing_options.pid, "where the threads of a hung process stand, and on what")
-          ->type_name("PID")
-          ->check(CLI::PositiveNumber);
-  app.add_option("--core", standing_options.core, "where the threads of a crashed process stood")
-      ->type_name("FILE")
-      ->excludes(pid);
-  app.add_option("TRACE", traces, "trace file or directory")->required();
+  AddReportOptions(&line, &options);
+  line.Add({{.names = "--pid",
+             .target = &standing_options.pid,
+             .help = "where the threads of a hung process stand, and on what",
+             .type = "PID",
+             .least = 1},
+            {.names = "--core",
+             .target = &standing_options.core,
+             .help = "where the threads of a crashed process stood",
+             .type = "FILE",
+             .excludes = "--pid"},
+            {.names = "TRACE", .target = &traces, .help = "trace file or directory", .is_required = true}});
   int status = kExitOk;
-  if (!ParseArguments(app, argc, argv, kExitUsage, &status)) return status;
+  if (!line.Parse(argc, argv, kExitUsage, &status)) return status;
   const std::string problem = FormatProblem(options.format);
   if (!problem.empty()) return Complain(problem, kExitUsage);
   const bool has_standing = standing_options.pid != 0 || !standing_options.core.empty();

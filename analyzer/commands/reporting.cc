@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
@@ -15,6 +14,7 @@
 #include <utility>
 
 #include "analyzer/commands/command.h"
+#include "analyzer/commands/options.h"
 #include "analyzer/output/document.h"
 #include "analyzer/output/exports/exports.h"
 #include "analyzer/output/standing.h"
@@ -94,27 +94,36 @@ bool MissesFiles(const Model& model) {
 
 }  // namespace
 
-void AddTraceOptions(CLI::App& app, ReportOptions* options) {
-  app.add_option("--sysroot", options->sysroot, "look for programs and libraries below DIR")->type_name("DIR");
-  app.add_option("--debug-dir", options->debug_dirs, "look for separate debug files in DIR too (may be repeated)")
-      ->type_name("DIR")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  app.add_flag("--redact", options->redact, "hashes in place of arguments and of names that the program opened");
+void AddTraceOptions(CommandLine* line, ReportOptions* options) {
+  line->Add({{.names = "--sysroot",
+              .target = &options->sysroot,
+              .help = "look for programs and libraries below DIR",
+              .type = "DIR"},
+             {.names = "--debug-dir",
+              .target = &options->debug_dirs,
+              .help = "look for separate debug files in DIR too (may be repeated)",
+              .type = "DIR"},
+             {.names = "--redact",
+              .target = &options->redact,
+              .help = "hashes in place of arguments and of names that the program opened"}});
 }
 
-void AddReportOptions(CLI::App& app, ReportOptions* options) {
-  app.add_option("-f,--format", options->format,
-                 "text (default), json, html, sarif, junit, github, gitlab, markdown, folded, pprof or perfetto")
-      ->type_name("FORMAT");
-  app.add_option("-o,--output", options->output, "write the report to FILE")->type_name("FILE");
-  AddTraceOptions(app, options);
-  app.add_option("--source-root", options->source_root,
-                 "code with sources below DIR is your own, wherever it is installed")
-      ->type_name("DIR");
-  app.add_option("--ignore-before", options->ignore_before,
-                 "leave out what a process did before it reached a checkpoint (fdaudit.h; a test, by pytest's name)")
-      ->type_name("CHECKPOINT");
+void AddReportOptions(CommandLine* line, ReportOptions* options) {
+  line->Add({{.names = kFormatOption,
+              .target = &options->format,
+              .help = "text (default), json, html, sarif, junit, github, gitlab, markdown, folded, pprof or perfetto",
+              .type = "FORMAT"},
+             {.names = "-o,--output", .target = &options->output, .help = "write the report to FILE", .type = "FILE"}});
+  AddTraceOptions(line, options);
+  line->Add(
+      {{.names = "--source-root",
+        .target = &options->source_root,
+        .help = "code with sources below DIR is your own, wherever it is installed",
+        .type = "DIR"},
+       {.names = "--ignore-before",
+        .target = &options->ignore_before,
+        .help = "leave out what a process did before it reached a checkpoint (fdaudit.h; a test, by pytest's name)",
+        .type = "CHECKPOINT"}});
 }
 
 std::string FormatProblem(const std::string& format) {

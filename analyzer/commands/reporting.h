@@ -16,11 +16,9 @@
 #include "analyzer/symbols/perf_map.h"
 #include "analyzer/symbols/symbolizer.h"
 
-namespace CLI {
-class App;
-}
-
 namespace fdaudit::analyzer {
+
+class CommandLine;
 
 struct ReportOptions {
   std::string format = "text";
@@ -33,9 +31,11 @@ struct ReportOptions {
 };
 
 /// Declares those that say how traces are read.
-void AddTraceOptions(CLI::App& app, ReportOptions* options);
+void AddTraceOptions(CommandLine* line, ReportOptions* options);
 /// Declares all of the above.
-void AddReportOptions(CLI::App& app, ReportOptions* options);
+void AddReportOptions(CommandLine* line, ReportOptions* options);
+/// The names of one of them, which some commands describe otherwise.
+inline constexpr const char* kFormatOption = "-f,--format";
 
 /// Renders in options.format. `standing`: told first in text, and part of the JSON; may be null.
 void WriteReport(const Report& report, const ReportOptions& options, bool color, const Sink& sink,

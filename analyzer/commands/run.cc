@@ -3,7 +3,6 @@
 
 #include <sys/wait.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -18,6 +17,7 @@
 #include "analyzer/commands/command.h"
 #include "analyzer/commands/diagnosis.h"
 #include "analyzer/commands/gate_options.h"
+#include "analyzer/commands/options.h"
 #include "analyzer/commands/reporting.h"
 #include "analyzer/commands/shim_file.h"
 #include "analyzer/commands/shim_options.h"
@@ -42,23 +42,31 @@ struct RunOptions {
 
 /// Reads the command line up to "--"; what follows is the program's. False: leave with `*status`.
 bool ReadRunArguments(int argc, char** argv, RunOptions* options, int* status) {
-  CLI::App app(
+  CommandLine line(
       "Runs a program under the shim and reports when it has ended: text on standard error, other formats on\n"
       "standard output, or to FILE. Exits with the program's status, 128+N after signal N; 125 for its own\n"
       "failure, 126 where the program can't be executed or audited, 127 where it was not found.",
       "fdaudit run");
   ShimOptionReader shim_options;
-  app.add_option("--trace", options->trace, "keep the trace in DIR (made if missing)")->type_name("DIR");
-  AddReportOptions(app, &options->report);
-  app.add_option("--shim", options->shim, "the shim, where it is not beside fdaudit")->type_name("FILE");
-  app.add_flag("--force", options->force, "run the program even where it cannot be audited");
-  app.add_flag("--gate", options->has_gate, "exit with 1 where the program did well and findings fail the gate");
-  options->gate.Declare(app);
-  shim_options.Declare(app);
-  app.footer("The program and its arguments follow --:  fdaudit run -- PROGRAM [ARG...]");
+  line.Add({{.names = "--trace",
+             .target = &options->trace,
+             .help = "keep the trace in DIR (made if missing)",
+             .type = "DIR"}});
+  AddReportOptions(&line, &options->report);
+  line.Add({{.names = "--shim",
+             .target = &options->shim,
+             .help = "the shim, where it is not beside fdaudit",
+             .type = "FILE"},
+            {.names = "--force", .target = &options->force, .help = "run the program even where it cannot be audited"},
+            {.names = "--gate",
+             .target = &options->has_gate,
+             .help = "exit with 1 where the program did well and findings fail the gate"}});
+  options->gate.Declare(&line);
+  shim_options.Declare(&line);
+  line.set_footer("The program and its arguments follow --:  fdaudit run -- PROGRAM [ARG...]");
   char** const end = argv + argc;
   char** const dashes = std::find_if(argv, end, [](const char* word) { return strcmp(word, "--") == 0; });
-  if (!ParseArguments(app, static_cast<int>(dashes - argv), argv, kExitRunFailed, status)) {
+  if (!line.Parse(static_cast<int>(dashes - argv), argv, kExitRunFailed, status)) {
     if (*status != kExitOk && dashes == end)
       std::fputs("The program goes behind --:  fdaudit run -- PROGRAM\n", stderr);
     return false;

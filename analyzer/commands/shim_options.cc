@@ -1,10 +1,11 @@
 #include "analyzer/commands/shim_options.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <iterator>
+
+#include "analyzer/commands/options.h"
 
 namespace fdaudit::analyzer {
 namespace {
@@ -54,23 +55,26 @@ constexpr Row kRows[] = {
 
 }  // namespace
 
-void ShimOptionReader::Declare(CLI::App& app) {
+void ShimOptionReader::Declare(CommandLine* line) {
+  given_.resize(std::size(kRows));
+  auto given = given_.begin();
   for (const Row& row : kRows) {
-    Given& given = given_.emplace_back();
     // A switch may stand without a value: --quarantine is --quarantine 1.
     const bool is_switch = row.is_valid == IsSwitch || row.is_valid == IsQuarantine;
-    given.option = app.add_option(std::string("--") + row.name, given.values, row.help)
-                       ->type_name(row.type)
-                       ->expected(is_switch ? 0 : 1, 1)
-                       ->group("Options for the shim");
+    line->Add({{.names = std::string("--") + row.name,
+                .target = &*given++,
+                .help = row.help,
+                .type = row.type,
+                .value_is_optional = is_switch,
+                .group = "Options for the shim"}});
   }
 }
 
 std::string ShimOptionReader::Read(std::vector<ShimOption>* options) const {
   auto row = std::begin(kRows);
-  for (const Given& given : given_) {
-    if (given.option->count() != 0) {
-      const std::string value = given.values.empty() || given.values.back().empty() ? "1" : given.values.back();
+  for (const std::optional<std::string>& given : given_) {
+    if (given) {
+      const std::string value = given->empty() ? "1" : *given;
       if (!row->is_valid(value)) {
         return std::string("--") + row->name + " takes " + row->expected + ", not '" + value + "'";
       }

@@ -2,31 +2,24 @@
 
 // The shim's options on run's command line: each of the variable's options by its name.
 
-#include <list>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "analyzer/commands/shim_file.h"
 
-namespace CLI {
-class App;
-class Option;
-}  // namespace CLI
-
 namespace fdaudit::analyzer {
+
+class CommandLine;
 
 class ShimOptionReader {
  public:
-  void Declare(CLI::App& app);
+  void Declare(CommandLine* line);
   /// Collects what was given. Returns what is wrong with it, or an empty string.
   std::string Read(std::vector<ShimOption>* options) const;
 
  private:
-  struct Given {
-    CLI::Option* option;
-    std::vector<std::string> values;
-  };
-  std::list<Given> given_;  // a list: the parser keeps references
+  std::vector<std::optional<std::string>> given_;  // one for each row of the table
 };
 
 }  // namespace fdaudit::analyzer

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "analyzer/commands/command.h"
+#include "analyzer/commands/options.h"
 #include "analyzer/commands/reporting.h"
 #include "analyzer/output/document.h"
 #include "analyzer/output/escape.h"
@@ -53,18 +53,21 @@ std::string PageOf(const std::vector<std::string>& inputs, const ReportOptions& 
 }  // namespace
 
 int ViewCommand(int argc, char** argv) {
-  CLI::App app(
+  CommandLine line(
       "Writes a page to look at in a browser, and says where it is: one HTML file that needs nothing else. Of a trace\n"
       "it has charts over time; of a stored report (-f json) the findings alone.",
       "fdaudit view");
   ReportOptions options;
   options.format = "html";
   std::vector<std::string> inputs;
-  AddReportOptions(app, &options);
-  app.remove_option(app.get_option("--format"));
-  app.add_option("TRACE|REPORT", inputs, "trace file, directory of them, or stored report")->required();
+  AddReportOptions(&line, &options);
+  line.Remove(kFormatOption);
+  line.Add({{.names = "TRACE|REPORT",
+             .target = &inputs,
+             .help = "trace file, directory of them, or stored report",
+             .is_required = true}});
   int status = kExitOk;
-  if (!ParseArguments(app, argc, argv, kExitUsage, &status)) return status;
+  if (!line.Parse(argc, argv, kExitUsage, &status)) return status;
   try {
     const std::string page = PageOf(inputs, options);
     if (options.output.empty()) options.output = FreeName();

@@ -3,7 +3,6 @@
 
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "analyzer/commands/command.h"
+#include "analyzer/commands/options.h"
 #include "analyzer/commands/reporting.h"
 #include "analyzer/commands/terminal.h"
 #include "analyzer/output/watch_table.h"
@@ -131,7 +131,7 @@ void Watch::Run() {
 }  // namespace
 
 int WatchCommand(int argc, char** argv) {
-  CLI::App app(
+  CommandLine line(
       "Shows a running program's descriptors and draws them anew every second: how many are open, the limit and the\n"
       "time left until it is reached at this rate, growth by call path, findings, the latest first. Rates are those "
       "of\n"
@@ -140,10 +140,10 @@ int WatchCommand(int argc, char** argv) {
       "fdaudit watch");
   std::vector<std::string> traces;
   ReportOptions options;
-  AddTraceOptions(app, &options);
-  app.add_option("TRACE", traces, "trace file or directory")->required();
+  AddTraceOptions(&line, &options);
+  line.Add({{.names = "TRACE", .target = &traces, .help = "trace file or directory", .is_required = true}});
   int status = kExitOk;
-  if (!ParseArguments(app, argc, argv, kExitUsage, &status)) return status;
+  if (!line.Parse(argc, argv, kExitUsage, &status)) return status;
   try {
     Watch watch(std::move(traces), std::move(options));
     watch.Look();

@@ -1,6 +1,5 @@
 #include "analyzer/output/report.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -57,7 +56,8 @@ std::string FormatTime(int64_t realtime_ns) {
   const auto seconds = static_cast<time_t>(realtime_ns / 1000000000);
   tm parts = {};
   if (gmtime_r(&seconds, &parts) == nullptr) return "1970-01-01T00:00:00Z";
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", parts);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
+                     parts.tm_hour, parts.tm_min, parts.tm_sec);
 }
 
 }  // namespace fdaudit::analyzer

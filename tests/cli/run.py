@@ -463,12 +463,16 @@ def fingerprints_are_stable():
         return [] if ids[0] == ids[1] and ids[0] else [f"{ids}"]
 
 
+def install(folder, *targets):
+    return harness.run(["make", "-s", "-C", harness.ROOT, *targets, f"DESTDIR={folder}", "PREFIX=/opt/fdaudit",
+                        *harness.MAKE_VARIABLES], env=harness.clean_environment())
+
+
 @suite.check
 def installed_tree():
     """`make install` under a PREFIX and a DESTDIR gives a tree that works from where it lies."""
     with harness.Folder() as folder:
-        made = harness.run(["make", "-s", "-C", harness.ROOT, "install", f"DESTDIR={folder}", "PREFIX=/opt/fdaudit",
-                            *harness.MAKE_VARIABLES], env=harness.clean_environment())
+        made = install(folder, "install")
         if made.status != 0:
             return expect(made, 0)
         complaints = []
@@ -476,6 +480,37 @@ def installed_tree():
         ran = harness.run([binary, "run", "--", leaky(), "leak_open"], cwd=folder, env=harness.clean_environment())
         return complaints + expect(ran, 0, "leak_open") + \
             ([] if (folder / "opt/fdaudit/lib/fdaudit/libfdaudit.so").exists() else ["no shim"])
+
+
+def readelf(*arguments):
+    return subprocess.run(["readelf", "-W", *arguments], capture_output=True, text=True, check=False,
+                          env=dict(os.environ, LC_ALL="C")).stdout
+
+
+def build_id(file):
+    return next((line.split()[-1] for line in readelf("-n", file).splitlines() if "Build ID" in line), "")
+
+
+@suite.check
+def installed_binaries_are_stripped():
+    """Debug information is installed apart, where debuggers look for it: by the build ID, which both files bear."""
+    with harness.Folder() as folder:
+        made = install(folder, "install", "install-debug")
+        complaints = expect(made, 0) or []
+        for built, place in ((harness.FDAUDIT, "bin/fdaudit"), (harness.SHIM, "lib/fdaudit/libfdaudit.so")):
+            file = folder / "opt/fdaudit" / place
+            sections = readelf("-S", file)
+            number = build_id(file)
+            debug = folder / f"opt/fdaudit/lib/debug/.build-id/{number[:2]}/{number[2:]}.debug"
+            if ".debug_" in sections or ".symtab" in sections or ".gnu_debuglink" not in sections:
+                complaints.append(f"{place} is not stripped, or names no debug file")
+            if file.stat().st_size * 2 > os.path.getsize(built):
+                complaints.append(f"{place} is as large as ever: {file.stat().st_size} bytes")
+            if not number or number != build_id(built) or not debug.exists() or build_id(debug) != number:
+                complaints.append(f"{place}: no {debug}")
+            elif ".debug_info" not in readelf("-S", debug):
+                complaints.append(f"{debug} has no debug information")
+        return complaints
 
 
 @suite.check
