@@ -6,6 +6,8 @@
 
 #include "analyzer/symbols/rust_v0.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <limits>
 
@@ -375,7 +377,7 @@ class Demangler {
   void CharConst(uint64_t value) {
     std::string text;
     if (value > 0x10FFFF || !AppendUtf8(static_cast<uint32_t>(value), &text)) return Fail();
-    Print(value < ' ' ? "'\\u{" + std::to_string(value) + "}'" : "'" + text + "'");
+    Print(value < ' ' ? fmt::format("'\\u{{{:x}}}'", value) : "'" + text + "'");
   }
 
   std::string_view text_;

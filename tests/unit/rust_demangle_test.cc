@@ -25,6 +25,10 @@ TEST(RustDemangleTest, LegacySignsAreDecoded) {
   EXPECT_EQ(Demangle("_ZN1a12$RF$$BP$$C$x17h0123456789abcdefE"), "a::&*,x");
 }
 
+TEST(RustDemangleTest, LegacyNamesBeyondAscii) {
+  EXPECT_EQ(Demangle("_ZN1a13gr$uf6$$udf$e15_$u95a2$$u6570$17h3bad0b074893e6dfE"), "a::größe::関数");
+}
+
 TEST(RustDemangleTest, CxxIsNoRust) {
   EXPECT_EQ(Demangle("_ZN3foo3barEv"), "(none)");
   EXPECT_EQ(Demangle("_ZN3foo3barE"), "(none)");
@@ -60,6 +64,8 @@ TEST(RustDemangleTest, V0FunctionPointersLifetimesAndConstants) {
             "r::shapes::generic::<4, r::main::{closure#0}>");
   EXPECT_EQ(Demangle("_RINvC1a1bKb1_Kc41_Kxn1f_E"), "a::b::<true, 'A', -31>");
   EXPECT_EQ(Demangle("_RINvC1a1bThETEE"), "a::b::<(u8,), ()>");
+  EXPECT_EQ(Demangle("_RINvC1a1bKca_Kc221e_E"), "a::b::<'\\u{a}', '∞'>");
+  EXPECT_EQ(Demangle("_RINvC1a1bKo55555555555555555555555555555555_E"), "a::b::<0x55555555555555555555555555555555>");
 }
 
 TEST(RustDemangleTest, V0NamesBeyondAscii) {
@@ -106,6 +112,9 @@ TEST(RustDemangleTest, BackrefsAreFollowed) {
 TEST(RustDemangleTest, NamesThatWouldExplodeAreRefused) {
   EXPECT_EQ(Demangle("_RINvC1a1b" + std::string(100000, 'R') + "hE"), "(none)");
   EXPECT_EQ(Demangle(Doublings(40)), "(none)");
+  // Lifetimes without end, in a part of the name that is shown and in one that is not.
+  EXPECT_EQ(Demangle("_RINvC1a1bFGaZZZZZZZZZ_EuE"), "(none)");
+  EXPECT_EQ(Demangle("_RNvMINtC1a1bFGaZZZZZZZZZ_EuEEu1c"), "(none)");
 }
 
 TEST(RustDemangleTest, AnyDamageIsBorne) {
