@@ -29,10 +29,10 @@ void OccupyStandardDescriptors() {
 void PrintHelp(std::FILE* out) {
   std::fputs(
       "Usage: fdaudit COMMAND [OPTION…] …\n\n"
-      "Who opened every descriptor, who closed it, who leaked it, who closed it twice.\n\nCommands:\n",
+      "Shows where a program opens, closes, leaks and double-closes each file descriptor.\n\nCommands:\n",
       out);
   for (const Command& command : Commands()) std::fprintf(out, "  %-9s %s\n", command.name, command.summary);
-  std::fputs("\n`fdaudit COMMAND --help` tells a command's options. To begin with: fdaudit run -- PROGRAM\n", out);
+  std::fputs("\n`fdaudit COMMAND --help` shows a command's options. To start: fdaudit run -- PROGRAM\n", out);
 }
 
 int UnknownCommand(const std::string& word) {

@@ -1,16 +1,16 @@
-/* What a program may tell fdaudit about its descriptors. Optional, for C (C99) and C++ (C++11), a header and nothing
- * else: nothing is linked. Where the shim is not preloaded all of it does nothing, and the close functions close.
+/* Annotations: what a program can say to fdaudit about its descriptors. Optional, for C (C99) and C++ (C++11), a header
+ * and nothing else: nothing is linked. Without the shim all of it does nothing, and the close functions close.
  *
- *   owners       fdaudit_exchange_owner(fd, 0, me); … fdaudit_close_with_owner(fd, me);  whoever else closes is told
- *   checkpoints  fdaudit_checkpoint("reload");  findings carry its name, and what it left open is told
+ *   owners       fdaudit_exchange_owner(fd, 0, me); … fdaudit_close_with_owner(fd, me);  other closes are reported
+ *   checkpoints  fdaudit_checkpoint("reload");  findings carry its name; what it left open is reported
  *   on purpose   fdaudit_leave_open(fd);  no leak
  *   a report     fdaudit_report_now("now.txt");  of what is known at this moment
  *
  * Every function keeps errno, but for the close functions, which set it as close(2) does. All are thread-safe; all but
  * fdaudit_report_now() are async-signal-safe. Android's names for owners (fdsan) stand below.
  *
- * The shim's functions are reached by weak references. clang does not make those where a program is built with
- * -fno-pic: there all is as without the shim. */
+ * The shim's functions are reached by weak references. clang does not make them in programs built with
+ * -fno-pic: these behave as without the shim. */
 
 #pragma once
 
@@ -39,24 +39,24 @@ int __fdaudit_error_level(int level) FDAUDIT_WEAK;
 
 /* --- owners ------------------------------------------------------------------------------------------------------- */
 
-/* An owner is any number but 0, best the address of what holds the descriptor. Streams (FILE*, DIR*) are owners of
- * theirs without being declared. */
+/* An owner is any number but 0, best the address of what holds the descriptor. Streams (FILE*, DIR*) own theirs
+ * without a declaration. */
 
-/* `owner` holds the descriptor from now on, 0 = nobody. Nothing changes where somebody else than `expected` (0 =
- * nobody) holds it. That `expected` held it once, and somebody closed it since, is a use after close. */
+/* `owner` holds the descriptor from now on; 0 = no owner. Nothing changes if another owner than `expected` (0 = no
+ * owner) holds it. If `expected` held it and it was closed since, this is reported as a use after close. */
 FDAUDIT_INLINE void fdaudit_exchange_owner(int fd, uint64_t expected, uint64_t owner) {
   if (__fdaudit_exchange_owner) __fdaudit_exchange_owner(fd, expected, owner);
 }
-/* Reports a use after close where `owner`'s descriptor was closed. */
+/* Reports a use after close if `owner`'s descriptor has been closed. */
 FDAUDIT_INLINE void fdaudit_check_owner(int fd, uint64_t owner) { fdaudit_exchange_owner(fd, owner, owner); }
-/* close(2) by the owner. Of what another one holds it is a wrong close, as is close(2) of what any holds. */
+/* close(2) by the owner. Closing what another owner holds is a wrong close; so is close(2) of what any owner holds. */
 FDAUDIT_INLINE int fdaudit_close_with_owner(int fd, uint64_t owner) {
   return __fdaudit_close_with_owner ? __fdaudit_close_with_owner(fd, owner) : close(fd);
 }
-/* 0 = nobody, or not known. */
+/* 0 = no owner, or unknown. */
 FDAUDIT_INLINE uint64_t fdaudit_get_owner(int fd) { return __fdaudit_get_owner ? __fdaudit_get_owner(fd) : 0; }
 
-/* --- what else there is to tell ----------------------------------------------------------------------------------- */
+/* --- other annotations -------------------------------------------------------------------------------------------- */
 
 /* The descriptor stays open until the process ends, on purpose. */
 FDAUDIT_INLINE void fdaudit_leave_open(int fd) {
@@ -160,8 +160,8 @@ FDAUDIT_INLINE enum android_fdsan_error_level android_fdsan_set_error_level_from
 
 namespace fdaudit {
 
-/// A descriptor that is closed with the object that holds it, which declares itself its owner: whoever else closes the
-/// number is told. Moves, never copies.
+/// A descriptor that is closed with the object that holds it, which declares itself its owner: closes of the number by
+/// other code are reported. Moves, never copies.
 class unique_fd {
  public:
   unique_fd() = default;

@@ -163,10 +163,12 @@ void Summarize() {
   if (!options.summary || image == 0) return;
   char line[768];
   TextBuilder text(line, sizeof line);
-  text.Add(static_cast<uint64_t>(FindingsOf(image))).Add(" bad closes and ");
-  text.Add(static_cast<uint64_t>(LeaksSoFar())).Add(" open descriptors of its own when it ended; fdaudit report ");
+  const auto open = static_cast<uint64_t>(LeaksSoFar());
+  const auto bad = static_cast<uint64_t>(FindingsOf(image));
+  text.Add(open).Add(open == 1 ? " descriptor" : " descriptors").Add(" still open, ");
+  text.Add(bad).Add(bad == 1 ? " bad close" : " bad closes").Add("; fdaudit report ");
   text.Add(options.trace).Add("/").Add(options.session);
-  Complain("this process had ", text.text());
+  Complain("at exit: ", text.text());
 }
 
 /// Exit handlers run last registered first, and this one is registered before main: it sees what the program's own

@@ -16,9 +16,9 @@ const std::vector<Command>& Commands() {
       {"diff", "compare two reports: what is new, what is gone", DiffCommand},
       {"dump", "print every recorded event, one JSON object a line", DumpCommand},
       {"view", "write a page to look at in a browser, and say where it is", ViewCommand},
-      {"watch", "a running program's descriptors in a table, drawn anew every second", WatchCommand},
-      {"doctor", "can programs be audited here, and if nothing was recorded, why", DoctorCommand},
-      {"explain", "what a kind of finding means, what proves it, how to mend it", ExplainCommand},
+      {"watch", "live table of a running program's descriptors, refreshed every second", WatchCommand},
+      {"doctor", "check that programs can be audited here; explain why a recording is empty", DoctorCommand},
+      {"explain", "what a kind of finding means, what proves it, how to fix it", ExplainCommand},
   };
   return kCommands;
 }

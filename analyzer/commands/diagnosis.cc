@@ -65,7 +65,7 @@ Check CheckKernel() {
   const int version = major * 1000 + minor;
   if (version < 4014) {
     return {"kernel", Result::kProblem,
-            fmt::format("Linux {} cannot tell new processes apart (MADV_WIPEONFORK, 4.14)", name.release),
+            fmt::format("Linux {} cannot tell a forked child from its parent (MADV_WIPEONFORK, 4.14)", name.release),
             "use a newer kernel"};
   }
   if (version < 5014) {
@@ -154,7 +154,7 @@ std::string WhyNothingRecorded(const TargetInfo& target, const std::string& dire
   for (const Check& check : {CheckPlace(), CheckLimits(), CheckKernel()}) {
     if (check.result != Result::kOk) return check.found;
   }
-  return "the shim was not loaded, or could not make its trace; `fdaudit doctor PROGRAM` tells more";
+  return "the shim was not loaded, or could not make its trace; `fdaudit doctor PROGRAM` says more";
 }
 
 }  // namespace fdaudit::analyzer

@@ -39,16 +39,16 @@ std::string Wrapped(std::string_view text) {
 }
 
 void Explain(const KindInfo& info) {
-  fmt::print("{} ({}): {}\n\n{}\n\nWhere it has hurt\n{}\n\nWhat proves it\n{}\n\nHow to mend it\n{}\n", info.name,
+  fmt::print("{} ({}): {}\n\n{}\n\nSeen in real programs\n{}\n\nWhat proves it\n{}\n\nHow to fix it\n{}\n", info.name,
              Name(info.severity), info.summary, Wrapped(info.meaning), Wrapped(info.example), Wrapped(info.proof),
-             Wrapped(info.mend));
+             Wrapped(info.fix));
   const std::pair<const char*, const char*> languages[] = {
       {"C", info.in_c}, {"C++", info.in_cpp}, {"Python", info.in_python}};
   for (const auto& [language, how] : languages) fmt::print("\n{}\n", Wrapped(std::string(language) + ": " + how));
 }
 
 void List() {
-  fmt::print("Kinds of findings (`fdaudit explain KIND` tells more):\n\n");
+  fmt::print("Kinds of findings (`fdaudit explain KIND` says more):\n\n");
   for (const KindInfo& info : AllKinds()) {
     fmt::print("  {:<17} {:<8} {}\n", info.name, Name(info.severity), info.summary);
   }
@@ -58,7 +58,7 @@ void List() {
 
 int ExplainCommand(int argc, char** argv) {
   CommandLine line(
-      "Says what a kind of finding means, what proves it and how to mend it. Without KIND: lists all kinds.",
+      "Says what a kind of finding means, what proves it and how to fix it. Without KIND: lists all kinds.",
       "fdaudit explain");
   std::string word;
   line.Add({{.names = "KIND", .target = &word, .help = "leak, double-close …"}});
@@ -76,8 +76,8 @@ int ExplainCommand(int argc, char** argv) {
   std::vector<std::string> names;
   for (const KindInfo& info : AllKinds()) names.emplace_back(info.name);
   const std::string meant = Closest(word, names);
-  return Complain("no kind of finding is called '" + word + "'" +
-                      (meant.empty() ? "; `fdaudit explain` lists them all" : ", did you mean '" + meant + "'?"),
+  return Complain("unknown finding kind '" + word + "'" +
+                      (meant.empty() ? " (`fdaudit explain` lists them all)" : " (did you mean '" + meant + "'?)"),
                   kExitUsage);
 }
 

@@ -80,7 +80,7 @@ int RunGate(const std::vector<std::string>& inputs, const GateOptions& gate, con
             const Policy& policy) {
   const auto report = std::find_if(inputs.begin(), inputs.end(), LooksLikeReport);
   if (!options.ignore_before.empty() && report != inputs.end()) {
-    return Complain("--ignore-before is for traces; " + *report + " no longer tells when things happened", kExitUsage);
+    return Complain("--ignore-before is for traces; " + *report + " no longer has the times of events", kExitUsage);
   }
   const Judged judged = JudgeAll(inputs, options, policy);
   if (gate.print_suppressions()) {

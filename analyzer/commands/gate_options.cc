@@ -28,7 +28,7 @@ void GateOptions::Declare(CommandLine* line, bool with_baseline) {
   }
   line->Add({{.names = "--suppressions",
               .target = &suppressions_,
-              .help = "file of findings put up with (may be repeated)",
+              .help = "ignore findings that match a line in FILE (may be repeated)",
               .type = "FILE"},
              {.names = "--no-default-suppressions",
               .target = &no_default_suppressions_,
@@ -38,11 +38,11 @@ void GateOptions::Declare(CommandLine* line, bool with_baseline) {
               .help = "print lines that would suppress what fails now"},
              {.names = "--max",
               .target = &max_,
-              .help = "put up with N new findings of a kind (may be repeated)",
+              .help = "tolerate N new findings of a kind (may be repeated)",
               .type = "KIND=N"},
              {.names = "--min-count",
               .target = &min_count_,
-              .help = "put up with findings of fewer than N descriptors",
+              .help = "tolerate findings of fewer than N descriptors",
               .type = "N",
               .least = 1,
               .most = 1000000000},
@@ -121,7 +121,7 @@ std::string GateOptions::Load(ReportOptions* report) {
     const std::vector<Suppression>& built_in = BuiltInSuppressions();
     policy_.suppressions.insert(policy_.suppressions.end(), built_in.begin(), built_in.end());
   }
-  // Last: a report that can't be read is told by an exception.
+  // Last: a report that can't be read throws.
   if (problem.empty() && !baseline_.empty()) policy_.baseline = ReadBaseline(baseline_);
   return problem;
 }

@@ -194,7 +194,7 @@ Report LoadedTraces::MakeReport(const ReportOptions& options, const Policy& poli
   Report report = fdaudit::analyzer::MakeReport(model_.get(), {options.source_root, options.ignore_before}, policy);
   for (const ModuleRef& module : model_->paths().NamedModules()) {
     std::string problem = symbolizer_->Problem(module);
-    if (!problem.empty()) model_->AddNote("no names for " + problem);
+    if (!problem.empty()) model_->AddNote("no symbols for " + problem);
   }
   return report;
 }

@@ -60,7 +60,7 @@ bool ReadRunArguments(int argc, char** argv, RunOptions* options, int* status) {
             {.names = "--force", .target = &options->force, .help = "run the program even where it cannot be audited"},
             {.names = "--gate",
              .target = &options->has_gate,
-             .help = "exit with 1 where the program did well and findings fail the gate"}});
+             .help = "exit with 1 if the program succeeded and findings fail the gate"}});
   options->gate.Declare(&line);
   shim_options.Declare(&line);
   line.set_footer("The program and its arguments follow --:  fdaudit run -- PROGRAM [ARG...]");
@@ -76,7 +76,7 @@ bool ReadRunArguments(int argc, char** argv, RunOptions* options, int* status) {
   if (problem.empty()) problem = options->gate.Load(&options->report);
   if (problem.empty()) problem = shim_options.Read(&options->shim_options);
   if (problem.empty() && (options->program.empty() || options->program.front().empty())) {
-    problem = "which program? Put it behind --:  fdaudit run -- PROGRAM [ARG...]";
+    problem = "no program given; usage: fdaudit run -- PROGRAM [ARG...]";
   }
   if (!problem.empty()) *status = Complain(problem, kExitRunFailed);
   return problem.empty();

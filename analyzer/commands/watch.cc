@@ -132,7 +132,7 @@ void Watch::Run() {
 
 int WatchCommand(int argc, char** argv) {
   CommandLine line(
-      "Shows a running program's descriptors and draws them anew every second: how many are open, the limit and the\n"
+      "Live table of a running program's descriptors, refreshed every second: how many are open, the limit and the\n"
       "time left until it is reached at this rate, growth by call path, findings, the latest first. Rates are those "
       "of\n"
       "the last half minute that was watched. Keys: q quits, / filters, arrows and page keys select. Where standard\n"

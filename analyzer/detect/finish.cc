@@ -37,11 +37,11 @@ std::string FromWhom(const Model& model, const Finding& finding) {
 /// The place where the story's first descriptor came from, in whatever way.
 std::string WhereOpened(Model& model, const Finding& finding) {
   for (const Role role : {Role::kOpened, Role::kDuplicated, Role::kReceived}) {
-    const bool told = std::any_of(finding.events.begin(), finding.events.end(), [role](const StoryEvent& event) {
+    const bool is_in_story = std::any_of(finding.events.begin(), finding.events.end(), [role](const StoryEvent& event) {
       return event.role == role && !event.is_background;
     });
     const char* verb = role == Role::kOpened ? "opened" : role == Role::kDuplicated ? "duplicated" : "received";
-    if (told) return fmt::format("{} at {}{}", verb, Where(model, finding, role), FromWhom(model, finding));
+    if (is_in_story) return fmt::format("{} at {}{}", verb, Where(model, finding, role), FromWhom(model, finding));
   }
   const bool inherited = std::any_of(finding.events.begin(), finding.events.end(),
                                      [](const StoryEvent& event) { return event.role == Role::kInherited; });
@@ -63,7 +63,7 @@ std::string EndOf(const Process& process) {
   }
 }
 
-/// "; descriptor 3, which it was made from, was closed at …": whoever closed that may think that it was all.
+/// "; descriptor 3, which it was made from, was closed at …": the code that closed it may believe that nothing is left.
 std::string OriginalClosed(Model& model, const Finding& finding) {
   const size_t next = finding.deciding + 1;
   if (finding.count != 1 || next >= finding.events.size()) return "";
@@ -78,7 +78,7 @@ std::string LeakMessage(Model& model, const Finding& finding) {
   const Process& process = model.processes()[finding.processes.front()];
   const bool runs = process.end.kind == EndKind::kRunning || process.end.kind == EndKind::kUnknown;
   const bool one = finding.count == 1;
-  std::string more = finding.growing ? "; eight calls or more left theirs" : "";
+  std::string more = finding.growing ? ", and the number keeps growing (8 or more leaking calls)" : "";
   if (!finding.keeper.empty()) more += "; " + finding.keeper;
   more += OriginalClosed(model, finding);
   return fmt::format("{} descriptor{} {} {} {} {}{}", finding.count, one ? "" : "s", WhereOpened(model, finding),
@@ -98,7 +98,7 @@ std::string Subject(const Finding& finding) {
 std::string WhatItReported(const Finding& finding) {
   if (finding.error == 0) return "";
   return fmt::format("; the close had failed with {}{}", ErrorName(finding.error),
-                     finding.error == EINTR ? ", and the number was closed all the same" : "");
+                     finding.error == EINTR ? ", but the number was closed" : "");
 }
 
 std::string DoubleCloseMessage(Model& model, const Finding& finding) {
@@ -109,7 +109,7 @@ std::string DoubleCloseMessage(Model& model, const Finding& finding) {
          WhatItReported(finding);
 }
 
-bool Tells(const Finding& finding, Role role) {
+bool HasRole(const Finding& finding, Role role) {
   return std::any_of(finding.events.begin(), finding.events.end(),
                      [role](const StoryEvent& event) { return event.role == role; });
 }
@@ -120,11 +120,11 @@ std::string WrongCloseMessage(Model& model, const Finding& finding) {
                        WhereOpened(model, finding), finding.holder);
   }
   std::string message = fmt::format("{}{} closed {} that {} had opened{}", Where(model, finding, Role::kClosedAgain),
-                                    Tells(finding, Role::kClosed) ? ", closed already," : "", Subject(finding),
+                                    HasRole(finding, Role::kClosed) ? ", closed already," : "", Subject(finding),
                                     Where(model, finding, Role::kReopened),
-                                    Tells(finding, Role::kClosed) ? " since" : " and closes elsewhere itself");
+                                    HasRole(finding, Role::kClosed) ? " since" : " and closes elsewhere itself");
   if (finding.certainty == Certainty::kOneOf) {
-    message += "; or it was handed the descriptor, and the owner's own close is the one too many";
+    message += "; or the descriptor was handed over to it, and the owner's own close is the wrong one";
   }
   return message + WhatItReported(finding);
 }
@@ -136,7 +136,7 @@ std::string UseAfterCloseMessage(Model& model, const Finding& finding) {
 }
 
 std::string CollateralCloseMessage(Model& model, const Finding& finding) {
-  const bool used = Tells(finding, Role::kUsed);
+  const bool used = HasRole(finding, Role::kUsed);
   return fmt::format("the sweep at {} closed {}, {}, and {} at {}", Where(model, finding, Role::kClosed),
                      Subject(finding), WhereOpened(model, finding), used ? "it was used" : "its owner closed it",
                      Where(model, finding, used ? Role::kUsed : Role::kOwnerCloseFailed));
@@ -149,8 +149,8 @@ std::string OverwriteMessage(Model& model, const Finding& finding) {
 }
 
 std::string CloseErrorMessage(Model& model, const Finding& finding) {
-  const char* meaning = finding.error == EINTR ? "it is closed all the same, and must not be closed again"
-                                               : "what was written may be lost";
+  const char* meaning =
+      finding.error == EINTR ? "it is closed, and must not be closed again" : "what was written may be lost";
   return fmt::format("close at {} failed with {} for {}, {}: {}", Where(model, finding, Role::kClosed),
                      ErrorName(finding.error), Subject(finding), WhereOpened(model, finding), meaning);
 }
@@ -197,10 +197,9 @@ std::string PipeHeldMessage(Model& model, const Finding& finding) {
   }
   const Process& reader = model.processes()[finding.events.back().process];
   const bool runs = reader.end.kind == EndKind::kRunning;
-  return fmt::format(
-      "a read at {} {} {:.1f} s for a pipe, {}, whose write end nobody has but {}, which never wrote to it",
-      Where(model, finding, Role::kUsed), runs ? "has waited" : "had waited", finding.waited_s,
-      WhereOpened(model, finding), holders);
+  return fmt::format("a read at {} {} {:.1f} s for a pipe, {}, whose write end only {} has, which never wrote to it",
+                     Where(model, finding, Role::kUsed), runs ? "has waited" : "had waited", finding.waited_s,
+                     WhereOpened(model, finding), holders);
 }
 
 std::string BadCloseMessage(Model& model, const Finding& finding) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// Descriptors that somebody else than the program keeps, once and for good: no leak that a programmer could mend.
+// Descriptors that somebody else than the program keeps open for good: the programmer could not fix such a leak.
 
 #include <string>
 

@@ -16,9 +16,9 @@ struct KindInfo {
   const char* summary;  ///< half a line
   const char* meaning;  ///< what it means, for `explain`
   const char* proof;    ///< what proves it, and what is left out
-  const char* mend;     ///< one line, also in the text report
+  const char* fix;      ///< one line, also in the text report
   const char* example;  ///< where it has hurt somebody
-  const char* in_c;     ///< how it is mended there
+  const char* in_c;     ///< how to fix it there
   const char* in_cpp;
   const char* in_python;
 };

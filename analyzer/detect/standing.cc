@@ -121,7 +121,7 @@ Standing Teller::Tell(const NamePlace& name) {
   standing.signal = stopped_.signal;
   standing.problems = stopped_.problems;
   if (process_ == kNoProcess) {
-    standing.problems.emplace_back("the traces do not know this process: who opened what is not told");
+    standing.problems.emplace_back("the traces do not know this process: they cannot show who opened its descriptors");
   }
   for (const StoppedThread& stopped : stopped_.threads) {
     StandingThread thread;

@@ -17,7 +17,7 @@ constexpr LedgerReason kLedgerReasons[] = {
      {"descriptor-too-high", "descriptor numbers beyond the ledger's reach were not followed"}},
     {trace::kReasonSharedTable,
      {"shared-table",
-      "a descriptor table was shared between processes: neither leaks nor double closes are told there"}},
+      "a descriptor table was shared between processes: neither leaks nor double closes are reported there"}},
     {trace::kReasonSeccomp, {"seccomp", "the program entered seccomp: less could be checked from then on"}},
     {trace::kReasonStartedLate, {"started-late", "descriptors were opened before fdaudit was there"}},
     {trace::kReasonExitUnchecked,
@@ -28,7 +28,7 @@ constexpr LedgerReason kLedgerReasons[] = {
     {trace::kReasonOwnTable,
      {"own-table",
       "a thread, or a child in its parent's memory, had a descriptor table of its own (unshare, clone): what it did is "
-      "not told"}},
+      "not reported"}},
     {trace::kReasonIoUring,
      {"io-uring", "the program set up io_uring, which opens and closes descriptors without a call"}},
 };
@@ -58,7 +58,7 @@ constexpr ExecReason kExecReasons[] = {
 constexpr Reason kExecUnknown = {
     "exec-unaudited",
     "never joined the trace (statically linked, privileged, or for another architecture or libc: "
-    "`fdaudit doctor PROGRAM` tells)"};
+    "`fdaudit doctor PROGRAM` says which)"};
 
 }  // namespace
 

@@ -55,10 +55,10 @@ std::string DescribeGrowth(const Growth& growth) {
 }
 
 std::string DescribeSiblings(Model& model, const Siblings& siblings) {
-  const char* where = siblings.of == Siblings::Of::kPath ? "on this call path" : "in this line, over other call paths,";
+  const char* where = siblings.of == Siblings::Of::kPath ? "on this call path" : "in this line (over other call paths)";
   const char* bound = siblings.is_complete ? "" : "at least ";
   if (siblings.closed == 0) {
-    return siblings.is_complete ? fmt::format("none of {} opened {} was closed", siblings.opened, where)
+    return siblings.is_complete ? fmt::format("none of the {} descriptors opened {} was closed", siblings.opened, where)
                                 : "not known: the trace had no room to count all closes";
   }
   std::vector<std::pair<std::string, uint64_t>> places;
@@ -73,7 +73,8 @@ std::string DescribeSiblings(Model& model, const Siblings& siblings) {
     }
   }
   std::stable_sort(places.begin(), places.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
-  std::string text = fmt::format("{}{} of {} opened {} were closed", bound, siblings.closed, siblings.opened, where);
+  std::string text =
+      fmt::format("{}{} of the {} descriptors opened {} were closed", bound, siblings.closed, siblings.opened, where);
   constexpr size_t kMostPlaces = 3;
   for (size_t i = 0; i < std::min(places.size(), kMostPlaces); ++i) {
     const std::string count = places.size() == 1 ? "" : fmt::format("{} ", places[i].second);

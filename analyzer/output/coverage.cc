@@ -13,7 +13,7 @@
 namespace fdaudit::analyzer {
 namespace {
 
-void TellUnaudited(const Model& model, std::vector<std::string>* lines) {
+void AddUnaudited(const Model& model, std::vector<std::string>* lines) {
   constexpr size_t kMost = 5;
   std::set<std::string> told;
   for (const Process& process : model.processes()) {
@@ -45,13 +45,13 @@ const char* WhyOf(const Process& process) {
   return "unseen-call";
 }
 
-constexpr size_t kUntrackedTold = 5;
+constexpr size_t kMaxUntrackedLines = 5;
 
-void TellUntracked(const Model& model, std::vector<std::string>* lines) {
+void AddUntracked(const Model& model, std::vector<std::string>* lines) {
   size_t told = 0;
   for (const auto& [process, descriptors] : UntrackedDescriptors(model)) {
     for (const Untracked& one : descriptors) {
-      if (++told > kUntrackedTold) return;
+      if (++told > kMaxUntrackedLines) return;
       lines->push_back(fmt::format("  {} descriptor {}, {}{}{}: {} between {:.3f} s and {:.3f} s",
                                    model.processes()[process].id, one.fd, Name(one.kind), one.target.empty() ? "" : " ",
                                    EscapeForTerminal(one.target), one.is_open ? "opened" : "closed", one.not_before_s,
@@ -97,13 +97,13 @@ std::vector<std::string> CoverageLines(const Model& model) {
   if (opens != 0) {
     lines.push_back(
         Counted(opens) +
-        " opened without fdaudit seeing it (raw system calls, io_uring, libc's insides): never told as leaks");
+        " opened without fdaudit seeing it (raw system calls, io_uring, libc's insides): never reported as leaks");
   }
-  if (closes != 0) lines.push_back(Counted(closes) + " closed without fdaudit seeing it: never told as double closes");
-  TellUntracked(model, &lines);
-  if (dropped != 0) lines.push_back(fmt::format("{} acts were not recorded for lack of room", dropped));
+  if (closes != 0) lines.push_back(Counted(closes) + " closed without fdaudit seeing it: never reported as double closes");
+  AddUntracked(model, &lines);
+  if (dropped != 0) lines.push_back(fmt::format("{} events were not recorded for lack of room", dropped));
   for (const Reason& reason : LedgerReasons(reasons)) lines.emplace_back(reason.text);
-  TellUnaudited(model, &lines);
+  AddUnaudited(model, &lines);
   return lines;
 }
 

@@ -18,10 +18,16 @@ std::string Plural(uint64_t count, const char* word) {
   return fmt::format("{} {}{}", count, word, count == 1 ? "" : "s");
 }
 
-/// "error or warning, in own code".
-std::string Rule(const Verdict& verdict) {
-  return fmt::format("{}{}", fmt::join(verdict.fail_on, " or "),
-                     verdict.scope == Scope::kOwn ? ", in your own code" : ", in any code");
+bool FailsOnErrorsAndWarnings(const Verdict& verdict) {
+  return verdict.fail_on == std::vector<std::string>{"error", "warning"};
+}
+
+std::string Judgement(const Verdict& verdict, uint64_t failing) {
+  const bool is_usual = FailsOnErrorsAndWarnings(verdict);
+  const std::string rule = is_usual ? "" : fmt::format(" ({})", fmt::join(verdict.fail_on, " or "));
+  const char* where = verdict.scope == Scope::kOwn ? "in your code" : "in any code";
+  if (verdict.failed) return fmt::format("gate failed: {}{} {}", Plural(failing, "new finding"), rule, where);
+  return fmt::format("gate passed: no new {}{} {}", is_usual ? "errors or warnings" : "findings", rule, where);
 }
 
 }  // namespace
@@ -29,18 +35,17 @@ std::string Rule(const Verdict& verdict) {
 std::string RenderVerdict(const Verdict& verdict, const std::vector<Subject>& subjects) {
   const auto failing = static_cast<uint64_t>(
       std::count_if(subjects.begin(), subjects.end(), [](const Subject& subject) { return subject.gates; }));
-  std::string out = verdict.failed ? fmt::format("gate fails: {} ({})", Plural(failing, "finding"), Rule(verdict))
-                                   : fmt::format("gate passes: nothing to fail on ({})", Rule(verdict));
+  std::string out = Judgement(verdict, failing);
   const uint64_t others = verdict.new_findings - failing;
-  if (others != 0) out += fmt::format("; {} put up with", Plural(others, "other"));
+  if (others != 0) out += fmt::format("; {} tolerated", Plural(others, "other"));
   if (verdict.known != 0) out += fmt::format("; {} known by the baseline", verdict.known);
   if (verdict.suppressed != 0) out += fmt::format("; {} suppressed", verdict.suppressed);
   out += '\n';
   if (!verdict.gone.empty()) {
     out += fmt::format("{} of the baseline {} gone:\n", verdict.gone.size(), verdict.gone.size() == 1 ? "is" : "are");
-    size_t told = 0;
+    size_t listed = 0;
     for (const auto& [id, known] : verdict.gone) {
-      if (told++ == kMostGone) break;
+      if (listed++ == kMostGone) break;
       out +=
           fmt::format("  {}: {}  {}\n", EscapeControls(known.kind), EscapeControls(known.message), EscapeControls(id));
     }
@@ -62,7 +67,7 @@ std::string RenderGateText(const Verdict& verdict, const std::vector<Subject>& s
     if (subject.message.find(subject.place) == std::string::npos) {
       out += fmt::format("  at {}\n", EscapeControls(subject.place));
     }
-    out += fmt::format("  mend  {}\n", Info(subject.kind).mend);
+    out += fmt::format("  fix  {}\n", Info(subject.kind).fix);
   }
   return out + RenderVerdict(verdict, subjects);
 }

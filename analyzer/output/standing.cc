@@ -59,7 +59,7 @@ class Writer {
     Line(standing_.is_core ? "where " + title + " stood:" : "where " + title + " stands:");
     for (size_t i = 0; i < std::min(standing_.threads.size(), kMaxThreads); ++i) Thread(standing_.threads[i]);
     if (standing_.threads.size() > kMaxThreads) {
-      Line(fmt::format("  and {} more threads (-f json tells all)", standing_.threads.size() - kMaxThreads));
+      Line(fmt::format("  and {} more threads (-f json lists all)", standing_.threads.size() - kMaxThreads));
     }
     for (const std::string& problem : standing_.problems) Line("  note: " + EscapeForTerminal(problem));
     return std::move(out_);
@@ -79,7 +79,7 @@ class Writer {
   void Waited(const WaitedDescriptor& waited) {
     Line(fmt::format("    descriptor {} is {}", waited.fd, DescriptorText(model_, waited)));
     if (!waited.has_other_end) return;
-    if (waited.holders.empty()) Line("    nobody that can be seen holds its other end");
+    if (waited.holders.empty()) Line("    no visible process holds its other end");
     for (size_t i = 0; i < std::min(waited.holders.size(), kMaxHolders); ++i) {
       const EndHolder& holder = waited.holders[i];
       const std::string doing = holder.main_thread.tid == 0 ? "" : ", which " + StateText(holder.main_thread);

@@ -50,7 +50,7 @@ class Writer {
     Contexts();
     Coverage();
     if (!report_.findings.empty())
-      Line(Styled(Style::kDim, "`fdaudit explain KIND` tells what a kind means and what proves it."));
+      Line(Styled(Style::kDim, "`fdaudit explain KIND` shows what a kind means and what proves it."));
     return std::move(out_);
   }
 
@@ -149,7 +149,7 @@ void Writer::InBrief(const std::vector<const Finding*>& findings) {
   if (findings.empty()) return;
   constexpr size_t kMost = 12;
   Line("");
-  Line("not in your own code (-f json tells all of it):");
+  Line("not in your own code (-f json has the details):");
   for (size_t i = 0; i < std::min(findings.size(), kMost); ++i) {
     const Finding& finding = *findings[i];
     const std::string kind = fmt::format("{}: {}", Name(finding.severity), Name(finding.kind));
@@ -179,7 +179,7 @@ void Writer::OneFinding(const Finding& finding) {
     if (i == finding.deciding) Causes(finding);
   }
   if (finding.location) Line("  look at  " + Styled(Style::kBold, EscapeForTerminal(PlaceOf(*finding.location))));
-  if (finding.keeper.empty()) Line(fmt::format("  mend     {}", Info(finding.kind).mend));
+  if (finding.keeper.empty()) Line(fmt::format("  fix      {}", Info(finding.kind).fix));
 }
 
 /// "5-7, 9": neighbours are joined.
@@ -227,13 +227,13 @@ void Writer::Targets(const Finding& finding) {
   }
   if (targets.empty() || (targets.size() == 1 && targets[0].first == "unknown")) return;
   std::string text;
-  uint64_t told = 0;
+  uint64_t listed = 0;
   for (size_t i = 0; i < targets.size() && i < kMaxTargets; ++i) {
     text += (i == 0 ? "" : ", ") + targets[i].first;
     if (targets[i].second > 1) text += fmt::format(" ({} times)", targets[i].second);
-    told += targets[i].second;
+    listed += targets[i].second;
   }
-  if (finding.count > told) text += fmt::format(", and {}", Plural(finding.count - told, "other"));
+  if (finding.count > listed) text += fmt::format(", and {}", Plural(finding.count - listed, "other"));
   Line("  what     " + text);
 }
 
@@ -243,7 +243,7 @@ std::string Writer::ProcessName(ProcessIndex process) const {
   return fmt::format("process {} ({})", found.pid, EscapeForTerminal(BaseName(found.exe)));
 }
 
-/// The thread is told where more than one takes part, the process where the trace has more than one.
+/// Names the thread where the finding has several, and the process where the trace has several.
 void Writer::Event(const Finding& finding, const StoryEvent& event, size_t frames) {
   const bool one_thread = std::all_of(finding.events.begin(), finding.events.end(),
                                       [&event](const StoryEvent& other) { return other.thread == event.thread; });
@@ -263,19 +263,19 @@ void Writer::Event(const Finding& finding, const StoryEvent& event, size_t frame
 
 /// Frames of libc and the like are left out wherever there are others.
 void Writer::Stack(PathId path, size_t limit) {
-  std::vector<const Frame*> told;
+  std::vector<const Frame*> frames;
   for (const Frame& frame : model_.paths().Frames(path)) {
-    if (!frame.is_runtime) told.push_back(&frame);
+    if (!frame.is_runtime) frames.push_back(&frame);
   }
-  if (told.empty()) {
-    for (const Frame& frame : model_.paths().Frames(path)) told.push_back(&frame);
+  if (frames.empty()) {
+    for (const Frame& frame : model_.paths().Frames(path)) frames.push_back(&frame);
   }
-  const size_t shown = std::min(told.size(), limit);
+  const size_t shown = std::min(frames.size(), limit);
   for (size_t i = 0; i < shown; ++i) {
-    std::string text = EscapeForTerminal(Describe(*told[i]));
-    if (IsOwn(*told[i], "")) text = Styled(Style::kBold, text);
-    if (i + 1 == shown && told.size() > shown) {
-      text += Styled(Style::kDim, fmt::format("  (and {})", Plural(told.size() - shown, "outer frame")));
+    std::string text = EscapeForTerminal(Describe(*frames[i]));
+    if (IsOwn(*frames[i], "")) text = Styled(Style::kBold, text);
+    if (i + 1 == shown && frames.size() > shown) {
+      text += Styled(Style::kDim, fmt::format("  (and {})", Plural(frames.size() - shown, "outer frame")));
     }
     Line("      " + text);
   }
@@ -284,8 +284,7 @@ void Writer::Stack(PathId path, size_t limit) {
 /// Beside the opening that leaked.
 void Writer::Causes(const Finding& finding) {
   const bool had_siblings = finding.siblings && finding.siblings->opened > 1;
-  if (had_siblings)
-    Line("  siblings " + Styled(Style::kBold, EscapeForTerminal(DescribeSiblings(model_, *finding.siblings))));
+  if (had_siblings) Line("  " + Styled(Style::kBold, EscapeForTerminal(DescribeSiblings(model_, *finding.siblings))));
   if (finding.growth) Line("  growth   " + DescribeGrowth(*finding.growth));
 }
 

@@ -336,11 +336,11 @@ std::unique_ptr<DebugInfo> DebugInfo::Open(const std::string& file, const std::v
   }
   auto impl = std::make_unique<Impl>(debug_dirs);
   if (!impl->dwfl || !impl->Load(file, fd)) {
-    *problem = file + " cannot be read as an ELF file";
+    *problem = file + ": it cannot be read as an ELF file";
     return nullptr;
   }
   if (!build_id.empty() && !impl->HasBuildId(build_id)) {
-    *problem = file + " has another build ID than the one audited";
+    *problem = file + ": it was rebuilt after the recording (build ID differs)";
     return nullptr;
   }
   return std::unique_ptr<DebugInfo>(new DebugInfo(std::move(impl)));

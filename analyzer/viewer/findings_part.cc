@@ -141,7 +141,7 @@ void Findings::WriteCauses(const Json& finding) {
   if (!finding["siblings"].IsObject()) return;
   const Json& siblings = finding["siblings"];
   std::string text =
-      fmt::format("{} of {} opened there were closed", siblings["closed"].Count(), siblings["opened"].Count());
+      fmt::format("{} of the {} descriptors opened there were closed", siblings["closed"].Count(), siblings["opened"].Count());
   for (const Json& closer : siblings["closers"]) {
     if (!closer["location"].IsObject()) continue;
     const SourceLine line = SourceLineOf(closer["location"], format_);
@@ -226,7 +226,7 @@ void Findings::WriteEvent(const Json& event, bool is_deciding) {
 void Findings::WriteMend(const Json& finding) {
   const std::optional<Kind> kind = FindKind(finding["kind"].Text());
   if (!kind) return;
-  out_.Raw("<p class=mend><b>Mend:</b> ").Text(Info(*kind).mend).Raw(".</p>\n");
+  out_.Raw("<p class=fix><b>Fix:</b> ").Text(Info(*kind).fix).Raw(".</p>\n");
 }
 
 void Findings::WriteStory(const Json& finding) {

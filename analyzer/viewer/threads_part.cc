@@ -48,7 +48,7 @@ void WriteWaited(const Json& waited, Html* out) {
   if (waited["other_end"].IsList()) {
     out->Raw("<ul>");
     for (const Json& holder : waited["other_end"]) WriteHolder(holder, out);
-    if (waited["other_end"].empty()) out->Raw("<li>nobody holds its other end</li>");
+    if (waited["other_end"].empty()) out->Raw("<li>no process holds its other end</li>");
     out->Raw("</ul>");
   }
   out->Raw("</li>\n");

@@ -1,4 +1,4 @@
-// GoogleTest: every test is a checkpoint. What a test leaves open, and whom it takes a descriptor from, is told by its
+// GoogleTest: every test is a checkpoint. What a test leaves open, and whose descriptors it closes, is reported with its
 // name:   fdaudit run -- ./googletest
 #include <fcntl.h>
 #include <gtest/gtest.h>

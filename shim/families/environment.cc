@@ -19,22 +19,22 @@ void Follow(const char* name) {
 
 }  // namespace
 
-INTERPOSE("may tell which test runs", int, setenv, const char* name, const char* value, int overwrite) noexcept {
+INTERPOSE("may name the running test", int, setenv, const char* name, const char* value, int overwrite) noexcept {
   const int result = real::setenv(name, value, overwrite);
   if (result == 0) Follow(name);
   return result;
 }
-INTERPOSE("may tell which test runs", int, putenv, char* entry) noexcept {
+INTERPOSE("may name the running test", int, putenv, char* entry) noexcept {
   const int result = real::putenv(entry);
   if (result == 0) NoteEnvironmentEntry(entry);
   return result;
 }
-INTERPOSE("may tell that no test runs any more", int, unsetenv, const char* name) noexcept {
+INTERPOSE("may end the running test", int, unsetenv, const char* name) noexcept {
   const int result = real::unsetenv(name);
   if (result == 0) Follow(name);
   return result;
 }
-INTERPOSE("may tell that no test runs any more", int, clearenv) noexcept {
+INTERPOSE("may end the running test", int, clearenv) noexcept {
   const bool had_context = getenv(kContextVariable) != nullptr;
   const int result = real::clearenv();
   if (result == 0 && had_context) NoteContext(nullptr);

@@ -68,7 +68,7 @@ def others_code_is_told_in_brief():
     beside = fdaudit("run", "--", "bash", "-c", f"true | true; {leaky}").err
     alone = fdaudit("run", "--", "bash", "-c", "true | true").err
     complaints = []
-    if "not in your own code (-f json" not in beside or beside.count("  mend  ") != 2:
+    if "not in your own code (-f json" not in beside or beside.count("  fix  ") != 2:
         complaints.append(f"beside own findings: {beside}")
     if "closed-again" not in alone or "not in your own code (-f json" in alone:
         complaints.append(f"alone: {alone}")

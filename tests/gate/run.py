@@ -81,7 +81,7 @@ def others_code_gates_on_request():
     """bash closes its pipes twice: shown, and no failure but under --scope all without the built-in suppressions."""
     script = ["--", "bash", "-c", "true | true"]
     return [
-        *told(fdaudit("run", "--gate", *script), 0, "gate passes"),
+        *told(fdaudit("run", "--gate", *script), 0, "gate passed"),
         *told(fdaudit("run", "--gate", "--scope", "all", *script), 0, "suppressed"),
         *told(fdaudit("run", "--gate", "--scope", "all", "--no-default-suppressions", *script), 1, "in any code"),
     ]
@@ -95,7 +95,7 @@ def what_fails_can_be_chosen():
         for fail_on, status in {"error": 0, "warning": 1, "note": 1, "leak": 1, "double-close": 1, "wrong-close": 0,
                                 "overwrite,leak": 1, "error,overwrite": 0}.items():
             complaints += told(fdaudit("gate", "--fail-on", fail_on, both), status)
-        complaints += told(fdaudit("gate", "--max", "leak=1", "--max", "double-close=1", both), 0, "2 others put up with")
+        complaints += told(fdaudit("gate", "--max", "leak=1", "--max", "double-close=1", both), 0, "2 others tolerated")
         complaints += told(fdaudit("gate", "--max", "leak=1", both), 1, "1 finding ")
         complaints += told(fdaudit("gate", "--min-count", "2", both), 0)
         complaints += told(fdaudit("gate", "--error-exitcode", "42", both), 42)
@@ -409,7 +409,7 @@ def many_findings_of_many_processes():
             judged = harness.run(["prlimit", "--cpu=15", harness.FDAUDIT, "gate", folder / "trace"],
                                  env=harness.clean_environment(), timeout=300)
             complaints += [] if ran.status == 0 else [f"status {ran.status}: {ran.err}"]
-            complaints += told(judged, 1, f"gate fails: {findings} findings")[:1]
+            complaints += told(judged, 1, f"gate failed: {findings} new findings")[:1]
     return complaints
 
 

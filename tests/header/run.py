@@ -165,11 +165,11 @@ def what_came_before_is_left_out():
         def fdaudit(*arguments):
             return harness.run([harness.FDAUDIT, *arguments], cwd=folder, env=env)
         command = ["--", program, "warms_up"]
-        expect("run", fdaudit("run", "--trace", "t", "--gate", *command), 1, "gate fails: 1 finding")
+        expect("run", fdaudit("run", "--trace", "t", "--gate", *command), 1, "gate failed: 1 new finding")
         left_out = '1 descriptor is left out: before the checkpoint "ready"'
         expect("run, ignoring", fdaudit("run", "--gate", "--ignore-before", "ready", *command), 0, left_out,
                "nothing found")
-        expect("gate", fdaudit("gate", "--ignore-before", "ready", "t"), 0, left_out, "gate passes")
+        expect("gate", fdaudit("gate", "--ignore-before", "ready", "t"), 0, left_out, "gate passed")
         never = 'nothing is left out: no process reached the checkpoint "steady"'
         expect("gate, never reached", fdaudit("gate", "--ignore-before", "steady", "t"), 1, never)
         expect("gate, its own", fdaudit("gate", "--ignore-before", "warms_up", "t"), 1, "0 descriptors are left out")

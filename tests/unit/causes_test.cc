@@ -45,7 +45,8 @@ TEST_F(Causes, SiblingsAreToldByWhereTheyWereClosed) {
   EXPECT_EQ(findings[0].siblings->opened, 40u);
   EXPECT_EQ(findings[0].siblings->closed, 31u);
   EXPECT_EQ(SiblingsOf(findings[0]),
-            "31 of 40 opened on this call path were closed: 27 at finish (app.c:88), 4 at give_up (app.c:30)");
+            "31 of the 40 descriptors opened on this call path were closed: 27 at finish (app.c:88), 4 at give_up "
+            "(app.c:30)");
 }
 
 TEST_F(Causes, WhereNoneOfThePathWasClosedTheLineTells) {
@@ -55,14 +56,14 @@ TEST_F(Causes, WhereNoneOfThePathWasClosedTheLineTells) {
   const std::vector<Finding> findings = scene_.Detect();
   ASSERT_EQ(findings.size(), 1u);
   EXPECT_EQ(SiblingsOf(findings[0]),
-            "3 of 4 opened in this line, over other call paths, were closed at finish (app.c:88)");
+            "3 of the 4 descriptors opened in this line (over other call paths) were closed at finish (app.c:88)");
 }
 
 TEST_F(Causes, NoneClosedIsSaidAsWell) {
   Leak(5, Stack("open_job", 12));
   Leak(6, Stack("open_job", 12));
   trace().AddCloseCount(Stack("other", 1), Stack("finish", 88), 1);
-  EXPECT_EQ(SiblingsOf(scene_.Detect().at(0)), "none of 2 opened on this call path was closed");
+  EXPECT_EQ(SiblingsOf(scene_.Detect().at(0)), "none of the 2 descriptors opened on this call path was closed");
 }
 
 TEST_F(Causes, WhatTheTraceHadNoRoomForIsSaid) {
@@ -72,7 +73,7 @@ TEST_F(Causes, WhatTheTraceHadNoRoomForIsSaid) {
   EXPECT_EQ(SiblingsOf(scene_.Detect().at(0)), "not known: the trace had no room to count all closes");
   trace().AddCloseCount(Stack("open_job", 12), Stack("finish", 88), 2);
   EXPECT_EQ(SiblingsOf(scene_.Detect().at(0)),
-            "at least 2 of 3 opened on this call path were closed at finish (app.c:88)");
+            "at least 2 of the 3 descriptors opened on this call path were closed at finish (app.c:88)");
 }
 
 TEST_F(Causes, AnOldTraceAndCodeMadeAtRunTimeAreNotKnown) {
@@ -89,7 +90,7 @@ TEST_F(Causes, WhatAKilledWriterLeftHalfWayIsNotBelieved) {
   Leak(5, Stack("open_job", 12));
   trace().AddCloseCount(Stack("open_job", 12), Stack("finish", 88), ~uint64_t{0});
   trace().AddCloseCount(Stack("open_job", 12), 4711, 5);
-  EXPECT_EQ(SiblingsOf(scene_.Detect().at(0)), "none of 1 opened on this call path was closed");
+  EXPECT_EQ(SiblingsOf(scene_.Detect().at(0)), "none of the 1 descriptors opened on this call path was closed");
 }
 
 TEST_F(Causes, GrowthIsThatOfTheLineUntilTheProcessEnds) {

@@ -479,12 +479,12 @@ TEST(Kinds, ThePageSaysWhatExplainSays) {
   }
 }
 
-TEST(Kinds, EveryKindIsToldInFull) {
+TEST(Kinds, EveryKindIsDescribedInFull) {
   size_t index = 0;
   for (const analyzer::KindInfo& info : analyzer::AllKinds()) {
     EXPECT_EQ(static_cast<size_t>(info.kind), index++);
     EXPECT_EQ(analyzer::FindKind(info.name), info.kind);
-    for (const char* text : {info.summary, info.meaning, info.proof, info.mend})
+    for (const char* text : {info.summary, info.meaning, info.proof, info.fix})
       EXPECT_GT(strlen(text), 10u) << info.name;
   }
   EXPECT_FALSE(analyzer::FindKind("leek"));

@@ -73,7 +73,7 @@ error: double-close  ID
       cleanup (app.c:55)
       main (app.c:90)
   look at  /src/app.c:55  cleanup
-  mend     give the descriptor one owner that closes it; set the variable to -1 where it is closed, so that a second close shows
+  fix      give the descriptor one owner that closes it; set the variable to -1 where it is closed, so that a second close fails with EBADF instead of hitting someone else's descriptor
 
 warning: leak  ID
   3 descriptors opened at load_config (app.c:41) were still open when the process exited
@@ -84,10 +84,10 @@ warning: leak  ID
       main (app.c:90)
   growth   3 calls from 0.000002 s to 0.000004 s; 3 descriptors a second
   look at  /src/app.c:41  load_config
-  mend     close it on every way out of the opening function, error paths too, or let a guard object (RAII, with, defer) own it
+  fix      close it on every path out of the opening function, including error paths, or let a guard object (RAII, with, defer) own it
 
-note: 1 descriptor was opened without fdaudit seeing it (raw system calls, io_uring, libc's insides): never told as leaks
-`fdaudit explain KIND` tells what a kind means and what proves it.
+note: 1 descriptor was opened without fdaudit seeing it (raw system calls, io_uring, libc's insides): never reported as leaks
+`fdaudit explain KIND` shows what a kind means and what proves it.
 )");
 }
 

@@ -214,7 +214,7 @@ TEST_F(SymbolizerTest, AnotherBuildInItsPlaceGivesNoNames) {
   BuildInlines("-g -O1");
   Symbolizer symbolizer({});
   EXPECT_EQ(symbolizer.Lookup(audited, Address("mark_hidden"))[0].function, "");
-  EXPECT_EQ(symbolizer.Problem(audited), audited.path + " has another build ID than the one audited");
+  EXPECT_EQ(symbolizer.Problem(audited), audited.path + ": it was rebuilt after the recording (build ID differs)");
   EXPECT_EQ(symbolizer.Problem(Module()), "");
   EXPECT_EQ(symbolizer.Lookup(Module(), Address("mark_hidden"))[0].function, "Hidden");
 }

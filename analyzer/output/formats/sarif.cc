@@ -167,7 +167,7 @@ void WriteRules(JsonWriter& out) {
         out.Field("id", info.name);
         WriteMessage("shortDescription", info.summary, out);
         WriteMessage("fullDescription", info.meaning, out);
-        WriteMessage("help", fmt::format("{}\n\n{}", info.proof, info.mend), out);
+        WriteMessage("help", fmt::format("{}\n\n{}", info.proof, info.fix), out);
         out.Object("defaultConfiguration", [&] { out.Field("level", Name(info.severity)); });
       });
     }
