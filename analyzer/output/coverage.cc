@@ -99,7 +99,8 @@ std::vector<std::string> CoverageLines(const Model& model) {
         Counted(opens) +
         " opened without fdaudit seeing it (raw system calls, io_uring, libc's insides): never reported as leaks");
   }
-  if (closes != 0) lines.push_back(Counted(closes) + " closed without fdaudit seeing it: never reported as double closes");
+  if (closes != 0)
+    lines.push_back(Counted(closes) + " closed without fdaudit seeing it: never reported as double closes");
   AddUntracked(model, &lines);
   if (dropped != 0) lines.push_back(fmt::format("{} events were not recorded for lack of room", dropped));
   for (const Reason& reason : LedgerReasons(reasons)) lines.emplace_back(reason.text);

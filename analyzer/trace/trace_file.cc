@@ -75,7 +75,8 @@ void TraceFile::ReadHeader() {
   const size_t got = source_->Read(0, &header_, sizeof header_);
   if (got < sizeof header_.magic || memcmp(header_.magic, trace::kMagic, sizeof header_.magic) != 0) {
     if (got >= sizeof header_.magic && header_.magic[0] == '\0' && EndsWith(name_, kTraceSuffix)) {
-      throw TraceError(name_, 0, "not an fdaudit trace yet: the process that made it was stopped before it was complete")
+      throw TraceError(name_, 0,
+                       "not an fdaudit trace yet: the process that made it was stopped before it was complete")
           .MarkUnfinished();
     }
     throw TraceError(name_, 0, "not a fdaudit trace: it does not begin with \"fdaudit\"");

@@ -44,7 +44,7 @@ class Findings {
   void WriteStack(const std::string& key);
   void WriteFrame(const Json& frame, bool is_first_own);
   void WriteSource(const Json& frame, int around);
-  void WriteMend(const Json& finding);
+  void WriteFix(const Json& finding);
   std::string ModulesOf(const Json& finding) const;
 
   const Json& document_;
@@ -140,8 +140,8 @@ void Findings::WriteCauses(const Json& finding) {
   }
   if (!finding["siblings"].IsObject()) return;
   const Json& siblings = finding["siblings"];
-  std::string text =
-      fmt::format("{} of the {} descriptors opened there were closed", siblings["closed"].Count(), siblings["opened"].Count());
+  std::string text = fmt::format("{} of the {} descriptors opened there were closed", siblings["closed"].Count(),
+                                 siblings["opened"].Count());
   for (const Json& closer : siblings["closers"]) {
     if (!closer["location"].IsObject()) continue;
     const SourceLine line = SourceLineOf(closer["location"], format_);
@@ -223,7 +223,7 @@ void Findings::WriteEvent(const Json& event, bool is_deciding) {
   out_.Raw("</li>\n");
 }
 
-void Findings::WriteMend(const Json& finding) {
+void Findings::WriteFix(const Json& finding) {
   const std::optional<Kind> kind = FindKind(finding["kind"].Text());
   if (!kind) return;
   out_.Raw("<p class=fix><b>Fix:</b> ").Text(Info(*kind).fix).Raw(".</p>\n");
@@ -241,7 +241,7 @@ void Findings::WriteStory(const Json& finding) {
   uint64_t index = 0;
   for (const Json& event : finding["events"]) WriteEvent(event, index++ == deciding);
   out_.Raw("</ol>\n");
-  WriteMend(finding);
+  WriteFix(finding);
   out_.Raw("</div>\n");
 }
 

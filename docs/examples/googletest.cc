@@ -1,5 +1,5 @@
-// GoogleTest: every test is a checkpoint. What a test leaves open, and whose descriptors it closes, is reported with its
-// name:   fdaudit run -- ./googletest
+// GoogleTest: every test is a checkpoint. What a test leaves open, and whose descriptors it closes, is reported with
+// its name:   fdaudit run -- ./googletest
 #include <fcntl.h>
 #include <gtest/gtest.h>
 

@@ -96,7 +96,7 @@ def what_fails_can_be_chosen():
                                 "overwrite,leak": 1, "error,overwrite": 0}.items():
             complaints += told(fdaudit("gate", "--fail-on", fail_on, both), status)
         complaints += told(fdaudit("gate", "--max", "leak=1", "--max", "double-close=1", both), 0, "2 others tolerated")
-        complaints += told(fdaudit("gate", "--max", "leak=1", both), 1, "1 finding ")
+        complaints += told(fdaudit("gate", "--max", "leak=1", both), 1, "1 new finding ")
         complaints += told(fdaudit("gate", "--min-count", "2", both), 0)
         complaints += told(fdaudit("gate", "--error-exitcode", "42", both), 42)
         complaints += told(fdaudit("run", "--gate", "--error-exitcode", "42", "--", work(), "leak"), 42)
@@ -156,7 +156,7 @@ def fingerprints_survive_moved_lines_and_directories():
         subprocess.run([harness.CC, "-g", "-o", program, moved], check=True)
         before = report(folder, "before.json", *WORDS)
         after = report(folder, "after.json", *WORDS, "more", program=program)
-        complaints = told(fdaudit("gate", "--baseline", before, after), 1, "1 finding ", "2 known by the baseline")
+        complaints = told(fdaudit("gate", "--baseline", before, after), 1, "1 new finding ", "2 known by the baseline")
         fresh = [f for key, f in findings(after).items() if key not in findings(before)]
         if [f["location"]["function"] for f in fresh] != ["load"]:
             complaints.append(f"new: {[f['message'] for f in fresh]}")
@@ -230,7 +230,7 @@ def configuration_is_found_above():
         config = folder / ".fdaudit.toml"
         (folder / "ci.supp").write_text("leak:load\n")
         for text, status, words in [
-                ('[gate]\nfail-on = ["error"]\n', 0, []), ('[gate]\nfail-on = "leak"\n', 1, ["1 finding "]),
+                ('[gate]\nfail-on = ["error"]\n', 0, []), ('[gate]\nfail-on = "leak"\n', 1, ["1 new finding "]),
                 ('[gate]\nsuppressions = ["ci.supp"]\nerror-exitcode = 7\n', 7, ["1 suppressed"]),
                 ('[gate]\nbaseline = "both.json"\n', 0, ["2 known"]),
                 ("[gate]\nmax = {leak = 1, double-close = 1}\n", 0, []), ("[gate]\nmin-count = 2\n", 0, []),
