@@ -13,6 +13,7 @@
 #include <cstdint>
 
 #include "shim/base/raw_io.h"
+#include "shim/base/thread_pointer.h"
 
 namespace fdaudit::shim {
 
@@ -26,12 +27,16 @@ inline bool OnAlternateStack() {
 
 class Guard {
  public:
-  Guard() : outer_(recording_frame) {
+  Guard() : foreign_(OnForeignStorage()) {
+    if (foreign_) return;
+    outer_ = recording_frame;
     const auto here = reinterpret_cast<uintptr_t>(this);
     nested_ = outer_ != 0 && (outer_ > here || OnAlternateStack());
     recording_frame = here;
   }
-  ~Guard() { recording_frame = nested_ ? outer_ : 0; }
+  ~Guard() {
+    if (!foreign_) recording_frame = nested_ ? outer_ : 0;
+  }
   Guard(const Guard&) = delete;
   Guard& operator=(const Guard&) = delete;
 
@@ -39,8 +44,9 @@ class Guard {
   bool nested() const { return nested_; }
 
  private:
-  uintptr_t outer_;
-  bool nested_;
+  uintptr_t outer_ = 0;
+  bool nested_ = true;
+  const bool foreign_;  ///< there is no `recording_frame`
 };
 
 }  // namespace fdaudit::shim

@@ -2,6 +2,7 @@
 
 #include "shim/base/options.h"
 #include "shim/base/text.h"
+#include "shim/base/thread_pointer.h"
 #include "shim/events/events.h"
 #include "shim/events/recording.h"
 #include "shim/ledger/channel_text.h"
@@ -86,7 +87,7 @@ void RecordLeftOpen(int fd) {
 
 void RecordBadUse(const CallSite& site, int fd, int other) {
   if (!options.uses) return;
-  const int saved_errno = errno;
+  const int saved_errno = LastError();
   Recording recording(site);
   if (recording && recording.owns_ledger()) {
     const Act act = recording.MakeAct(Stamp());
@@ -97,7 +98,7 @@ void RecordBadUse(const CallSite& site, int fd, int other) {
       NoteBadUse(other, act, outcome);
     }
   }
-  errno = saved_errno;
+  SetLastError(saved_errno);
 }
 
 void RecordRegistered(const CallSite& site, int fd, int set, bool on) {

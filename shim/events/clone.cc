@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "shim/base/raw_io.h"
+#include "shim/base/thread_pointer.h"
 
 namespace fdaudit::shim {
 namespace {
@@ -13,7 +14,7 @@ using trace::StartedBy;
 constexpr long kSystemClone3 = 435;  // on every architecture; older headers lack it
 
 /// The words of clone3's arguments that count here, and how many every version has.
-enum CloneArguments { kFlags = 0, kPidfd = 1, kStack = 5, kLeastArguments = 8 };
+enum CloneArguments { kFlags = 0, kPidfd = 1, kStack = 5, kTls = 7, kLeastArguments = 8 };
 
 bool SharesMemory(int flags) { return (flags & CLONE_VM) != 0; }
 bool SharesTable(int flags) { return (flags & CLONE_FILES) != 0; }
@@ -25,6 +26,22 @@ bool SetReason(uint32_t image, uint32_t reason) {
 }
 
 }  // namespace
+
+GivenThreadPointer::GivenThreadPointer(int flags, uintptr_t pointer) : flags_(flags) {
+  if ((flags & CLONE_SETTLS) == 0) return;
+  is_of_libc_ = IsBlockOfLibc(pointer);
+  is_readable_ = is_of_libc_ || IsReadableBlock(pointer);
+  if (!is_readable_) Atomic(unreadable_thread_pointers).fetch_add(1);
+}
+
+void GivenThreadPointer::Settle(bool failed) const {
+  const bool is_gone = failed || !SharesMemory(flags_) || (flags_ & CLONE_VFORK) != 0;
+  if (!is_readable_ && is_gone) Atomic(unreadable_thread_pointers).fetch_sub(1);
+}
+
+void NoteForeignChild(const Cloning& cloning) {
+  if (cloning.image != 0 && SharesTable(cloning.flags)) SetReason(cloning.image, trace::kReasonSharedTable);
+}
 
 Cloning BeforeClone(int flags, StartedBy how) {
   Cloning cloning = {flags, CurrentImage(), false, nullptr, {}};
@@ -43,7 +60,7 @@ Cloning BeforeClone(int flags, StartedBy how) {
 
 void AfterClone(const CallSite& site, const Cloning& cloning, int result, const int* pidfd) {
   if (cloning.image == 0) return;
-  const int saved_errno = errno;
+  const int saved_errno = LastError();
   const int flags = cloning.flags;
   const bool failed = result < 0;
   if (SharesMemory(flags)) {
@@ -64,7 +81,7 @@ void AfterClone(const CallSite& site, const Cloning& cloning, int result, const 
     RecordOpened(site, *pidfd, what);
   }
   if (!failed && !IsThread(flags)) RecordForked(site, result);
-  errno = saved_errno;
+  SetLastError(saved_errno);
 }
 
 void BeginClone(int flags, Guest* guest) {
@@ -77,7 +94,7 @@ void BeginClone(int flags, Guest* guest) {
 }
 
 void EndClone(int flags, const Guest* guest, int status) {
-  // A TLS that the program has made may be anything. It is touched only where something has been recorded with it.
+  // Where the program has given it a TLS that is fit for use, it counts only where something was recorded with it.
   const bool own_tls = (flags & CLONE_SETTLS) != 0;
   const bool has_state = SharesMemory(flags) ? guest != nullptr && guest->has_state : process_mark->image != 0;
   if (!IsThread(flags) && (!own_tls || has_state)) {
@@ -101,6 +118,11 @@ CloneCall ReadCloneCall(long number, const long (&values)[6]) {
       clone.flags = static_cast<int>(values[0]);
       own_stack = values[1] != 0;
       clone.pidfd = reinterpret_cast<const int*>(values[2]);
+#if defined(__x86_64__)
+      clone.tls = static_cast<uintptr_t>(values[4]);
+#else
+      clone.tls = static_cast<uintptr_t>(values[3]);
+#endif
       break;
     case kSystemClone3: {
       const auto* arguments = reinterpret_cast<const uint64_t*>(values[0]);
@@ -108,6 +130,7 @@ CloneCall ReadCloneCall(long number, const long (&values)[6]) {
       clone.flags = static_cast<int>(arguments[kFlags]);
       own_stack = arguments[kStack] != 0;
       clone.pidfd = reinterpret_cast<const int*>(arguments[kPidfd]);
+      clone.tls = arguments[kTls];
       break;
     }
     default:

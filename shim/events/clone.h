@@ -7,8 +7,7 @@
 
 #include <sched.h>
 
-#include <cerrno>
-
+#include "shim/base/thread_pointer.h"
 #include "shim/events/events.h"
 #include "shim/ledger/lifetime.h"
 #include "shim/process/descriptor_table.h"
@@ -18,6 +17,22 @@
 #endif
 
 namespace fdaudit::shim {
+
+/// The thread pointer of a task that is about to be made, where CLONE_SETTLS gives it one: see thread_pointer.h.
+/// Nothing to release: the task may outlive the call.
+class GivenThreadPointer {
+ public:
+  GivenThreadPointer(int flags, uintptr_t pointer);
+  /// In the task that called.
+  void Settle(bool failed) const;
+  /// It leads to thread-local storage of libc's.
+  bool is_of_libc() const { return is_of_libc_; }
+
+ private:
+  int flags_;
+  bool is_of_libc_ = true;
+  bool is_readable_ = true;
+};
 
 /// A clone between its preparation and its return.
 struct Cloning {
@@ -30,6 +45,9 @@ struct Cloning {
 
 /// `how`: kFork, kClone …
 Cloning BeforeClone(int flags, trace::StartedBy how);
+/// The child runs on storage that is not libc's, where nothing is recorded: its acts on a table that it shares are
+/// missed.
+void NoteForeignChild(const Cloning& cloning);
 /// In the task that called: `result` is the child's id, negative = it failed. `pidfd`: where CLONE_PIDFD has put it.
 void AfterClone(const CallSite& site, const Cloning& cloning, int result, const int* pidfd);
 /// First of all in the child.
@@ -66,6 +84,7 @@ struct CloneCall {
   bool returns_twice = false;  ///< like fork: in memory of its own, on the caller's stack
   trace::StartedBy how = trace::StartedBy::kClone;
   int flags = 0;
+  uintptr_t tls = 0;
   const int* pidfd = nullptr;
 };
 CloneCall ReadCloneCall(long number, const long (&values)[6]);
@@ -76,11 +95,18 @@ long MakeCloneCall(long number, const long (&values)[6]);
 template <typename PassOn>
 __attribute__((always_inline)) inline long ClonedByNumber(const CallSite& site, long number, const long (&values)[6],
                                                           PassOn pass_on) {
+  if (OnForeignStorage()) return pass_on();
   const CloneCall clone = ReadCloneCall(number, values);
-  if (!clone.returns_twice) return pass_on();
+  const GivenThreadPointer pointer(clone.flags, clone.tls);
+  if (!clone.returns_twice) {
+    const long passed = pass_on();
+    pointer.Settle(passed < 0);
+    return passed;
+  }
   const long result = Forked(site, clone.flags, clone.how, clone.pidfd, [&] { return MakeCloneCall(number, values); });
+  if (result != 0) pointer.Settle(result < 0);
   if (result >= 0) return result;
-  errno = static_cast<int>(-result);
+  SetLastError(static_cast<int>(-result));
   return -1;
 }
 

@@ -1,5 +1,6 @@
 // Verbs that close, and what a close inside of libc leaves to be found out.
 
+#include "shim/base/thread_pointer.h"
 #include "shim/events/events.h"
 #include "shim/events/recording.h"
 #include "shim/ledger/findings.h"
@@ -11,7 +12,7 @@ using trace::EventKind;
 
 PendingClose RecordClosing(const CallSite& site, int fd) {
   PendingClose pending;
-  const int saved_errno = errno;
+  const int saved_errno = LastError();
   Recording recording(site);
   if (!recording || fd == kNoDescriptor) return pending;
   pending.recorded = true;
@@ -30,7 +31,7 @@ PendingClose RecordClosing(const CallSite& site, int fd) {
     thread.closing_fd = fd;
     recording.Journal(EventKind::kClosed, pending.act, fd, -1, pending.ticket.count);
   }
-  errno = saved_errno;
+  SetLastError(saved_errno);
   return pending;
 }
 
@@ -50,7 +51,7 @@ CloseOutcome::Verdict JudgeClose(const CloseTicket& ticket, OwnerTag closer) {
 
 void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int error, OwnerTag closer) {
   if (!pending.recorded) return;
-  const int saved_errno = errno;
+  const int saved_errno = LastError();
   const Guard guard;
   ThreadState& thread = ThreadOf(pending.act.image);
   if (thread.UsesLedger()) {
@@ -64,7 +65,7 @@ void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int
       NoteCloseError(fd, pending.act, pending.ticket, error);
     }
   }
-  errno = saved_errno;
+  SetLastError(saved_errno);
 }
 
 void RecordClosingRange(const CallSite& site, uint32_t first, uint32_t last, PendingClose* pending) {

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "shim/base/clock.h"
+#include "shim/base/thread_pointer.h"
 #include "shim/events/quarantine.h"
 #include "shim/interpose/interpose.h"
 #include "shim/ledger/ledger.h"
@@ -131,7 +132,7 @@ __attribute__((always_inline)) inline int Opened(const What& what, Function& fun
     TargetText text;
     fd = OutOfRest(site, fd);
     RecordOpened(site, fd, Tell(what, text));
-  } else if (IsTableFull(errno)) {
+  } else if (IsTableFull(LastError())) {
     RecordOpenFailed(site);
   }
   return fd;
@@ -141,7 +142,7 @@ __attribute__((always_inline)) inline int Opened(const What& what, Function& fun
 template <typename What, typename Function, typename... A>
 __attribute__((always_inline)) inline int OpenedFrom(int from, const What& what, Function& function, A... arguments) {
   const int fd = Opened(what, function, arguments...);
-  if (__builtin_expect(fd < 0 && errno == EBADF, 0)) RecordBadUse(FDAUDIT_CALL_SITE(function), from);
+  if (__builtin_expect(fd < 0 && LastError() == EBADF, 0)) RecordBadUse(FDAUDIT_CALL_SITE(function), from);
   return fd;
 }
 
@@ -155,7 +156,7 @@ __attribute__((always_inline)) inline int OpenedPair(const What& what, int* fds,
     for (int i = 0; i < 2; ++i) fds[i] = OutOfRest(site, fds[i]);
     const NewDescriptor end = Tell(what, text);
     RecordOpenedPair(site, {fds[0], fds[1]}, {end, end});
-  } else if (IsTableFull(errno)) {
+  } else if (IsTableFull(LastError())) {
     RecordOpenFailed(site);
   }
   return result;
@@ -168,7 +169,7 @@ __attribute__((always_inline)) inline Owner* OpenedOwner(NewDescriptor what, Num
   const CallSite site = FDAUDIT_CALL_SITE(function);
   Owner* owner = function(arguments...);
   if (owner == nullptr) {
-    if (IsTableFull(errno)) RecordOpenFailed(site);
+    if (IsTableFull(LastError())) RecordOpenFailed(site);
     return nullptr;
   }
   what.owner = owner;
@@ -195,7 +196,7 @@ __attribute__((always_inline)) inline int Duplicated(int from, uint8_t flags, Pl
   if (fd >= 0) {
     if (placement != Placement::kExactly) fd = OutOfRest(site, fd, Reference::kAnother);
     RecordDuplicated(site, from, fd, flags, placement);
-  } else if (IsTableFull(errno)) {
+  } else if (IsTableFull(LastError())) {
     RecordOpenFailed(site);
   }
   return fd;
@@ -236,7 +237,7 @@ __attribute__((always_inline)) inline int Addressed(int fd, SocketStep step, con
   const int result = function(arguments...);
   if (result == 0) {
     RecordAddressed(site, fd, step, address, size);
-  } else if (errno == EBADF) {
+  } else if (LastError() == EBADF) {
     RecordBadUse(site, fd);
   }
   return result;
@@ -250,9 +251,9 @@ __attribute__((always_inline)) inline int Connected(int fd, const sockaddr* addr
   const int result = function(arguments...);
   if (result == 0) {
     RecordAddressed(site, fd, SocketStep::kConnected, address, size);
-  } else if (errno == EINPROGRESS || errno == EINTR) {
+  } else if (LastError() == EINPROGRESS || LastError() == EINTR) {
     RecordAddressed(site, fd, SocketStep::kConnecting, address, size);
-  } else if (errno == EBADF) {
+  } else if (LastError() == EBADF) {
     RecordBadUse(site, fd);
   }
   return result;
@@ -266,7 +267,7 @@ __attribute__((always_inline)) inline auto Received(int socket, const msghdr* me
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const auto result = function(arguments...);
   if (__builtin_expect(result < 0, 0)) {
-    if (errno == EBADF) RecordBadUse(site, socket);
+    if (LastError() == EBADF) RecordBadUse(site, socket);
   } else if (message->msg_controllen != 0 && BringsDescriptors(*message)) {
     RecordReceived(site, socket, *message, flags);
   }
@@ -279,7 +280,7 @@ __attribute__((always_inline)) inline auto ReceivedMany(int socket, const mmsghd
                                                         Function& function, A... arguments) {
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const auto result = function(arguments...);
-  if (result < 0 && errno == EBADF) RecordBadUse(site, socket);
+  if (result < 0 && LastError() == EBADF) RecordBadUse(site, socket);
   for (auto i = result * 0; i < result; ++i) {
     const msghdr& message = messages[i].msg_hdr;
     if (message.msg_controllen != 0 && BringsDescriptors(message)) RecordReceived(site, socket, message, flags);
@@ -316,7 +317,7 @@ __attribute__((always_inline)) inline int Closed(int fd, Function& function, A..
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const PendingClose pending = RecordClosing(site, fd);
   const int result = function(arguments...);
-  RecordClosed(site, fd, pending, result != -1 ? 0 : errno, closer);
+  RecordClosed(site, fd, pending, result != -1 ? 0 : LastError(), closer);
   return result;
 }
 
@@ -327,7 +328,7 @@ __attribute__((always_inline)) inline int ClosedOwner(int fd, Function& function
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const PendingClose pending = RecordClosing(site, fd);
   const int result = function(arguments...);
-  RecordClosed(site, fd, pending, result != -1 || pending.ticket.found == CloseTicket::Found::kOpen ? 0 : errno,
+  RecordClosed(site, fd, pending, result != -1 || pending.ticket.found == CloseTicket::Found::kOpen ? 0 : LastError(),
                kItsStream);
   return result;
 }
@@ -361,7 +362,7 @@ __attribute__((always_inline)) inline int ClosedRange(unsigned first, unsigned l
 template <typename Function, typename... A>
 __attribute__((always_inline)) inline auto UsedBoth(int fd, int other, Function& function, A... arguments) {
   const auto result = function(arguments...);
-  if (__builtin_expect((long)result == -1 && errno == EBADF, 0)) {
+  if (__builtin_expect((long)result == -1 && LastError() == EBADF, 0)) {
     RecordBadUse(FDAUDIT_CALL_SITE(function), fd, other);
   }
   return result;

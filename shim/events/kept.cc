@@ -7,6 +7,7 @@
 
 #include "shim/base/text.h"
 #include "shim/base/thread.h"
+#include "shim/base/thread_pointer.h"
 #include "shim/ledger/lifetime.h"
 #include "shim/ledger/probe.h"
 
@@ -164,7 +165,7 @@ KeptWatch::KeptWatch(const CallSite& site, Kept& kept) : site_(site), kept_(kept
 
 KeptWatch::~KeptWatch() {
   if (!watches_ || !CanLook()) return;
-  const int saved_errno = errno;
+  const int saved_errno = LastError();
   if (!IsKnown(held_)) {
     const int fd = FindNew(kept_, free_, free_count_, !IsAlone());
     if (fd >= 0) Keep(site_, kept_, fd);
@@ -172,7 +173,7 @@ KeptWatch::~KeptWatch() {
     Forget(site_, kept_, held_);
     FindReplacement(site_, kept_, held.fd);
   }
-  errno = saved_errno;
+  SetLastError(saved_errno);
 }
 
 // Recorded before libc's close, like any. But not as a close of the number, whoever has it: another thread's file that
@@ -182,14 +183,14 @@ KeptRelease::KeptRelease(const CallSite& site, Kept& kept) : site_(site), kept_(
   if (!IsKnown(held_) || !HasLedger()) return;
   watches_ = Atomic(kept.held).compare_exchange_strong(held_, 0);
   if (!watches_) return;
-  const int saved_errno = errno;
+  const int saved_errno = LastError();
   count_ = CountInLedger(UnpackHeld(held_));
   if (count_ != 0) RecordClosedInside(site, UnpackHeld(held_).fd, count_);
-  errno = saved_errno;
+  SetLastError(saved_errno);
 }
 
 KeptRelease::~KeptRelease() {
-  const int saved_errno = errno;
+  const int saved_errno = LastError();
   const Held held = UnpackHeld(held_);
   if (CanLook()) {
     if (count_ != 0 && ObjectBehind(held.fd) == held.object && IsProven(kept_, held.fd)) {
@@ -205,7 +206,7 @@ KeptRelease::~KeptRelease() {
     const uint64_t now = Atomic(kept_.held).load();
     if (IsKnown(now) && ObjectBehind(UnpackHeld(now).fd) != UnpackHeld(now).object) Forget(site_, kept_, now);
   }
-  errno = saved_errno;
+  SetLastError(saved_errno);
 }
 
 }  // namespace fdaudit::shim

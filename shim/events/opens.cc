@@ -4,6 +4,7 @@
 
 #include "shim/base/options.h"
 #include "shim/base/text.h"
+#include "shim/base/thread_pointer.h"
 #include "shim/events/events.h"
 #include "shim/events/recording.h"
 #include "shim/ledger/channel_text.h"
@@ -91,7 +92,7 @@ void RecordOpenedPair(const CallSite& site, const int (&fds)[2], const NewDescri
 }
 
 void RecordOpenFailed(const CallSite& site) {
-  const int error = errno;
+  const int error = LastError();
   Recording recording(site);
   if (!recording) return;
   const Act act = recording.MakeAct(Stamp());

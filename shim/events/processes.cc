@@ -1,6 +1,7 @@
 // Verbs that make processes and programs, or part a table from another.
 
 #include "shim/base/options.h"
+#include "shim/base/thread_pointer.h"
 #include "shim/events/events.h"
 #include "shim/events/recording.h"
 #include "shim/ledger/pipe_watch.h"
@@ -84,7 +85,7 @@ uint32_t RecordExec(const CallSite& site, const char* target, trace::ExecProblem
 }
 
 void RecordExecFailed(const CallSite& site) {
-  const int error = errno;
+  const int error = LastError();
   Recording recording(site);
   if (!recording) return;
   recording.Journal(EventKind::kExecFailed, recording.MakeAct(Stamp()), -1, -1, 0, error);

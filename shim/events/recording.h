@@ -13,10 +13,13 @@
 
 namespace fdaudit::shim {
 
+/// Stands for the state of who records nothing, and may have none.
+inline constinit ThreadState nobody = {};
+
 /// One recording: holds the guard, knows image and thread, has captured the stack. False where nothing is recorded.
 class Recording {
  public:
-  explicit Recording(const CallSite& site) : site_(site), image_(CurrentImage()), thread_(ThreadOf(image_)) {
+  explicit Recording(const CallSite& site) : site_(site), image_(CurrentImage()), thread_(StateOf(image_)) {
     // What the walk remembers lies in the TLS, on which a guest may run at this moment.
     if (image_ != 0) stack_ = StackNumber(site.caller, guard_.nested() || thread_state.guests != 0);
   }
@@ -60,6 +63,8 @@ class Recording {
   }
 
  private:
+  static ThreadState& StateOf(uint32_t image) { return image == 0 ? nobody : ThreadOf(image); }
+
   const CallSite& site_;
   Guard guard_;
   uint32_t image_;

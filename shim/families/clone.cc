@@ -48,14 +48,21 @@ __attribute__((always_inline)) inline int Cloned(Function& real, int (*function)
   if (function == nullptr || stack == nullptr || IsOfLibpthread(flags)) {
     return real(function, stack, flags, argument, parent_tid, tls, child_tid);
   }
+  const GivenThreadPointer pointer(flags, reinterpret_cast<uintptr_t>(tls));
   const Cloning cloning = BeforeClone(flags, trace::StartedBy::kClone);
-  if (cloning.image == 0) return real(function, stack, flags, argument, parent_tid, tls, child_tid);
+  if (cloning.image == 0) {
+    const int result = real(function, stack, flags, argument, parent_tid, tls, child_tid);
+    pointer.Settle(result < 0);
+    return result;
+  }
   constexpr uintptr_t kAlignment = alignof(CloneStart);
   auto* start = reinterpret_cast<CloneStart*>(reinterpret_cast<uintptr_t>(stack) & ~(kAlignment - 1)) - 1;
   *start = {function, argument, cloning.guest, flags};
   const int result =
       real(&StartClone, static_cast<void*>(start), flags, static_cast<void*>(start), parent_tid, tls, child_tid);
+  pointer.Settle(result < 0);
   AfterClone(site, cloning, result, parent_tid);
+  if (result >= 0 && !pointer.is_of_libc()) NoteForeignChild(cloning);
   return result;
 }
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include <utmp.h>
 
+#include "shim/base/thread_pointer.h"
 #include "shim/events/daemon.h"
 #include "shim/events/events.h"
 #include "shim/families/new_descriptors.h"
@@ -20,12 +21,12 @@ noexcept {
   const CallSite site = FDAUDIT_CALL_SITE(real::daemon);
   const Daemonizing before = BeforeDaemon();
   const int result = real::daemon(keep_directory, keep_standard);
-  const int saved_errno = errno;
+  const int saved_errno = LastError();
   const bool is_daemon = AfterDaemon(site, before, result != 0);
   if (is_daemon && result == 0 && keep_standard == 0) {
     RecordOpenedOntoStandard(site, NewObject(fdaudit::trace::FdKind::kCharacterDevice, false, _PATH_DEVNULL));
   }
-  errno = saved_errno;
+  SetLastError(saved_errno);
   return result;
 }
 
@@ -34,11 +35,11 @@ INTERPOSE("duplicates a terminal to 0, 1 and 2, and closes it", int, login_tty, 
   const CallSite site = FDAUDIT_CALL_SITE(real::login_tty);
   const int result = real::login_tty(terminal);
   if (result != 0) return result;
-  const int saved_errno = errno;
+  const int saved_errno = LastError();
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
     if (fd != terminal) RecordDuplicated(site, terminal, fd, 0, Placement::kExactly);
   }
   if (terminal > STDERR_FILENO) RecordClosedInside(site, terminal);
-  errno = saved_errno;
+  SetLastError(saved_errno);
   return result;
 }

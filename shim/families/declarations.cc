@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "shim/base/thread_pointer.h"
 #include "shim/events/context.h"
 #include "shim/events/events.h"
 #include "shim/events/report_now.h"
@@ -26,7 +27,7 @@ __attribute__((always_inline)) inline int CloseWithOwner(int fd, uint64_t owner)
   const CallSite site = FDAUDIT_CALL_SITE(real::fdaudit_close_with_owner);
   const PendingClose pending = RecordClosing(site, fd);
   const int result = real::close(fd);
-  RecordClosed(site, fd, pending, result != -1 ? 0 : errno, OwnersAreChecked() ? owner : kItsStream);
+  RecordClosed(site, fd, pending, result != -1 ? 0 : LastError(), OwnersAreChecked() ? owner : kItsStream);
   return result;
 }
 

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "shim/base/thread_pointer.h"
 #include "shim/events/context.h"
 #include "shim/events/events.h"
 
@@ -12,9 +13,9 @@ namespace {
 /// What a call did to the variable, which may have failed, or may not have replaced it.
 void Follow(const char* name) {
   if (name == nullptr || __builtin_strcmp(name, kContextVariable) != 0) return;
-  const int saved_errno = errno;
+  const int saved_errno = LastError();
   NoteContext(getenv(kContextVariable));
-  errno = saved_errno;
+  SetLastError(saved_errno);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <cstdarg>
 
+#include "shim/base/thread_pointer.h"
 #include "shim/events/events.h"
 #include "shim/ledger/lifetime.h"
 #include "shim/process/exec_environment.h"
@@ -16,14 +17,15 @@ namespace {
 /// What all execs meet in. `call(environment)` is the real exec, which returns only when it fails.
 template <typename Call>
 int Exec(const CallSite& site, const ProgramName& program, char* const* environment, Call call) {
-  const int saved_errno = errno;
+  if (OnForeignStorage()) return call(environment);
+  const int saved_errno = LastError();
   CurrentImage();  // a forked child begins here, and is known then to have one thread
   const ExecOutlook outlook = LookAtProgram(program);
   EnvironmentPlan plan = PlanEnvironment(environment, outlook);
   const uint32_t image = RecordExec(site, program.path == nullptr ? "" : program.path, plan.problem, outlook.is_known);
   // In another trace file the program does not find it.
   if (plan.problem == trace::ExecProblem::kTraceUnreachable) plan.image = image;
-  errno = saved_errno;
+  SetLastError(saved_errno);
   const int result = CallWithEnvironment(plan, environment, call);
   RecordExecFailed(site);
   return result;

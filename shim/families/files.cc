@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "shim/base/raw_io.h"
+#include "shim/base/thread_pointer.h"
 #include "shim/events/events.h"
 #include "shim/families/new_descriptors.h"
 
@@ -127,7 +128,7 @@ constexpr struct OpenAt2 {
     if (real::openat2.Known()) return real::openat2(directory, path, how, size);
     const long result = raw::Call(kNumber, directory, raw::Address(path), raw::Address(how), static_cast<long>(size));
     if (!raw::Failed(result)) return static_cast<int>(result);
-    errno = static_cast<int>(-result);
+    SetLastError(static_cast<int>(-result));
     return -1;
   }
 } open_at_2;

@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "shim/base/thread.h"
+#include "shim/base/thread_pointer.h"
 #include "shim/events/clone.h"
 #include "shim/events/events.h"
 #include "shim/interpose/real_functions.h"
@@ -92,8 +93,11 @@ extern Real<long(long, ...)> syscall;  // raw_syscall.cc
 /// vfork by a thread with guests on its TLS (descriptor_table.h): the child is told from the thread by its id, and no
 /// mark on the TLS is its own.
 constexpr unsigned kHasGuests = 1u << 31;
+/// By a task without thread-local storage of libc's: nobody keeps a mark.
+constexpr unsigned kForeign = 1u << 30;
 
 extern "C" __attribute__((visibility("hidden"))) unsigned FdauditVforkDepth() {
+  if (OnForeignStorage()) return kForeign;
   if (const uint32_t image = CurrentImage(); image != 0) ThreadOf(image);  // knows this thread's id, not the child's
   if (__builtin_expect(thread_state.guests == 0, 1)) return thread_state.vfork_depth;
   Atomic(thread_state.guests).fetch_add(1);
@@ -103,6 +107,7 @@ extern "C" __attribute__((visibility("hidden"))) unsigned FdauditVforkDepth() {
 /// Returns to vfork's caller, so that its own frame leads the walk there. `name`: 0 = vfork, 1 = __vfork, 2 = syscall.
 extern "C" __attribute__((visibility("hidden"))) pid_t FdauditVforkReturned(long result, unsigned depth_before,
                                                                             unsigned name) {
+  if (depth_before == kForeign) return static_cast<pid_t>(result < 0 ? -1 : result);
   if (depth_before != kHasGuests) {
     thread_state.vfork_depth = result == 0 ? depth_before + 1 : depth_before;
     thread_state.vfork_image = 0;
@@ -110,7 +115,7 @@ extern "C" __attribute__((visibility("hidden"))) pid_t FdauditVforkReturned(long
     Atomic(thread_state.guests).fetch_sub(1);
   }
   if (result < 0) {
-    errno = static_cast<int>(-result);
+    SetLastError(static_cast<int>(-result));
     return -1;
   }
   if (result > 0) {

@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 
+#include "shim/base/thread_pointer.h"
 #include "shim/events/clone.h"
 #include "shim/events/events.h"
 #include "shim/families/new_descriptors.h"
@@ -39,7 +40,7 @@ noexcept {
     *master = OutOfRest(site, *master);
     *slave = OutOfRest(site, *slave);
     RecordOpenedPair(site, {*master, *slave}, {NewTerminal(kMaster), NewTerminal(name)});
-  } else if (IsTableFull(errno)) {
+  } else if (IsTableFull(LastError())) {
     RecordOpenFailed(site);
   }
   return result;
@@ -55,15 +56,15 @@ noexcept {
     return real::forkpty(master, name, settings, size);
   };
   const auto child = static_cast<int>(Forked(site, SIGCHLD, fdaudit::trace::StartedBy::kFork, nullptr, call));
-  const int saved_errno = errno;
+  const int saved_errno = LastError();
   if (child == 0) {
     RecordOpenedOntoStandard(site, NewTerminal(name));
   } else if (child > 0) {
     *master = OutOfRest(site, *master);
     RecordOpened(site, *master, NewTerminal(kMaster));
-  } else if (IsTableFull(errno)) {
+  } else if (IsTableFull(LastError())) {
     RecordOpenFailed(site);
   }
-  errno = saved_errno;
+  SetLastError(saved_errno);
   return child;
 }

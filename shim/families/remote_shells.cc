@@ -3,6 +3,7 @@
 #include <netdb.h>
 #include <sys/socket.h>
 
+#include "shim/base/thread_pointer.h"
 #include "shim/events/events.h"
 #include "shim/families/new_descriptors.h"
 
@@ -20,7 +21,7 @@ __attribute__((always_inline)) inline int Connected(int domain, int* errors, Fun
     if (errors == nullptr) return fd;
     *errors = OutOfRest(site, *errors);
     RecordOpened(site, *errors, NewSocket(domain, SOCK_STREAM));
-  } else if (IsTableFull(errno)) {
+  } else if (IsTableFull(LastError())) {
     RecordOpenFailed(site);
   }
   return fd;

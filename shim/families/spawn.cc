@@ -12,6 +12,7 @@
 
 #include "shim/base/probe.h"
 #include "shim/base/text.h"
+#include "shim/base/thread_pointer.h"
 #include "shim/events/events.h"
 #include "shim/process/exec_environment.h"
 #include "shim/process/exec_target.h"
@@ -107,7 +108,7 @@ struct SpawnArguments {
 template <typename Function>
 __attribute__((always_inline)) inline int Spawned(Function& function, const SpawnArguments& a) {
   const CallSite site = FDAUDIT_CALL_SITE(function);
-  const int errno_before = errno;
+  const int errno_before = LastError();
   pid_t unwanted = 0;
   pid_t* pid = a.pid == nullptr ? &unwanted : a.pid;
   const uint32_t image = RecordSpawning(site);
@@ -115,32 +116,32 @@ __attribute__((always_inline)) inline int Spawned(Function& function, const Spaw
   const ExecOutlook outlook = LookAtProgram(NameIn(a.path, a.sought, a.actions));
   const EnvironmentPlan plan = PlanEnvironment(a.environment, outlook, image);
   if (image != 0) NoteSpawnTarget(image, a.path, plan.problem, outlook.is_known);
-  errno = errno_before;
+  SetLastError(errno_before);
   const int error = CallWithEnvironment(plan, a.environment, [&](char* const* passed) {
     return function(pid, a.path, a.actions, a.attributes, a.argv, passed);
   });
-  const int errno_after = errno;
+  const int errno_after = LastError();
   RecordSpawned(site, image, error == 0 ? *pid : -1, error);
-  errno = errno_after;
+  SetLastError(errno_after);
   return error;
 }
 
 /// What system and popen have in common. `call()` is the real one; `Started(result)` whether there is a program.
 template <typename Call, typename Started>
 auto ByShell(const CallSite& site, int child_number, Call call, Started started) {
-  const int errno_before = errno;
+  const int errno_before = LastError();
   const uint32_t image = RecordSpawning(site);
   if (child_number >= 0) RecordChildAction(site, image, {ChildAction::What::kOpens, child_number});
   EnvironmentForLibc environment(image);
   const bool awaited = environment.tells_image() || environment.problem() != trace::ExecProblem::kNone;
   if (image != 0) NoteSpawnTarget(image, "/bin/sh", environment.problem(), false);
-  errno = errno_before;
+  SetLastError(errno_before);
   const auto result = call();
-  const int errno_after = errno;
+  const int errno_after = LastError();
   if (image != 0 && !awaited) NoteSpawned(image, -1);
   const bool has_started = started(result);
   RecordSpawned(site, awaited ? image : 0, has_started ? 0 : -1, has_started ? 0 : errno_after);
-  errno = errno_after;
+  SetLastError(errno_after);
   return result;
 }
 
@@ -153,7 +154,7 @@ __attribute__((always_inline)) inline FILE* OpenedShell(Function& function, cons
       site, reads ? STDOUT_FILENO : STDIN_FILENO, [&] { return function(command, mode); },
       [](FILE* result) { return result != nullptr; });
   if (stream == nullptr) {
-    if (IsTableFull(errno)) RecordOpenFailed(site);
+    if (IsTableFull(LastError())) RecordOpenFailed(site);
     return nullptr;
   }
   char target[trace::kTargetSize];

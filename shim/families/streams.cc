@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "shim/base/thread_pointer.h"
 #include "shim/events/events.h"
 #include "shim/families/new_descriptors.h"
 
@@ -25,9 +26,9 @@ namespace {
 /// A stream's descriptor; kNoDescriptor where it has none (fmemopen, fopencookie). fileno(3) sets errno then, which is
 /// not ours to do.
 int NumberOfStream(FILE* stream) {
-  const int saved_errno = errno;
+  const int saved_errno = LastError();
   const int fd = fileno_unlocked(stream);
-  errno = saved_errno;
+  SetLastError(saved_errno);
   return fd < 0 ? kNoDescriptor : fd;
 }
 
@@ -63,11 +64,11 @@ __attribute__((always_inline)) inline int MountTableClosed(Function& function, F
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const int fd = stream == nullptr ? kNoDescriptor : NumberOfStream(stream);
   const PendingClose pending = RecordClosing(site, fd);
-  const int saved_errno = errno;
-  errno = 0;
+  const int saved_errno = LastError();
+  SetLastError(0);
   const int result = function(stream);
-  RecordClosed(site, fd, pending, pending.ticket.found == CloseTicket::Found::kOpen ? 0 : errno, kItsStream);
-  if (errno == 0) errno = saved_errno;
+  RecordClosed(site, fd, pending, pending.ticket.found == CloseTicket::Found::kOpen ? 0 : LastError(), kItsStream);
+  if (LastError() == 0) SetLastError(saved_errno);
   return result;
 }
 

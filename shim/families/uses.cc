@@ -26,6 +26,7 @@
 #include <cstdarg>
 
 #include "shim/base/raw_io.h"
+#include "shim/base/thread_pointer.h"
 #include "shim/events/events.h"
 #include "shim/ledger/pipe_watch.h"
 
@@ -96,7 +97,7 @@ __attribute__((always_inline)) inline void* Mapped(Function& function, void* add
   if (function.Known()) return function(address, size, protection, flags, fd, offset);
   const long result = raw::Call(SYS_mmap, raw::Address(address), size, protection, flags, fd, offset);
   if (result >= 0 || result < -4095) return reinterpret_cast<void*>(result);
-  errno = static_cast<int>(-result);
+  SetLastError(static_cast<int>(-result));
   return MAP_FAILED;
 }
 

@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "shim/base/gnu_hash.h"
+#include "shim/base/thread_pointer.h"
 
 namespace fdaudit::shim {
 
@@ -66,7 +67,7 @@ struct Real<R(A...)> : RealFunction {
 
  private:
   static R Missing() {
-    errno = ENOSYS;
+    SetLastError(ENOSYS);
     if constexpr (__is_same(R, void)) {
       return;
     } else if constexpr (requires(R result) { *result; }) {
@@ -84,7 +85,7 @@ struct Real<R(A..., ...)> : RealFunction {
   template <typename... Extra>
   R operator()(A... arguments, Extra... extra) {
     if (!Find()) {
-      errno = ENOSYS;
+      SetLastError(ENOSYS);
       return (R)(-1);
     }
     return reinterpret_cast<R (*)(A..., ...)>(pointer)(arguments..., extra...);

@@ -6,6 +6,7 @@
 #include "shim/base/options.h"
 #include "shim/base/raw_io.h"
 #include "shim/base/thread.h"
+#include "shim/base/thread_pointer.h"
 #include "shim/ledger/ledger.h"
 #include "shim/process/descriptor_table.h"
 #include "shim/process/records.h"
@@ -68,9 +69,10 @@ uint32_t BeginImage(StartedBy how) {
 }
 
 PreparedChild PrepareForChild(StartedBy how) {
-  PreparedChild child = {0, thread_state.child_image};
   const uint32_t image = CurrentImage();
-  if (image == 0 || !options.follow || !SystemCallsAllowed()) return child;
+  if (image == 0) return {};
+  PreparedChild child = {0, thread_state.child_image};
+  if (!options.follow || !SystemCallsAllowed()) return child;
   const ThreadState& self = ThreadOf(image);
   if (&self != &thread_state || !self.UsesLedger()) return child;
   ImageRecord* record = ClaimImage(how);
@@ -88,7 +90,7 @@ PreparedChild PrepareForChild(StartedBy how) {
 }
 
 void ExpectEndInside(int status) {
-  if (thread_state.child_image == 0 || !SystemCallsAllowed()) return;
+  if (OnForeignStorage() || thread_state.child_image == 0 || !SystemCallsAllowed()) return;
   ImageRecord* record = ImageOf(thread_state.child_image);
   record->status = status;
   record->ended = Now();
@@ -218,6 +220,7 @@ bool EndUntouchedChild(int status) {
 }  // namespace
 
 void EndImage(int status) {
+  if (OnForeignStorage()) return;
   // What the TLS says of a child is its owner's, who may be about to fork. A new process shares no memory.
   const bool may_be_guest = memory_is_shared && process_mark->image != 0;
   if (!may_be_guest && EndUntouchedChild(status)) return;

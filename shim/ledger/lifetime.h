@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "shim/base/thread_pointer.h"
 #include "shim/process/image.h"
 
 namespace fdaudit::shim {
@@ -16,8 +17,10 @@ uint32_t StartEarly();
 /// Begins this process's image; the slow path of CurrentImage(). Returns its number, 0 where nothing is to be recorded.
 uint32_t BeginImage(trace::StartedBy how);
 
-/// This process's image number; 0 = nothing is to be recorded. Any context.
+/// This process's image number; 0 = nothing is to be recorded. Any context. Where it is not 0, the caller has
+/// thread-local storage of libc's.
 inline uint32_t CurrentImage() {
+  if (OnForeignStorage()) return 0;
   const uint32_t image = process_mark->image;
   if (__builtin_expect(image != 0, 1)) return image;
   return process_mark->silent != 0 ? 0 : BeginImage(trace::StartedBy::kClone);

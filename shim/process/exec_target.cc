@@ -11,6 +11,7 @@
 #include "shim/base/raw_io.h"
 #include "shim/base/text.h"
 #include "shim/base/thread.h"
+#include "shim/base/thread_pointer.h"
 #include "shim/process/image.h"
 
 namespace fdaudit::shim {
@@ -39,7 +40,10 @@ struct Candidate {
 };
 
 /// Whether a descriptor of ours, for a moment, can be in nobody's way.
-bool TableIsOurs() { return SingleThreaded() || (thread_state.vfork_depth != 0 && thread_state.guests == 0); }
+bool TableIsOurs() {
+  if (OnForeignStorage()) return false;
+  return SingleThreaded() || (thread_state.vfork_depth != 0 && thread_state.guests == 0);
+}
 
 /// Without a handler that runs meanwhile, and may never come back.
 class SignalsBlocked {

@@ -12,6 +12,7 @@
 #include "shim/base/dynamic_linker.h"
 #include "shim/base/large.h"
 #include "shim/base/probe.h"
+#include "shim/base/thread_pointer.h"
 
 // Part of glibc's dynamic linker: absent elsewhere.
 #pragma weak _r_debug
@@ -78,9 +79,9 @@ bool HasElfHeader(uintptr_t address) {
 /// Executables that are not position-independent have load bias 0; their program headers, and the ELF header just
 /// before, are known from the auxiliary vector.
 uintptr_t ExecutableHeader() {
-  const int saved_errno = errno;  // getauxval(3) sets it where the entry is missing
+  const int saved_errno = LastError();  // getauxval(3) sets it where the entry is missing
   const uintptr_t headers = getauxval(AT_PHDR);
-  errno = saved_errno;
+  SetLastError(saved_errno);
   return headers & ~(kProbePage - 1);
 }
 
@@ -209,9 +210,9 @@ void LearnModules() {
 }
 
 bool FindVdso(Module* module) {
-  const int saved_errno = errno;  // getauxval(3) sets it where the entry is missing
+  const int saved_errno = LastError();  // getauxval(3) sets it where the entry is missing
   const uintptr_t start = getauxval(AT_SYSINFO_EHDR);
-  errno = saved_errno;
+  SetLastError(saved_errno);
   constexpr uintptr_t kVdsoLimit = 1 << 16;
   if (start == 0 || !DescribeImage(start, kVdsoLimit, module)) return false;
   module->name = "linux-vdso.so.1";

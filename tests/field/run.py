@@ -97,6 +97,7 @@ def load():
         suite.add(name, job, name, line)
     for server in sorted(p.stem for p in (HERE / "drivers").glob("[a-z]*.py")):
         suite.add(f"server-{server}", script, HERE / "servers.py", "--seconds", "0", server)
+    suite.add("chromium", script, HERE / "chromium.py")
     suite.add("python-tests", script, HERE / "python_tests.py", *SHORT_PYTHON_TESTS)
     suite.before_summary = show
     return suite

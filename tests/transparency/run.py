@@ -149,6 +149,8 @@ def load():
     view = harness.build(HERE / "view.c", flags=["-pthread"])
     for name in VIEWS:
         suite.add(f"view.{name}", same, [view, name])
+    # Bound at the start: the dynamic linker looks at the thread-local storage when it binds a function at its first call.
+    suite.add("foreign-storage", same, [harness.build(HERE / "foreign.c", flags=["-Wl,-z,now"])])
     for name, script in ONE_LINERS.items():
         suite.add(name, same, ["/bin/bash", "-c", script], name)
         if name not in PRINT_NUMBERS:
