@@ -136,7 +136,11 @@ $(BUILD)/obj/viewer-assets.cc.o: $(BUILD)/viewer-assets.cc $(BUILD)/flags
 # Linked by the C driver and with -z defs: whoever brings libstdc++ into the shim learns it here.
 $(SHIM): $(SHIM_OBJECTS) $(EXPORTS) $(PLACES)
 	$(call say,LINK) $(CC) $(SHIM_LINK) $(if $(EXPORTS),-Wl$(comma)--version-script=$(EXPORTS)) -Wl$(comma)-T$(comma)$(PLACES) $(LDFLAGS) -o $@ $(SHIM_OBJECTS)
+	@size=$$(readelf -lW $@ | awk '$$1 == "TLS" { print $$6 }'); [ $$((size)) -le $(MOST_TLS) ] || \
+	  { echo "$@: $$((size)) bytes of thread-local storage, $(MOST_TLS) at most: beside an auditor (LD_AUDIT) it would not load"; exit 1; }
 comma := ,
+# Of the static TLS that libraries share which the dynamic linker loads late.
+MOST_TLS := 1000
 
 $(FDAUDIT): $(ANALYZER_OBJECTS)
 	$(call say,LINK) $(CXX) -g -Wl,--build-id $(LDFLAGS) -o $@ $(ANALYZER_OBJECTS) $(ANALYZER_LIBS)

@@ -51,6 +51,9 @@ struct ThreadState {
   uintptr_t reader_pc = 0;
   uintptr_t reader_sp = 0;
   uint32_t reader_stack = 0;
+  /// Memory that a call uses which may not return (exec_environment.h, MappedRoom).
+  void* room = nullptr;
+  size_t room_size = 0;
 
   /// Whether what it does to descriptors belongs into the ledger.
   bool UsesLedger() const { return vfork_depth == 0 && !own_table; }

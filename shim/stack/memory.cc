@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "shim/stack/hash.h"
+#include "shim/stack/thread_blocks.h"
 
 namespace fdaudit::shim {
 namespace {
@@ -40,25 +41,24 @@ struct Memory {
   bool valid;
   RememberedFrame frames[kCapacity];
 };
-static_assert(sizeof(Memory) <= 3072);
-thread_local Memory memory;
+static_assert(sizeof(Memory) <= kThreadBlockSize);
 
 /// A walk that uses and renews the memory. New frames are put down from the array's end downwards, while the remembered
 /// ones that may still match shrink to [0, live_) from its beginning; the two never meet (MakeRoom).
 class RememberingWalk {
  public:
-  RememberingWalk(const Frame& start, uint32_t depth, const StackRange& range)
-      : frame_(start), depth_(depth), range_(range), top_(range.top()) {}
+  RememberingWalk(Memory& memory, const Frame& start, uint32_t depth, const StackRange& range)
+      : memory_(memory), frame_(start), depth_(depth), range_(range), top_(range.top()) {}
 
   bool Run(uint64_t* hash) {
     Begin();
     Walk();
     // A signal handler that walked meanwhile, without knowing of us, has changed what we used.
-    if (memory.walk != walk_) return false;
+    if (memory_.walk != walk_) return false;
     Remember();
     *hash = FinishHash(sum_, count_, cut_, broken_);
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    memory.valid = usable_ && memory.walk == walk_;
+    memory_.valid = usable_ && memory_.walk == walk_;
     return true;
   }
 
@@ -67,9 +67,9 @@ class RememberingWalk {
   uint32_t Distance(uintptr_t address) const { return static_cast<uint32_t>(top_ - address); }
 
   void Begin() {
-    const bool usable = memory.valid && memory.generation == RulesGeneration() && memory.top == top_;
-    memory.valid = false;
-    walk_ = ++memory.walk;
+    const bool usable = memory_.valid && memory_.generation == RulesGeneration() && memory_.top == top_;
+    memory_.valid = false;
+    walk_ = ++memory_.walk;
     std::atomic_signal_fence(std::memory_order_seq_cst);
     live_ = usable ? CountVerified() : 0;
   }
@@ -78,8 +78,8 @@ class RememberingWalk {
   /// got another callee since.
   uint32_t CountVerified() {
     const uint32_t start = Distance(frame_.sp);
-    for (uint32_t i = 0; i < memory.size; ++i) {
-      const RememberedFrame& frame = memory.frames[i];
+    for (uint32_t i = 0; i < memory_.size; ++i) {
+      const RememberedFrame& frame = memory_.frames[i];
       // Below the start lies dead memory; a frame that begins right there is the start, if it is anything.
       if (frame.sp >= start) return frame.sp == start ? i + 1 : i;
       if (frame.rbp_from == kOddLoads) [[unlikely]] {
@@ -89,16 +89,16 @@ class RememberingWalk {
       if (LoadWord(Address(frame.sp) - 8) != frame.pc) return i + 1;
       if (frame.rbp_from != kRbpUnchanged && LoadWord(Address(frame.rbp_from)) != frame.bp) return i + 1;
     }
-    return memory.size;
+    return memory_.size;
   }
 
   /// Whether a step from the next inner frame arrives at frame i.
   bool StepsTo(uint32_t i) {
-    if (i + 1 >= memory.size) return false;
-    const RememberedFrame& inner = memory.frames[i + 1];
+    if (i + 1 >= memory_.size) return false;
+    const RememberedFrame& inner = memory_.frames[i + 1];
     Frame frame = {inner.pc, Address(inner.sp), inner.bp};
     Link link;
-    return Step(&frame, &range_, &link) == StepResult::kStepped && Matches(memory.frames[i], frame);
+    return Step(&frame, &range_, &link) == StepResult::kStepped && Matches(memory_.frames[i], frame);
   }
 
   bool Matches(const RememberedFrame& remembered, const Frame& frame) const {
@@ -109,8 +109,8 @@ class RememberingWalk {
   void Walk() {
     Link link = {kOddLoads, true};  // from the interposer to its caller: no remembered frame leads here
     for (;;) {
-      while (live_ > 0 && Address(memory.frames[live_ - 1].sp) < frame_.sp) --live_;
-      if (live_ > 0 && Matches(memory.frames[live_ - 1], frame_)) return Join(link);
+      while (live_ > 0 && Address(memory_.frames[live_ - 1].sp) < frame_.sp) --live_;
+      if (live_ > 0 && Matches(memory_.frames[live_ - 1], frame_)) return Join(link);
       cut_ = count_ == depth_;
       if (cut_) return;
       RememberedFrame* added = Add(link);
@@ -126,14 +126,14 @@ class RememberingWalk {
   /// The walk has arrived at frames[live_ - 1].
   void Join(const Link& link) {
     joined_ = true;
-    RememberedFrame* met = &memory.frames[live_ - 1];
+    RememberedFrame* met = &memory_.frames[live_ - 1];
     met->rbp_from = Encoded(link);
     SetNeedsRbp(met, met->needs_rbp);
     const uint32_t room = depth_ - count_;
     const uint32_t taken = room < live_ ? room : live_;
-    const uint64_t beyond = taken < live_ ? memory.frames[live_ - taken - 1].sum : memory.outer_sum;
+    const uint64_t beyond = taken < live_ ? memory_.frames[live_ - taken - 1].sum : memory_.outer_sum;
     if (taken > 0) {
-      sum_ += power_ * (memory.frames[live_ - 1].sum - kHashPowers.of[taken] * beyond);
+      sum_ += power_ * (memory_.frames[live_ - 1].sum - kHashPowers.of[taken] * beyond);
       power_ *= kHashPowers.of[taken];
       count_ += taken;
     }
@@ -143,7 +143,7 @@ class RememberingWalk {
 
   /// Outwards from frames[0]. Usually it is the outermost; why the former walk ended there may have changed.
   void GoBeyond() {
-    const RememberedFrame& outermost = memory.frames[0];
+    const RememberedFrame& outermost = memory_.frames[0];
     frame_ = {outermost.pc, Address(outermost.sp), outermost.bp};
     Link link;
     uint32_t extension = 0;
@@ -189,7 +189,7 @@ class RememberingWalk {
     Count();
     if (first_added_ == live_) MakeRoom();
     if (first_added_ == live_ || !usable_) return nullptr;
-    RememberedFrame* added = &memory.frames[--first_added_];
+    RememberedFrame* added = &memory_.frames[--first_added_];
     *added = {frame_.pc, frame_.bp, 0, Distance(frame_.sp), Encoded(link), false, false};
     return added;
   }
@@ -198,35 +198,36 @@ class RememberingWalk {
   void MakeRoom() {
     uint32_t dropped = live_ < kDroppedAtOnce ? live_ : kDroppedAtOnce;
     const auto unusable = [](const RememberedFrame& frame) { return frame.passes_rbp && !frame.needs_rbp; };
-    while (dropped < live_ && unusable(memory.frames[dropped])) ++dropped;
+    while (dropped < live_ && unusable(memory_.frames[dropped])) ++dropped;
     if (dropped == 0) return;
-    memory.outer_sum = memory.frames[dropped - 1].sum;
+    memory_.outer_sum = memory_.frames[dropped - 1].sum;
     live_ -= dropped;
-    for (uint32_t i = 0; i < live_; ++i) memory.frames[i] = memory.frames[i + dropped];
+    for (uint32_t i = 0; i < live_; ++i) memory_.frames[i] = memory_.frames[i + dropped];
   }
 
   /// The added frames follow the ones that were joined.
   void Remember() {
     if (!joined_) {
       live_ = 0;
-      memory.outer_sum = 0;
+      memory_.outer_sum = 0;
     }
-    uint64_t sum = live_ > 0 ? memory.frames[live_ - 1].sum : memory.outer_sum;
+    uint64_t sum = live_ > 0 ? memory_.frames[live_ - 1].sum : memory_.outer_sum;
     // What is not known of frames further out is taken as needed.
-    bool needs_rbp = live_ == 0 || memory.frames[live_ - 1].needs_rbp;
+    bool needs_rbp = live_ == 0 || memory_.frames[live_ - 1].needs_rbp;
     for (uint32_t i = first_added_; i < kCapacity; ++i) {
-      RememberedFrame& frame = memory.frames[live_++];
-      frame = memory.frames[i];
+      RememberedFrame& frame = memory_.frames[live_++];
+      frame = memory_.frames[i];
       sum = MixFrame(frame.pc) + kHashBase * sum;
       frame.sum = sum;
       needs_rbp = frame.needs_rbp || (frame.passes_rbp && needs_rbp);
       SetNeedsRbp(&frame, needs_rbp);
     }
-    memory.size = live_;
-    memory.top = top_;
-    memory.generation = RulesGeneration();
+    memory_.size = live_;
+    memory_.top = top_;
+    memory_.generation = RulesGeneration();
   }
 
+  Memory& memory_;
   Frame frame_;
   const uint32_t depth_;
   StackRange range_;
@@ -247,10 +248,13 @@ class RememberingWalk {
 
 bool HashWithMemory(const CallerRegisters& caller, uint32_t depth, uint64_t* hash) {
   const StackRange range(caller.sp);
-  if (!range.proven()) return false;
-  return RememberingWalk({caller.pc, caller.sp, caller.bp}, depth, range).Run(hash);
+  auto* memory = static_cast<Memory*>(ThreadBlockOfCaller());
+  if (!range.proven() || memory == nullptr) return false;
+  return RememberingWalk(*memory, {caller.pc, caller.sp, caller.bp}, depth, range).Run(hash);
 }
 
-void StackThreadReset() { memory.valid = false; }
+void StackThreadReset() {
+  if (auto* memory = static_cast<Memory*>(ThreadBlockOfCaller()); memory != nullptr) memory->valid = false;
+}
 
 }  // namespace fdaudit::shim

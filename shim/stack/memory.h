@@ -6,7 +6,7 @@
 // from there outwards still holds its value, the rest is the same. Nothing less is enough: dead stack memory keeps old
 // return addresses, and a frame whose CFA hangs on RBP moves with the saved RBP.
 //
-// 2.9 KiB of thread-local storage. A signal handler may interrupt the walk anywhere, walk itself, and leave by
+// 2.8 KiB a thread (thread_blocks.h). A signal handler may interrupt the walk anywhere, walk itself, and leave by
 // siglongjmp: `valid` is cleared while the memory changes, and a walk that finds another's number at its end starts
 // over.
 

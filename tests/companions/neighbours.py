@@ -53,6 +53,22 @@ def allocator_linked(library):
         return complaints + (judge_allocator(report) if report else [])
 
 
+def auditor():
+    """With an auditor the dynamic linker loads the shim late, and has little thread-local storage left for it."""
+    library = harness.build(HERE / "auditor.c", "libauditor.so", ["-shared", "-fPIC"])
+    with harness.Folder("auditor") as folder:
+        complaints = []
+        for name in ("true", "false"):
+            env = harness.clean_environment(LD_AUDIT=str(library))
+            bare = harness.run([f"/bin/{name}"], cwd=folder, env=env)
+            ran = harness.audit(["/usr/bin/env", f"LD_AUDIT={library}", f"/bin/{name}"], folder)
+            if (ran.status, ran.out, ran.err) != (bare.status, bare.out, bare.err):
+                complaints.append(f"{name}: {ran.status} {ran.err!r}, without the shim {bare.status} {bare.err!r}")
+            elif len((ran.report or {}).get("processes", [])) != 2:
+                complaints.append(f"{name}: {ran.report_problem or ran.report['processes']}")
+        return complaints
+
+
 def wrapper(name, *flags):
     return str(harness.build(HERE / "wrapper.c", name, ["-shared", "-fPIC", *flags]))
 
@@ -123,6 +139,6 @@ def add_to(suite):
     for name, library in ALLOCATORS.items():
         suite.add(f"allocator.{name}.preloaded", allocator_preloaded, library)
         suite.add(f"allocator.{name}.linked", allocator_linked, library)
-    for check in (wrapped, wrapped_twice, wrapped_into_another_call, own_symbols_pass_on, own_symbols_by_hand,
+    for check in (auditor, wrapped, wrapped_twice, wrapped_into_another_call, own_symbols_pass_on, own_symbols_by_hand,
                   other_namespace):
         suite.add(check.__name__, check)

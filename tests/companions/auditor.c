@@ -1,0 +1,2 @@
+// An auditor, as rtld-audit(7) has it, that does nothing but be there.
+unsigned la_version(unsigned version) { return version; }
