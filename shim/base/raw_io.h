@@ -4,7 +4,6 @@
 // or anyone's. Results are the kernel's: a negative errno on failure. Usable in every context.
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -88,17 +87,14 @@ inline int ThreadId() { return static_cast<int>(Call(SYS_gettid)); }
 
 /// fcntl(fd, F_GETFD): the descriptor flags, or -EBADF.
 inline int DescriptorFlags(int fd) { return static_cast<int>(Call(SYS_fcntl, fd, F_GETFD)); }
+/// Whether the number is open. It reads the table, and never reaches what lies behind the number: poll(2), which could
+/// ask for many at once, is answered by drivers, some of which tell of each event only once (mountinfo, sysctl files).
+inline bool IsOpen(int fd) { return DescriptorFlags(fd) >= 0; }
 
 inline uint64_t Nanoseconds(clockid_t clock) {
   struct timespec now = {};
   Call(SYS_clock_gettime, clock, Address(&now));
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<uint64_t>(now.tv_nsec);
-}
-
-/// poll(2) without events and without waiting: revents is POLLNVAL for every closed number.
-inline long ProbeDescriptors(struct pollfd* descriptors, size_t count) {
-  struct timespec no_wait = {};
-  return Call(SYS_ppoll, Address(descriptors), static_cast<long>(count), Address(&no_wait), 0, 0);
 }
 
 /// mmap(2), or nullptr on failure.

@@ -82,11 +82,9 @@ bool IsAlone() { return SingleThreaded() && (ImageOf(CurrentImage())->reasons & 
 
 /// The one number among `fds` that is open and unknown to the ledger, -1 where there is none or more than one.
 int FindNew(const Kept& kept, const int* fds, int count, bool must_prove) {
-  bool open[KeptWatch::kCandidates];
-  ProbeNumbers(fds, count, open);
   int found = -1;
   for (int i = 0; i < count; ++i) {
-    if (!open[i] || LedgerOpenCount(fds[i]) != 0 || (must_prove && !IsProven(kept, fds[i]))) continue;
+    if (!raw::IsOpen(fds[i]) || LedgerOpenCount(fds[i]) != 0 || (must_prove && !IsProven(kept, fds[i]))) continue;
     if (found >= 0) return -1;
     found = fds[i];
   }
@@ -155,11 +153,9 @@ KeptWatch::KeptWatch(const CallSite& site, Kept& kept) : site_(site), kept_(kept
   held_ = Atomic(kept.held).load();
   if (IsKnown(held_)) return;
   int fds[kCandidates];
-  bool open[kCandidates];
   const int count = LedgerLowestFree(fds, kCandidates);
-  ProbeNumbers(fds, count, open);
   for (int i = 0; i < count; ++i) {
-    if (!open[i]) free_[free_count_++] = fds[i];
+    if (!raw::IsOpen(fds[i])) free_[free_count_++] = fds[i];
   }
 }
 

@@ -27,13 +27,6 @@ namespace {
 /// when it is first touched.
 constexpr int kCheckedAtFork = 1024;
 
-/// poll(2) calls O_PATH descriptors invalid. Where the ledger knows better, F_GETFD tells.
-bool IsOpen(int fd, bool polled) {
-  if (polled || !WasUsed(fd)) return polled;
-  const Place place = Find(fd, false);
-  return place.slot != nullptr && LoadHead(*place.slot).state == SlotState::kOpen && raw::DescriptorFlags(fd) >= 0;
-}
-
 /// What fork has caught in the middle of another thread's call, or what the parent never recorded.
 void CheckSnapshot(int fd, bool open, uint32_t image) {
   if (!open && !WasUsed(fd)) return;
@@ -44,6 +37,23 @@ void CheckSnapshot(int fd, bool open, uint32_t image) {
   if ((LoadHead(*place.slot).state == SlotState::kOpen) != open) TakeOver(*place.slot, image, open);
 }
 
+bool HasUnseenClose(uint32_t image) {
+  bool found = false;
+  ForEachSlot(0, UINT32_MAX, [&found, image](int fd, const Place& place) {
+    const Head head = LoadHead(*place.slot);
+    if (found || place.slot->image != image || head.state != SlotState::kOpen) return;
+    const bool is_own = (place.slot->lives[head.count & 1].opened.flags & trace::kActInherited) == 0;
+    found = is_own && !raw::IsOpen(fd);
+  });
+  return found;
+}
+
+/// The kernel counts as many as the ledger knows, and what the image has opened itself is open: then the ledger tells
+/// what is. That takes one call, where asking for each number takes one for each.
+bool AgreesWithKernel(uint32_t image) {
+  return CountOpenDescriptors() == static_cast<int>(LedgerCountOpen()) && !HasUnseenClose(image);
+}
+
 }  // namespace
 
 void LedgerBeginForked() {
@@ -51,7 +61,9 @@ void LedgerBeginForked() {
   has_relatives = options.uses;
   const int end = Reach();
   if (end <= kCheckedAtFork && SystemCallsAllowed()) {
-    CompareWithKernel(end, WasUsed, [=](int fd, bool polled) { CheckSnapshot(fd, IsOpen(fd, polled), image); });
+    if (!AgreesWithKernel(image)) {
+      CompareWithKernel(end, WasUsed, [=](int fd, bool is_open) { CheckSnapshot(fd, is_open, image); });
+    }
     NoteSnapshotChecked(image);
   }
   trace::ImageRecord* record = ImageOf(image);
@@ -224,11 +236,17 @@ void LedgerEnd(bool comparable) {
   bool tells = false;
   if (comparable && SystemCallsAllowed()) {
     uint32_t open = 0;
-    CompareWithKernel(Reach(), WasUsed, [&](int fd, bool polled) {
-      const bool is_open = IsOpen(fd, polled);
+    const auto settle = [&](int fd, bool is_open) {
       open += is_open ? 1 : 0;
       tells = SettleAtEnd(fd, is_open, image) || tells;
-    });
+    };
+    if (AgreesWithKernel(image)) {
+      ForEachSlot(0, UINT32_MAX, [&settle](int fd, const Place& place) {
+        settle(fd, LoadHead(*place.slot).state == SlotState::kOpen);
+      });
+    } else {
+      CompareWithKernel(Reach(), WasUsed, settle);
+    }
     record->open_at_end = open;
     record->checked_at_end = 1;
   } else {

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <initializer_list>
 
+#include "shim/base/large.h"
 #include "shim/process/image.h"
 #include "shim/trace/recorder.h"
 
@@ -137,30 +138,71 @@ bool WasOpenAt(const trace::Incarnation& life, uint64_t when) {
   return life.opened.stamp != 0 && life.opened.stamp <= when && (life.closed.stamp == 0 || life.closed.stamp >= when);
 }
 
+/// Where the blocks of an image with many of them are, by group of numbers: going along its chain for each number takes
+/// quadratic time. Filled and used while an image begins, by one thread.
+struct Directory {
+  uint32_t origin;
+  uint32_t blocks[kMaxDescriptors / kSlotsPerBlock];  ///< index + 1; 0 = none
+};
+constexpr uint32_t kDirectories = 4;  // a number's opener may be a few images back
+FDAUDIT_LARGE constinit Directory directories[kDirectories] = {};
+constexpr uint32_t kShortChain = 4;
+
+/// visit(group, number of the block) for the blocks of `origin`, newest first, until it returns false. A chain longer
+/// than any can be is a chain that is being changed.
+template <typename Visitor>
+void ForEachBlock(uint32_t origin, Visitor visit) {
+  const trace::ImageRecord* record = ImageOf(origin);
+  uint32_t next = record->ledger_released != 0 ? 0 : Atomic(record->blocks).load();
+  for (uint32_t steps = 0; next != 0 && steps < kMaxDescriptors / kSlotsPerBlock; ++steps) {
+    const SlotBlock* block = BlockAt(next - 1);
+    if (block->image != origin || !visit(static_cast<uint32_t>(block->first_fd) / kSlotsPerBlock, next)) return;
+    next = block->next;
+  }
+}
+
+const Directory& DirectoryOf(uint32_t origin) {
+  Directory& directory = directories[origin % kDirectories];
+  if (directory.origin == origin) return directory;
+  if (directory.origin != 0) memset(static_cast<void*>(directory.blocks), 0, sizeof directory.blocks);
+  directory.origin = origin;
+  ForEachBlock(origin, [&directory](uint32_t group, uint32_t number) {
+    if (group < kMaxDescriptors / kSlotsPerBlock && directory.blocks[group] == 0) directory.blocks[group] = number;
+    return true;
+  });
+  return directory;
+}
+
+/// The image's block with number `fd`, nullptr where it has none.
+const SlotBlock* BlockOf(uint32_t origin, int fd) {
+  const uint32_t group = static_cast<uint32_t>(fd) / kSlotsPerBlock;
+  uint32_t found = 0;
+  uint32_t steps = 0;
+  ForEachBlock(origin, [&](uint32_t of, uint32_t number) {
+    if (of == group) found = number;
+    return found == 0 && ++steps < kShortChain;
+  });
+  if (found == 0 && steps == kShortChain && group < kMaxDescriptors / kSlotsPerBlock) {
+    found = DirectoryOf(origin).blocks[group];
+  }
+  return found == 0 ? nullptr : BlockAt(found - 1);
+}
+
 }  // namespace
 
 bool FindOrigin(uint32_t origin, int fd, uint64_t when, trace::Incarnation* life) {
-  const trace::ImageRecord* record = ImageOf(origin);
-  uint32_t next = record->ledger_released != 0 ? 0 : Atomic(record->blocks).load();
-  // A chain longer than any can be is a chain that is being changed.
-  for (uint32_t steps = 0; next != 0 && steps < kMaxDescriptors / kSlotsPerBlock; ++steps) {
-    const SlotBlock* block = BlockAt(next - 1);
-    if (block->image != origin) return false;
-    if (block->first_fd == (fd & ~static_cast<int>(kSlotsPerBlock - 1))) {
-      const trace::Slot& slot = block->slots[InBlock(fd)];
-      if (slot.head.count == 0) return false;
-      for (const uint32_t count : {slot.head.count, slot.head.count - 1}) {
-        const bool told = count != slot.head.count || slot.head.state != trace::SlotState::kNever;
-        if (told && WasOpenAt(slot.lives[count & 1], when)) {
-          *life = slot.lives[count & 1];
-          return true;
-        }
-      }
+  const SlotBlock* block = BlockOf(origin, fd);
+  if (block == nullptr) return false;
+  const trace::Slot& slot = block->slots[InBlock(fd)];
+  if (slot.head.count == 0) return false;
+  for (const uint32_t count : {slot.head.count, slot.head.count - 1}) {
+    const bool told = count != slot.head.count || slot.head.state != trace::SlotState::kNever;
+    if (told && WasOpenAt(slot.lives[count & 1], when)) {
+      *life = slot.lives[count & 1];
       return true;
     }
-    next = block->next;
   }
-  return false;
+  return true;
 }
 
 void ReleaseBlocks(trace::ImageRecord* record) {

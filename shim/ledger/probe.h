@@ -1,8 +1,7 @@
 #pragma once
 
-// Asks the kernel about this process's descriptors without opening any: poll(2) with no events answers POLLNVAL for
-// closed numbers, hundreds a call, and for O_PATH descriptors too, of which only fcntl(2) tells. System calls; for the
-// begin and the end of an image.
+// Asks the kernel about this process's descriptors, without opening any and without a call that what lies behind them
+// would notice. System calls; for the begin and the end of an image.
 
 #include <cstdint>
 
@@ -11,59 +10,42 @@
 
 namespace fdaudit::shim {
 
-inline constexpr int kProbeBatch = 128;  // a child's stack stays within the page that it has
-
 /// How many of the lowest numbers that the ledger never saw are asked for. Numbers are handed out lowest first, so what
 /// was opened unseen lies among them.
 inline constexpr int kFreeProbed = 32;
-
-/// Fills open[i] for fds[i]; `count` at most kProbeBatch.
-void ProbeNumbers(const int* fds, int count, bool* open);
 
 /// Asks the kernel: visit(fd, is_open) for every number below `reach` for which known(fd) holds, and for the lowest of
 /// the others, more of them where those turn out to be open.
 template <typename Known, typename Visitor>
 void CompareWithKernel(int reach, Known known, Visitor visit) {
-  int fds[kProbeBatch];
-  bool open[kProbeBatch];
   int free_left = kFreeProbed;
-  for (int fd = 0; fd < reach || free_left > 0;) {
-    int count = 0;
-    for (; count < kProbeBatch && (fd < reach || free_left > 0); ++fd) {
-      const bool is_known = fd < reach && known(fd);
-      if (!is_known && free_left <= 0) continue;
-      if (!is_known) --free_left;
-      fds[count++] = fd;
-    }
-    ProbeNumbers(fds, count, open);
-    for (int i = 0; i < count; ++i) {
-      if (open[i] && !(fds[i] < reach && known(fds[i]))) ++free_left;
-      visit(fds[i], open[i]);
-    }
+  for (int fd = 0; fd < reach || free_left > 0; ++fd) {
+    const bool is_known = fd < reach && known(fd);
+    if (!is_known && free_left <= 0) continue;
+    const bool is_open = raw::IsOpen(fd);
+    if (!is_known && !is_open) --free_left;
+    visit(fd, is_open);
   }
 }
 
-inline constexpr int kAlwaysProbed = 256;
+/// How many descriptors are open: the size of /proc/self/fd, since Linux 6.2. Negative: the kernel does not say.
+int CountOpenDescriptors();
 
-/// visit(fd) for what is open, from 0 on until a whole batch's upper half is closed: numbers are handed out lowest
-/// first, so that what lies far above the rest is rare, and found when the program first touches it. O_PATH descriptors
-/// are sought up to the first number that is free.
+/// The lowest numbers are asked for whatever lies between them.
+inline constexpr int kAlwaysProbed = 64;
+
+/// visit(fd) for what is open, from 0 on until all are found, or until so many numbers are closed in a row that it is
+/// not worth while: they are handed out lowest first, so that what lies far above the rest is rare, and found when the
+/// program first touches it. Where the kernel doesn't say how many there are, the row is a short one.
 template <typename Visitor>
 void ForEachOpenDescriptor(Visitor visit) {
-  int fds[kProbeBatch];
-  bool open[kProbeBatch];
-  bool more = true;
-  bool dense = true;
-  for (int first = 0; more && first < (1 << 20); first += kProbeBatch) {
-    for (int i = 0; i < kProbeBatch; ++i) fds[i] = first + i;
-    ProbeNumbers(fds, kProbeBatch, open);
-    more = first + kProbeBatch < kAlwaysProbed;
-    for (int i = 0; i < kProbeBatch; ++i) {
-      dense = dense && (open[i] || raw::DescriptorFlags(first + i) >= 0);
-      if (!open[i] && !dense) continue;
-      more = more || i >= kProbeBatch / 2;
-      visit(first + i);
-    }
+  int left = CountOpenDescriptors();
+  const int longest_gap = left < 0 ? kAlwaysProbed : 4096;
+  for (int fd = 0, end = longest_gap; left != 0 && fd < end; ++fd) {
+    if (!raw::IsOpen(fd)) continue;
+    --left;
+    end = fd + 1 + longest_gap;
+    visit(fd);
   }
 }
 
