@@ -2,6 +2,7 @@
 // intercepted first. Reads the options, joins or makes the trace, begins the image.
 
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -134,10 +135,14 @@ void AmendEnvironment(char** environment) {
   }
   size_t count = 0;
   while (environment[count] != nullptr) ++count;
-  if (count + 2 > kEnvironmentCopy) return;
-  memcpy(environment_copy, environment, count * sizeof(char*));
-  environment_copy[count] = options_entry;
-  environ = environment_copy;
+  const size_t size = (count + 2) * sizeof(char*);
+  void* copy = environment_copy;
+  if (size > sizeof environment_copy) copy = raw::Map(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+  if (copy == nullptr) return;
+  auto** entries = static_cast<char**>(copy);
+  memcpy(entries, environment, count * sizeof(char*));
+  entries[count] = options_entry;
+  environ = entries;
 }
 
 /// What `fdaudit run` put ahead of the shim is not for the programs that this one starts: a sanitizer's library would

@@ -53,6 +53,33 @@ inline void ForgoProbes() { internal::probes.store(internal::Probes::kLie, std::
 /// Whether the 8 bytes at `address` (a multiple of 8) can be read now; 60 ns. False where probes do not work.
 inline bool IsReadable(uintptr_t address) { return ProbesWork() && internal::CopySignalSet(address) == -EINVAL; }
 
+/// Reads the program's texts and arrays, which may be anything before the kernel has accepted them: its answer to a bad
+/// pointer is EFAULT. Where probes do not work everything counts as readable.
+class ProgramMemory {
+ public:
+  bool IsReadableAt(uintptr_t address, size_t size) {
+    for (uintptr_t page = address & ~(kProbePage - 1); page < address + size; page += kProbePage) {
+      if (page == known_) continue;
+      if (ProbesWork() && !IsReadable(page)) return false;
+      known_ = page;
+    }
+    return true;
+  }
+
+  /// Up to its end, or its first `most` bytes.
+  bool HasText(const char* text, size_t most = SIZE_MAX) {
+    for (size_t i = 0; i < most; ++i) {
+      const auto address = reinterpret_cast<uintptr_t>(text + i);
+      if ((i == 0 || address % kProbePage == 0) && !IsReadableAt(address, 1)) return false;
+      if (text[i] == '\0') break;
+    }
+    return true;
+  }
+
+ private:
+  uintptr_t known_ = 1;  ///< a page that was readable a moment ago
+};
+
 /// Copies `size` bytes from this process's memory, all or nothing.
 inline bool CopyMemory(void* to, uintptr_t from, size_t size) {
   if (!SystemCallsAllowed()) return false;

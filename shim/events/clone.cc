@@ -126,7 +126,10 @@ CloneCall ReadCloneCall(long number, const long (&values)[6]) {
       break;
     case kSystemClone3: {
       const auto* arguments = reinterpret_cast<const uint64_t*>(values[0]);
-      if (arguments == nullptr || static_cast<size_t>(values[1]) < kLeastArguments * sizeof *arguments) return clone;
+      constexpr size_t kLeastSize = kLeastArguments * sizeof *arguments;
+      const bool has_them = static_cast<size_t>(values[1]) >= kLeastSize &&
+                            ProgramMemory().IsReadableAt(reinterpret_cast<uintptr_t>(arguments), kLeastSize);
+      if (!has_them || arguments == nullptr) return clone;
       clone.flags = static_cast<int>(arguments[kFlags]);
       own_stack = arguments[kStack] != 0;
       clone.pidfd = reinterpret_cast<const int*>(arguments[kPidfd]);

@@ -115,8 +115,8 @@ void CopyEnvironment(char** from, char** to) {
 
 int ReportNow(const char* path) {
   if (path == nullptr || CurrentImage() == 0 || !SystemCallsAllowed()) return -1;
-  const size_t entries = CountEntries(environ);
-  if (entries > kMostEntries) return -1;
+  const MappedRoom environment((CountEntries(environ) + 1) * sizeof(char*));
+  if (environment.memory() == nullptr) return -1;
   Reporter reporter;
   FindPrograms(&reporter);
   TextBuilder trace(reporter.trace, sizeof(Path));
@@ -126,7 +126,7 @@ int ReportNow(const char* path) {
   const char* words[] = {"fdaudit", "report", "-f", FormatOf(path), "-o", path, reporter.trace, nullptr};
   static_assert(sizeof words == sizeof reporter.arguments);
   memcpy(reporter.arguments, words, sizeof words);
-  reporter.environment = static_cast<char**>(alloca((entries + 1) * sizeof(char*)));
+  reporter.environment = static_cast<char**>(environment.memory());
   CopyEnvironment(environ, reporter.environment);
   return RunReporter(reporter);
 }

@@ -16,8 +16,9 @@ namespace {
 
 /// What all execs meet in. `call(environment)` is the real exec, which returns only when it fails.
 template <typename Call>
-int Exec(const CallSite& site, const ProgramName& program, char* const* environment, Call call) {
-  if (OnForeignStorage()) return call(environment);
+int Exec(const CallSite& site, ProgramName program, char* const* environment, Call call) {
+  program.path = Unpromised(program.path);
+  if (OnForeignStorage() || !AreReadable(program.path, environment)) return call(environment);
   const int saved_errno = LastError();
   CurrentImage();  // a forked child begins here, and is known then to have one thread
   const ExecOutlook outlook = LookAtProgram(program);
@@ -34,8 +35,10 @@ int Exec(const CallSite& site, const ProgramName& program, char* const* environm
 ProgramName Sought(const char* file) { return {file, AT_FDCWD, true}; }
 
 ProgramName InDirectory(int directory, const char* path, int flags) {
-  const bool is_itself = (flags & AT_EMPTY_PATH) != 0 || (path != nullptr && path[0] != '\0');
-  return {path, is_itself ? directory : -1};  // an empty path is refused without the flag
+  const char* name = Unpromised(path);
+  const bool is_readable = name != nullptr && AreReadable(name, nullptr);
+  const bool is_itself = (flags & AT_EMPTY_PATH) != 0 || (is_readable && name[0] != '\0');
+  return {name, is_itself ? directory : -1};  // an empty path is refused without the flag
 }
 
 }  // namespace
@@ -84,6 +87,7 @@ noexcept {
 INTERPOSE("replaces the program; closes what is close-on-exec", int, fexecve, int fd, char* const* argv,
           char* const* environment)
 noexcept {
+  if (environment == nullptr) return real::fexecve(fd, argv, environment);  // libc refuses that; the kernel would not
   return Exec(FDAUDIT_CALL_SITE(real::fexecve), {"", fd}, environment,
               [=](char* const* passed) { return real::fexecve(fd, argv, passed); });
 }

@@ -14,6 +14,7 @@
 #include "shim/events/events.h"
 #include "shim/interpose/real_functions.h"
 #include "shim/ledger/lifetime.h"
+#include "shim/process/descriptor_table.h"
 
 extern "C" {
 pid_t __fork();
@@ -111,6 +112,7 @@ extern "C" __attribute__((visibility("hidden"))) pid_t FdauditVforkReturned(long
   if (depth_before != kHasGuests) {
     thread_state.vfork_depth = result == 0 ? depth_before + 1 : depth_before;
     thread_state.vfork_image = 0;
+    if (result > 0) UnmapLeftRoom(thread_state);
   } else if (result != 0) {
     Atomic(thread_state.guests).fetch_sub(1);
   }

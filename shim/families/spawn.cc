@@ -108,6 +108,10 @@ struct SpawnArguments {
 template <typename Function>
 __attribute__((always_inline)) inline int Spawned(Function& function, const SpawnArguments& a) {
   const CallSite site = FDAUDIT_CALL_SITE(function);
+  const char* path = Unpromised(a.path);
+  if (OnForeignStorage() || path == nullptr || !AreReadable(path, a.environment)) {
+    return function(a.pid, a.path, a.actions, a.attributes, a.argv, a.environment);
+  }
   const int errno_before = LastError();
   pid_t unwanted = 0;
   pid_t* pid = a.pid == nullptr ? &unwanted : a.pid;

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "shim/base/clock.h"
+#include "shim/base/guard.h"
 #include "shim/base/options.h"
 #include "shim/base/raw_io.h"
 #include "shim/base/thread.h"
@@ -31,11 +32,39 @@ uint32_t Become(const ImageRecord* record) {
 /// The record that the parent has made for this process, nullptr where there is none (raw clone).
 ImageRecord* TakePrepared(uint32_t parent) {
   uint32_t image = thread_state.image == parent ? thread_state.child_image : 0;
-  thread_state.child_image = 0;
   if (image == 0) image = ImageOfPid(raw::Pid());  // another thread than fork's comes first
   if (image == 0 || ImageOf(image)->parent != parent || ImageOf(image)->begun != 0) return nullptr;
+  Atomic(process_mark->record).store(image);  // before the record can tell that it was taken
+  thread_state.child_image = 0;
   Identify(ImageOf(image));
   return ImageOf(image);
+}
+
+/// This process's record; nullptr where there is no room for one.
+ImageRecord* OwnRecord(uint32_t parent, StartedBy how) {
+  if (process_mark->record != 0) {
+    ImageRecord* record = ImageOf(process_mark->record);
+    Identify(record);
+    return record;
+  }
+  ImageRecord* record = TakePrepared(parent);
+  if (record != nullptr) return record;
+  record = NewImage(how);
+  if (record != nullptr) Atomic(process_mark->record).store(NumberOf(record));
+  return record;
+}
+
+/// Whether the caller is to begin the image. Nobody waits for another thread that does, and a signal handler leaves it
+/// to whom it has interrupted. But a handler may leave the beginning by siglongjmp: a frame below the caller's is gone.
+__attribute__((noinline)) bool ClaimBeginning() {
+  const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  const uintptr_t self = OwnThreadBlock().own_address;
+  uintptr_t nobody = 0;
+  if (!Atomic(process_mark->beginner).compare_exchange_strong(nobody, self)) {
+    if (nobody != self || process_mark->beginning > here || OnAlternateStack()) return false;
+  }
+  Atomic(process_mark->beginning).store(here);
+  return process_mark->image == 0;
 }
 
 }  // namespace
@@ -46,12 +75,11 @@ uint32_t BeginImage(StartedBy how) {
     FallSilent();
     return 0;
   }
-  if (!SystemCallsAllowed() || Atomic(process_mark->beginning).exchange(1) != 0) return 0;
+  if (!SystemCallsAllowed() || !ClaimBeginning()) return process_mark->image;
   const uint32_t parent = last_image;
   thread_state.vfork_depth = 0;
   ForgetSharing();
-  ImageRecord* record = TakePrepared(parent);
-  if (record == nullptr) record = NewImage(how);
+  ImageRecord* record = OwnRecord(parent, how);
   if (record == nullptr) {
     FallSilent();
     return 0;

@@ -155,7 +155,14 @@ void DismissGuest(Guest* guest, int flags) {
   if (SharesTls(flags)) Atomic(thread_state.guests).fetch_sub(1);
 }
 
+void UnmapLeftRoom(ThreadState& state) {
+  if (state.room == nullptr) return;
+  raw::Unmap(state.room, state.room_size);
+  state.room = nullptr;
+}
+
 void SettleGuest(Guest* guest, int flags, bool failed) {
+  if (!failed && guest != nullptr && (flags & CLONE_VFORK) != 0) UnmapLeftRoom(guest->states);
   if (failed || (flags & CLONE_VFORK) != 0) DismissGuest(guest, flags);
 }
 

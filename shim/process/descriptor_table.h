@@ -64,6 +64,10 @@ bool LeavesLedgersTable(const ThreadState& self);
 /// The calling thread has left the ledger's table.
 void NoteTableLeft(ThreadState& self);
 
+/// In a task that has waited for another one in its memory (vfork): unmaps what the exec of that one has left
+/// (MappedRoom).
+void UnmapLeftRoom(ThreadState& state);
+
 /// A forked child starts alone.
 void ForgetSharing();
 

@@ -1,13 +1,16 @@
 #include "shim/process/exec_environment.h"
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstring>
 
 #include "shim/base/large.h"
 #include "shim/base/options.h"
+#include "shim/base/probe.h"
 #include "shim/base/raw_io.h"
 #include "shim/base/text.h"
+#include "shim/process/descriptor_table.h"
 #include "shim/process/image.h"
 
 namespace fdaudit::shim {
@@ -85,6 +88,46 @@ void PrepareExecEnvironment(const char* shim_path, const char* options_entry) {
   options_for_children = options_entry;
 }
 
+namespace {
+
+/// The caller's state, where it is known to be nobody else's.
+ThreadState* OwnState() {
+  const uint32_t image = process_mark->image;
+  if (image == 0) return nullptr;
+  ThreadState& state = ThreadOf(image);
+  return IsStranger(state) ? nullptr : &state;
+}
+
+}  // namespace
+
+MappedRoom::MappedRoom(size_t size)
+    : memory_(raw::Map(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS)), size_(size) {
+  ThreadState* state = OwnState();
+  if (memory_ == nullptr || state == nullptr) return;
+  state->room_size = size;
+  state->room = memory_;
+}
+
+MappedRoom::~MappedRoom() {
+  ThreadState* state = OwnState();
+  if (state != nullptr && state->room == memory_) state->room = nullptr;
+  if (memory_ != nullptr) raw::Unmap(memory_, size_);
+}
+
+bool AreReadable(const char* path, char* const* environment) {
+  ProgramMemory memory;
+  if (path != nullptr && !memory.HasText(path)) return false;
+  if (environment == nullptr) return true;
+  for (char* const* entry = environment;; ++entry) {
+    if (!memory.IsReadableAt(reinterpret_cast<uintptr_t>(entry), sizeof *entry)) return false;
+    if (*entry == nullptr) return true;
+    // Of most no more than the name is read.
+    if (!memory.HasText(*entry, sizeof kOptionsPrefix)) return false;
+    const bool is_ours = StartsWith(*entry, kPreloadPrefix) || StartsWith(*entry, kOptionsPrefix);
+    if (is_ours && !memory.HasText(*entry)) return false;
+  }
+}
+
 EnvironmentPlan PlanEnvironment(char* const* environment, const ExecOutlook& outlook, uint32_t image) {
   EnvironmentPlan plan;
   if (shim_file[0] == '\0' || options_for_children == nullptr) return plan;
@@ -111,7 +154,7 @@ EnvironmentPlan PlanEnvironment(char* const* environment, const ExecOutlook& out
   const bool is_over = !trace_reachable && recorder.recording() && recorder.header().removed != 0;
   // A static program and one of another libc keep the shim, so that what they start is audited again.
   if (!reachable || outlook.refuses_shim || is_over) {
-    if (!has_shim || plan.entries >= kMostEntries) return plan;
+    if (!has_shim) return plan;
     plan.action = EnvironmentPlan::Action::kStrip;
     plan.room = RoomFor(plan.entries) + strlen(preload) + sizeof kPreloadPrefix;
     return plan;
@@ -120,8 +163,7 @@ EnvironmentPlan PlanEnvironment(char* const* environment, const ExecOutlook& out
   const bool has_options = passed != nullptr && strcmp(passed, options_for_children + strlen(kOptionsPrefix)) == 0;
   const size_t preload_size =
       (preload == nullptr ? 0 : strlen(preload)) + strlen(shim_file) + sizeof kPreloadPrefix + 1;
-  const bool fits = preload_size < kMaxPreload && plan.entries < kMostEntries;
-  if (!fits || (has_shim && has_options && image == 0 && trace_reachable)) return plan;
+  if (preload_size >= kMaxPreload || (has_shim && has_options && image == 0 && trace_reachable)) return plan;
   plan.action = EnvironmentPlan::Action::kExtend;
   plan.room = RoomFor(plan.entries) + preload_size + strlen(options_for_children) + kImageTextSize;
   plan.image = image;
@@ -164,7 +206,7 @@ char** BuildEnvironment(const EnvironmentPlan& plan, char* const* environment, v
 }
 
 // Static, because the program may leave system(3) by siglongjmp out of a handler, and go on with it.
-FDAUDIT_LARGE constinit char* environment_for_libc[kMostEntries + 512] = {};
+FDAUDIT_LARGE constinit char* environment_for_libc[1536] = {};
 
 EnvironmentForLibc::EnvironmentForLibc(uint32_t image) {
   const bool alone = SingleThreaded() && environ != environment_for_libc;

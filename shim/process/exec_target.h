@@ -13,6 +13,12 @@
 
 namespace fdaudit::shim {
 
+/// libc's headers promise that a name is no null pointer, and the compiler believes them: it drops what asks.
+inline const char* Unpromised(const char* name) {
+  asm("" : "+r"(name));
+  return name;
+}
+
 /// How an exec names its program.
 struct ProgramName {
   const char* path;          ///< nullptr or "" = `directory` is the program (fexecve)

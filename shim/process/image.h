@@ -14,11 +14,13 @@ namespace fdaudit::shim {
 
 /// The wiped page's content. All zero in a new process.
 struct ProcessMark {
-  uint32_t image;      ///< number of this process's image; 0 = not begun
-  uint32_t beginning;  ///< tried by whoever begins it, never awaited
-  uint32_t silent;     ///< 1 = nothing is recorded in this process (no trace, follow=0, a skipped program)
+  uint32_t image;   ///< number of this process's image; 0 = not begun
+  uint32_t record;  ///< that of the image which is about to begin; 0 = none yet
+  uint32_t silent;  ///< 1 = nothing is recorded in this process (no trace, follow=0, a skipped program)
   uint32_t unused;
-  uint64_t looked_at;  ///< stamp at which the kernel was asked what is open, when the image began
+  uint64_t looked_at;   ///< stamp at which the kernel was asked what is open, when the image began
+  uintptr_t beginner;   ///< the thread that begins it (its control block); never awaited by others
+  uintptr_t beginning;  ///< its stack frame
 };
 
 /// Before the shim has started.

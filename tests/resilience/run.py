@@ -17,6 +17,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "support"))
 import families  # noqa: E402
 import harness  # noqa: E402
+import jumps  # noqa: E402
 import refusals  # noqa: E402
 import unaudited  # noqa: E402
 
@@ -350,6 +351,7 @@ def read_only_root():
 unaudited.add_to(suite)
 families.add_to(suite)
 refusals.add_to(suite)
+jumps.add_to(suite)
 
 if __name__ == "__main__":
     harness.standard_main(suite)

@@ -109,6 +109,17 @@ def same(command, name=""):
         return complaints
 
 
+def same_or_refused(command):
+    """As same(), for a program that ends with 77 where it is not allowed what it shows."""
+    with harness.Folder("a") as bare:
+        ran = harness.run(command, cwd=bare, env=harness.clean_environment())
+        if ran.status == 77:
+            raise harness.Skip("not allowed here")
+        if "LOST" in ran.out:
+            raise harness.Skip(f"somebody else looks too: {ran.out}")
+    return same(command)
+
+
 def same_under_quarantine(command, name):
     """Closed numbers rest: programs don't notice."""
     needs(name)
@@ -149,6 +160,11 @@ def load():
     view = harness.build(HERE / "view.c", flags=["-pthread"])
     for name in VIEWS:
         suite.add(f"view.{name}", same, [view, name])
+    suite.add("pointers", same, [harness.build(HERE / "pointers.c")])
+    suite.add("monitors", same_or_refused, [harness.build(HERE / "monitors.c")])
+    environments = harness.build(HERE / "environments.c", flags=["-pthread"])
+    for entries in ("0", "1000", "5000"):
+        suite.add(f"environments.{entries}", same, [environments, entries])
     # Bound at the start: the dynamic linker looks at the thread-local storage when it binds a function at its first call.
     suite.add("foreign-storage", same, [harness.build(HERE / "foreign.c", flags=["-Wl,-z,now"])])
     for name, script in ONE_LINERS.items():
