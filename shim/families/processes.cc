@@ -1,6 +1,7 @@
 // Processes: how they begin by fork and vfork, and end. What turns them into other programs is in exec.cc, what libc
 // starts for them in spawn.cc.
 
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -75,9 +76,11 @@ INTERPOSE("may begin seccomp (PR_SET_SECCOMP)", int, prctl, int option, ...) noe
   unsigned long values[4];
   for (unsigned long& value : values) value = va_arg(arguments, unsigned long);
   va_end(arguments);
-  // A filter may answer any system call of ours with death. Should the call fail, we have been silent for nothing.
-  if (option == PR_SET_SECCOMP) EnterSeccomp();
-  return real::prctl(option, values[0], values[1], values[2], values[3]);
+  if (option != PR_SET_SECCOMP) return real::prctl(option, values[0], values[1], values[2], values[3]);
+  SeccompEntry entry(values[0] == SECCOMP_MODE_STRICT);
+  const int result = real::prctl(option, values[0], values[1], values[2], values[3]);
+  entry.Settle(result != 0);
+  return result;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

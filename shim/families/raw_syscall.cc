@@ -4,6 +4,7 @@
 // kRows says what a number means. Most open one descriptor, and differ only in what it is; for them a row is all there
 // is. What remains is a verb each, in Make().
 
+#include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -95,7 +96,8 @@ struct Row {
 // Bits of calls that libc has no function, and so no header, for.
 constexpr unsigned kPerfCloseOnExec = 8;  // PERF_FLAG_FD_CLOEXEC
 constexpr unsigned kNewListener = 8;      // SECCOMP_FILTER_FLAG_NEW_LISTENER
-constexpr int kSetFilter = 1;             // SECCOMP_SET_MODE_FILTER
+constexpr unsigned kSetStrict = 0;        // SECCOMP_SET_MODE_STRICT
+constexpr unsigned kSetFilter = 1;        // SECCOMP_SET_MODE_FILTER
 
 /// What a command of bpf(2) opens, nullptr where nothing.
 const char* BpfObject(int command) {
@@ -173,7 +175,7 @@ constexpr Row kRows[] = {
     {SYS_landlock_create_ruleset, Effect::kOpens, FDAUDIT_TELLS(NewObject(FdKind::kLandlock, true)),
      FDAUDIT_WHEN(a.Unsigned(2) == 0)},
     {SYS_seccomp, Effect::kOpens, FDAUDIT_TELLS(NewObject(FdKind::kUnknown, true, "seccomp listener")),
-     FDAUDIT_WHEN(a.Int(0) == kSetFilter && (a.Unsigned(1) & kNewListener) != 0)},
+     FDAUDIT_WHEN(a.Unsigned(0) == kSetFilter && (a.Unsigned(1) & kNewListener) != 0)},
     {SYS_dup, Effect::kDuplicates},
     {SYS_dup3, Effect::kDuplicatesTo},
     {SYS_fcntl, Effect::kControls},
@@ -228,10 +230,13 @@ const Row& RowOf(long number, const Arguments& a) {
 /// exit(2) ends the calling thread; with the last one the process ends.
 bool IsOnlyThread() { return NeverThreaded() && SystemCallsAllowed() && raw::ThreadId() == raw::Pid(); }
 
-/// A program that enters seccomp by number. A call that asks, or that is bound to fail, enters nothing.
-void BeforeSeccomp(long number, const Arguments& a) {
-  if (number == SYS_seccomp && a.Int(0) <= kSetFilter && (a.Int(0) != kSetFilter || a.values[2] != 0)) EnterSeccomp();
-  if (number == SYS_prctl && a.Int(0) == PR_SET_SECCOMP) EnterSeccomp();
+/// Whether a call enters seccomp, if it succeeds; others of the same number ask.
+bool EntersSeccomp(long number, const Arguments& a) {
+  return (number == SYS_seccomp && a.Unsigned(0) <= kSetFilter) || (number == SYS_prctl && a.Int(0) == PR_SET_SECCOMP);
+}
+
+bool EntersStrictMode(long number, const Arguments& a) {
+  return number == SYS_seccomp ? a.Unsigned(0) == kSetStrict : a.values[1] == SECCOMP_MODE_STRICT;
 }
 
 }  // namespace
@@ -254,9 +259,15 @@ INTERPOSE("makes a system call by number: any of the above", long, syscall, long
   const long v0 = a.values[0], v1 = a.values[1], v2 = a.values[2];
   const long v3 = a.values[3], v4 = a.values[4], v5 = a.values[5];
   auto& made = real::syscall;
-  if (number == SYS_seccomp || number == SYS_prctl) BeforeSeccomp(number, a);
   const Row& row = RowOf(number, a);
   const auto what = [&](TargetText& text) { return row.what(a, text); };
+  if (__builtin_expect(EntersSeccomp(number, a), 0)) {
+    SeccompEntry entry(EntersStrictMode(number, a));
+    const bool opens = row.effect == Effect::kOpens;
+    const long result = opens ? Opened(what, made, number, v0, v1, v2) : made(number, v0, v1, v2, v3, v4, v5);
+    entry.Settle(result < 0);
+    return result;
+  }
   switch (row.effect) {
     case Effect::kNone:
       break;

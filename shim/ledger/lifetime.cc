@@ -271,14 +271,23 @@ void EndImage(int status) {
   if (record->ledger_released != 0) FallSilent();
 }
 
-void EnterSeccomp() {
-  const uint32_t image = CurrentImage();
-  if (image != 0) {
-    Atomic(ImageOf(image)->reasons).fetch_or(trace::kReasonSeccomp);
+SeccompEntry::SeccompEntry(bool is_strict)
+    : image_(CurrentImage()), is_first_(SystemCallsAllowed()), reads_tsc_(stamps_are_tsc) {
+  if (image_ != 0 && is_first_) {
+    Atomic(ImageOf(image_)->reasons).fetch_or(trace::kReasonSeccomp);
     recorder.BackAhead();
   }
-  LearnModules();
+  if (is_first_) LearnModules();
   system_calls_forbidden = true;
+  if (is_strict) stamps_are_tsc = false;
+}
+
+void SeccompEntry::Settle(bool failed) {
+  if (!failed) return;
+  stamps_are_tsc = reads_tsc_;
+  if (!is_first_) return;
+  system_calls_forbidden = false;
+  if (image_ != 0) Atomic(ImageOf(image_)->reasons).fetch_and(~static_cast<uint32_t>(trace::kReasonSeccomp));
 }
 
 }  // namespace fdaudit::shim

@@ -53,7 +53,19 @@ void EndImage(int status);
 
 inline constinit int quick_exit_status = 0;
 
-/// The program is about to enter seccomp: no system call of ours from now on. Backs what recording will need first.
-void EnterSeccomp();
+/// The program is about to enter seccomp: no system call of ours from then on. Whether it will is known only afterwards
+/// (a mere question, such as a filter at address 0, fails), and then it may be too late to prepare for it.
+class SeccompEntry {
+ public:
+  /// Backs what recording will need first. `is_strict`: the processor's time-stamp counter is forbidden as well.
+  explicit SeccompEntry(bool is_strict);
+  /// Takes it back, where the call has failed.
+  void Settle(bool failed);
+
+ private:
+  uint32_t image_;
+  bool is_first_;  ///< it was in none before
+  bool reads_tsc_;
+};
 
 }  // namespace fdaudit::shim

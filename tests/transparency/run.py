@@ -120,6 +120,16 @@ def same_or_refused(command):
     return same(command)
 
 
+def asked_only(command):
+    """A process that has only asked about seccomp is in none: it and its children are recorded to their ends."""
+    with harness.Folder("a") as folder:
+        report = harness.audit(command, folder).report
+        asking = [p for p in report["processes"] if "seccomp" in p["coverage"]["reasons"]]
+        leaks = sum(f["count"] for f in report["findings"] if f["kind"] == "leak" and "leak" in f["message"])
+        return [f"{len(asking)} processes are taken to be in seccomp, not the two in strict mode"] * (len(asking) != 2) + \
+            [f"{leaks} leaks, not 2"] * (leaks != 2)
+
+
 def same_under_quarantine(command, name):
     """Closed numbers rest: programs don't notice."""
     needs(name)
@@ -162,6 +172,8 @@ def load():
         suite.add(f"view.{name}", same, [view, name])
     suite.add("pointers", same, [harness.build(HERE / "pointers.c")])
     suite.add("monitors", same_or_refused, [harness.build(HERE / "monitors.c")])
+    suite.add("seccomp", same, [harness.build(HERE / "seccomp.c")])
+    suite.add("seccomp-questions", asked_only, [harness.build(HERE / "seccomp.c")])
     environments = harness.build(HERE / "environments.c", flags=["-pthread"])
     for entries in ("0", "1000", "5000"):
         suite.add(f"environments.{entries}", same, [environments, entries])
