@@ -26,7 +26,7 @@ BUILD_PACKAGES := gcc g++ binutils libc6-dev libdw-dev libelf-dev libunwind-dev 
                   node-d3-scale node-d3-axis node-d3-shape node-d3-hierarchy node-d3-selection
 TEST_PACKAGES := libgtest-dev python3 python3-jsonschema libxml2-utils git perl sqlite3 nodejs tar findutils \
                  cmake pkgconf catch2? doctest-dev? python3-pytest? python3-greenlet? libpython3.11? clang? \
-                 libclang-rt-dev? musl-tools? golang-go? gdb? dwz? xz-utils? libcap2-bin? \
+                 libclang-rt-dev? musl-tools? golang-go? gdb? dwz? xz-utils? libcap2-bin? netbase? \
                  libjemalloc2? libtcmalloc-minimal4? libmimalloc2.0?
 LINT_PACKAGES := clang-format clang-tidy python3
 BENCH_PACKAGES := valgrind strace
@@ -53,7 +53,7 @@ COMMON := -std=c++20 $(WARNINGS) -I. -MMD -MP
 # -O1 for the tests another sixth. `make CXXFLAGS=-g` brings the variables back.
 
 # The shim lives in other people's processes: no C++ runtime, no exceptions, nothing exported but what exports.map says.
-SHIM_FLAGS := $(COMMON) -O2 -g -fPIC -fvisibility=hidden -fno-exceptions -fno-rtti -fno-threadsafe-statics \
+SHIM_FLAGS := $(COMMON) -O2 -g1 -fPIC -fvisibility=hidden -fno-exceptions -fno-rtti -fno-threadsafe-statics \
               -ftls-model=initial-exec -fno-omit-frame-pointer -fno-stack-protector -U_FORTIFY_SOURCE
 # Code and constants in one segment: two mappings less to make at every exec and to copy at every fork.
 SHIM_LINK := -shared -g -Wl,-z,defs -Wl,-z,now -Wl,-z,noseparate-code -Wl,--build-id -Wl,--hash-style=gnu -Wl,-soname,libfdaudit.so

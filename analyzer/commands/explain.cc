@@ -1,6 +1,6 @@
 // fdaudit explain: the table of kinds, for people.
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cstdio>

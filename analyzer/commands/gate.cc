@@ -1,6 +1,6 @@
 // fdaudit gate and diff: which findings of traces and stored reports should stop a build.
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cerrno>

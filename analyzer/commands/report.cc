@@ -1,6 +1,6 @@
 // fdaudit report: what a recorded trace says.
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <cerrno>
 #include <cstring>

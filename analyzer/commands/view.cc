@@ -1,6 +1,6 @@
 // fdaudit view: the page to look at, for people.
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include <cerrno>

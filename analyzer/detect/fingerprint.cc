@@ -1,6 +1,6 @@
 #include "analyzer/detect/fingerprint.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <map>

@@ -1,6 +1,6 @@
 #include "analyzer/detect/finish.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cerrno>

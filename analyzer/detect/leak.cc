@@ -1,7 +1,7 @@
 // leak: opened by this process image and still open at its end. Read from the ledger alone. Slots that the ledger saw
 // vanish or appear (kGone, kUnseen) are coverage and never accused.
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <map>

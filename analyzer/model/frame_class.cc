@@ -1,6 +1,6 @@
 #include "analyzer/model/frame_class.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <iterator>

@@ -1,6 +1,6 @@
 #include "analyzer/model/redact.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "analyzer/model/frame_class.h"
 #include "analyzer/model/hash.h"

@@ -1,6 +1,6 @@
 #include "analyzer/model/registrations.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

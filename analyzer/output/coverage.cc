@@ -1,6 +1,6 @@
 #include "analyzer/output/coverage.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <map>
 #include <set>

@@ -1,6 +1,6 @@
 #include "analyzer/output/events.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cstring>

@@ -1,6 +1,6 @@
 #include "analyzer/output/gate_text.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 #include "analyzer/output/standing.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

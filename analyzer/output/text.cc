@@ -1,6 +1,6 @@
 // The report for a person at a terminal: a two-line summary, then the worst first, a screen at most for each finding.
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,7 @@
 #include "analyzer/output/watch_table.h"
 
 #include <dirent.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cctype>

@@ -6,7 +6,7 @@
 
 #include "analyzer/symbols/rust_v0.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <array>
 #include <limits>

@@ -1,6 +1,6 @@
 // The findings of the page: a line each that opens to the whole story.
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <set>

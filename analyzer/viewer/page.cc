@@ -1,6 +1,6 @@
 #include "analyzer/viewer/page.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <string_view>
 

@@ -1,6 +1,6 @@
 #include "analyzer/viewer/parts.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <csignal>

@@ -1,6 +1,6 @@
 // Where the threads of a hung or crashed process stand, as `report --pid` and `--core` have found it.
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <string>
 

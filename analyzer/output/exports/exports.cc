@@ -1,6 +1,6 @@
 #include "analyzer/output/exports/exports.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace fdaudit::analyzer {
 namespace {

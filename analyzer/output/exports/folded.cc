@@ -5,7 +5,7 @@
 // The format knows no escapes, so names must not hold what divides lines, frames and counts: a semicolon, a line end,
 // and a blank before nothing but digits, which readers take for the count (or for a second one).
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <map>

@@ -5,7 +5,7 @@
 // Viewers load the whole file, so it is bounded: of the lives the short and tidy ones are left out first, of a counter
 // the points between which least happens. What was left out is told in otherData and in the process's labels.
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>

@@ -3,7 +3,7 @@
 // Modules are told as the mappings of one made-up address space, in which they lie side by side: a trace knows places
 // as module and offset, whatever address a module had in this process or that.
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <map>

@@ -1,6 +1,6 @@
 // What code hosts show beside the lines of a change: GitHub's workflow commands, GitLab's code quality report.
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "analyzer/output/escape.h"
 #include "analyzer/output/formats/formats.h"

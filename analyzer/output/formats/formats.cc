@@ -1,6 +1,6 @@
 #include "analyzer/output/formats/formats.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <filesystem>
 

@@ -1,7 +1,7 @@
 // JUnit's XML, as CI servers read it: one test case a finding. What fails the gate is a failure, what a baseline or a
 // suppression knows is skipped, the rest passes and says in system-out what it is.
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "analyzer/output/escape.h"
 #include "analyzer/output/formats/formats.h"

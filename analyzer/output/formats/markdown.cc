@@ -1,6 +1,6 @@
 // Markdown for a comment on a change, or the summary of a job.
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "analyzer/output/escape.h"
 #include "analyzer/output/formats/formats.h"

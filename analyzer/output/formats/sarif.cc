@@ -1,6 +1,6 @@
 // SARIF 2.1.0 (OASIS, Static Analysis Results Interchange Format).
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <vector>

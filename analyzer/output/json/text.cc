@@ -1,6 +1,6 @@
 #include "analyzer/output/json/text.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <cmath>
 
