@@ -1,7 +1,8 @@
 #pragma once
 
-// Runs the audited program so that it can't tell: same standard streams, process group, signal dispositions and mask as
-// if it had been started without us, and no descriptor more. While it runs we pass on the signals that are sent to us.
+// Runs the audited program so that it sees no difference: same standard streams, process group, signal dispositions and
+// mask as if it had been started without us, and no descriptor more. While it runs we pass on the signals that are sent
+// to us.
 
 #include <sys/types.h>
 

@@ -92,8 +92,8 @@ int RunGate(const std::vector<std::string>& inputs, const GateOptions& gate, con
     }
     const auto write = [&](const Sink& sink) { WriteJudged(judged, options, sink); };
     if (!output.Write(write, options)) return kExitUsage;
-    const bool is_told = options.format == "text" && (options.output.empty() || options.output == "-");
-    if (!is_told) std::fputs(RenderVerdict(judged.verdict, judged.subjects).c_str(), stderr);
+    const bool is_shown = options.format == "text" && (options.output.empty() || options.output == "-");
+    if (!is_shown) std::fputs(RenderVerdict(judged.verdict, judged.subjects).c_str(), stderr);
   }
   return judged.verdict.failed ? gate.error_exitcode() : kExitOk;
 }
@@ -114,7 +114,7 @@ int WithPolicy(GateOptions* gate, ReportOptions* options, Judging judge) {
 }
 
 /// What is open and no finding is not judged: formats that draw it are refused.
-void TellDocumentFormats(CommandLine* line) {
+void DescribeDocumentFormats(CommandLine* line) {
   line->Find(kFormatOption).help = "text (default), json, html, sarif, junit, github, gitlab or markdown";
 }
 
@@ -130,7 +130,7 @@ int GateCommand(int argc, char** argv) {
   GateOptions gate;
   std::vector<std::string> inputs;
   AddReportOptions(&line, &options);
-  TellDocumentFormats(&line);
+  DescribeDocumentFormats(&line);
   gate.Declare(&line);
   line.Add({{.names = "INPUT",
              .target = &inputs,
@@ -151,7 +151,7 @@ int DiffCommand(int argc, char** argv) {
   std::string before;
   std::string after;
   AddReportOptions(&line, &options);
-  TellDocumentFormats(&line);
+  DescribeDocumentFormats(&line);
   gate.Declare(&line, false);
   line.Add({{.names = "OLD", .target = &before, .help = "the report before", .is_required = true},
             {.names = "NEW", .target = &after, .help = "the report after", .is_required = true}});

@@ -49,7 +49,8 @@ struct Configuration {
 };
 
 /// Reads `path`; where that is empty, .fdaudit.toml in the working directory or the nearest one above it. Names of
-/// files are made relative to where the configuration lies. False: it is bad, as `problem` tells; none found is fine.
+/// files are made relative to where the configuration lies. False: it is bad, and `problem` says why; none found is
+/// fine.
 bool ReadConfiguration(const std::string& path, Configuration* out, std::string* problem);
 
 }  // namespace fdaudit::analyzer

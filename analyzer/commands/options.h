@@ -42,7 +42,7 @@ class CommandLine {
   void Remove(std::string_view names);
   void set_footer(std::string footer) { footer_ = std::move(footer); }
 
-  /// Fills the targets. True: go on. False: leave with `*status` (help was asked for, or a usage error was told).
+  /// Fills the targets. True: go on. False: leave with `*status` (help was asked for, or a usage error was reported).
   bool Parse(int argc, char** argv, int usage_status, int* status) const;
 
  private:

@@ -69,7 +69,7 @@ std::vector<TraceFile> OpenTraces(const std::vector<std::string>& paths) {
   return files;
 }
 
-/// Files of the same families that lie elsewhere; what can't be read of them is told in `notes`.
+/// Files of the same families that lie elsewhere; what can't be read of them is reported in `notes`.
 void AddRelatives(std::vector<TraceFile>* files, std::vector<std::string>* closed, std::vector<std::string>* notes) {
   const FamilySearch search = FindFamilies(*files);
   *closed = search.closed;
@@ -170,7 +170,7 @@ std::vector<std::string> LoadedTraces::FileNames() const {
 }
 
 /// From the map that the process may have left in /tmp. An older process of that pid may have left it as well, so it
-/// must have been written since the session began; that holds for traces from elsewhere hardly ever.
+/// must have been written since the session began; that is hardly ever true of traces from elsewhere.
 std::string LoadedTraces::NameCode(int pid, uint64_t address) {
   const auto [known, is_new] = perf_maps_.try_emplace(pid);
   if (is_new) {
@@ -200,7 +200,7 @@ Report LoadedTraces::MakeReport(const ReportOptions& options, const Policy& poli
 }
 
 Standing LoadedTraces::Stand(const StoppedProcess& stopped) {
-  return TellStanding(*model_, stopped, [this](const CodePlace& place) {
+  return DescribeStanding(*model_, stopped, [this](const CodePlace& place) {
     std::vector<Frame> frames;
     if (BaseName(place.module) == "libfdaudit.so") return frames;  // between the program and libc
     std::vector<SymbolFrame> symbols;

@@ -37,7 +37,7 @@ void AddReportOptions(CommandLine* line, ReportOptions* options);
 /// The names of one of them, which some commands describe otherwise.
 inline constexpr const char* kFormatOption = "-f,--format";
 
-/// Renders in options.format. `standing`: told first in text, and part of the JSON; may be null.
+/// Renders in options.format. `standing`: comes first in text, and is part of the JSON; may be null.
 void WriteReport(const Report& report, const ReportOptions& options, bool color, const Sink& sink,
                  const Standing* standing = nullptr);
 
@@ -83,7 +83,7 @@ class ReportOutput {
   bool Open(const ReportOptions& options, std::FILE* standard);
   /// Whether what is written will be seen in colors.
   bool wants_color() const;
-  /// Has `write` give the whole text to a sink, in pieces or at once. False: told on standard error.
+  /// Has `write` give the whole text to a sink, in pieces or at once. False: reported on standard error.
   bool Write(const std::function<void(const Sink&)>& write, const ReportOptions& options);
 
  private:

@@ -103,7 +103,7 @@ int StatusOf(int wait_status) {
 }
 
 /// Why the child never ran; its status as a shell would give it.
-int TellStartFailure(const std::string& name, const ChildResult& result) {
+int ReportStartFailure(const std::string& name, const ChildResult& result) {
   if (result.fork_error != 0) {
     return Complain(std::string("no process can be started: ") + strerror(result.fork_error), kExitRunFailed);
   }
@@ -167,7 +167,7 @@ int RunCommand(int argc, char** argv) {
   const std::vector<std::string> environment = MakeEnvironment({*shim, target.needed, options.shim_options}, &problem);
   if (!problem.empty()) return Complain(problem, kExitRunFailed);
   const ChildResult result = RunChild(options.program, environment);
-  if (result.fork_error != 0 || result.exec_error != 0) return TellStartFailure(options.program.front(), result);
+  if (result.fork_error != 0 || result.exec_error != 0) return ReportStartFailure(options.program.front(), result);
   IgnoreBrokenPipes();
   NoteRunEnd(place.NewFiles(), result.pid, result.wait_status);
   const bool fails = ReportRun(options, target, place, output);

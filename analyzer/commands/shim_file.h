@@ -42,7 +42,7 @@ Preload MakePreload(const std::string& before, const std::string& shim, const st
 /// the shim first, and may have an __asan_default_options() that hides the shim's (shim/families/sanitizers.cc).
 std::string MakeSanitizerOptions(const std::string& before);
 
-/// What FDAUDIT_OPTIONS becomes: what was there before, less what `options` say anew, then these.
+/// What FDAUDIT_OPTIONS becomes: what was there before, without what `options` set again, then these.
 std::string MakeShimOptions(const std::string& before, const std::vector<ShimOption>& options);
 
 }  // namespace fdaudit::analyzer

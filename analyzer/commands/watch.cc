@@ -1,5 +1,5 @@
-// fdaudit watch: a table of a running program's descriptors, drawn anew every second. It reads the trace and nothing
-// else of the program, so that one never knows.
+// fdaudit watch: a table of a running program's descriptors, redrawn every second. It reads the trace and nothing
+// else of the program, so the program never notices.
 
 #include <unistd.h>
 

@@ -20,7 +20,7 @@ void FindBadCloses(Model& model, Evidence* evidence, Grouping* out) {
   for (size_t i = 0; i < evidence->size(); ++i) {
     const Proof& proof = (*evidence)[i];
     const bool was_open = proof.last().opened.stamp != 0 || proof.last().closed.stamp != 0;  // whoever opened it
-    if (evidence->IsTold(i) || !proof.is_close() || was_open) continue;
+    if (evidence->IsReported(i) || !proof.is_close() || was_open) continue;
     Finding finding{Kind::kBadClose, Severity::kWarning};
     finding.processes = {proof.process};
     TakeNumbers(model, proof, 0, &finding);
@@ -28,7 +28,7 @@ void FindBadCloses(Model& model, Evidence* evidence, Grouping* out) {
     const uint32_t file = evidence->FileOf(i);
     if (IsHarmless(finding.fds, model.files()[file].header().nr_open)) finding.severity = Severity::kNote;
     finding.events.push_back(EventOf(model, file, Role::kClosed, proof.record.act, proof.record.fd));
-    evidence->Tell(i, Role::kClosed, &finding);
+    evidence->Report(i, Role::kClosed, &finding);
     out->Add(std::move(finding));
   }
 }

@@ -1,5 +1,5 @@
 // close-error: close said that data may be lost (EIO, ENOSPC, EDQUOT), or that a signal came (EINTR). The number is
-// closed in either case; who retries closes whoever has it by then. A retry that failed is part of the story.
+// closed in either case; a retry closes whatever has the number by then. A retry that failed is part of the story.
 
 #include <cerrno>
 #include <utility>
@@ -13,12 +13,12 @@ void FindCloseErrors(Model& model, Evidence* evidence, Grouping* out) {
     const Proof& proof = (*evidence)[i];
     const int error = proof.record.error;
     const bool matters = error == EIO || error == ENOSPC || error == EDQUOT || error == EINTR;
-    if (proof.record.kind != trace::FindingKind::kCloseError || evidence->IsTold(i) || !matters) continue;
+    if (proof.record.kind != trace::FindingKind::kCloseError || evidence->IsReported(i) || !matters) continue;
     Finding finding = BeginFinding(model, proof, 0, Kind::kCloseError, Severity::kWarning);
     finding.error = error;
     finding.deciding = finding.events.size();
     finding.events.push_back(EventOf(model, evidence->FileOf(i), Role::kClosed, proof.record.act, proof.record.fd));
-    evidence->Tell(i, Role::kClosedAgain, &finding);
+    evidence->Report(i, Role::kClosedAgain, &finding);
     out->Add(std::move(finding));
   }
 }

@@ -1,4 +1,4 @@
-// collateral-close: a sweep (close_range, closefrom, a loop of closes over all numbers) took away a descriptor that
+// collateral-close: a sweep (close_range, closefrom, a loop of closes over all numbers) closed a descriptor that
 // other code had opened, and that code went on using or closing it. Where one function did both, it is a double-close
 // or a use-after-close like any other. The opening may have been in the process that this one was forked from.
 
@@ -23,7 +23,7 @@ class CollateralCloses {
   bool IsCollateral(size_t index);
   bool IsForkOf(ProcessIndex process, uint32_t image) const;
   bool IsOwnCode(PathId path);
-  Finding Tell(size_t index);
+  Finding MakeFinding(size_t index);
 
   Model& model_;
   const DetectOptions& options_;
@@ -61,7 +61,7 @@ bool CollateralCloses::IsCollateral(size_t index) {
          !model_.paths().InSameFunction(model_.PathOf(file, proof.record.act), sweeper);
 }
 
-Finding CollateralCloses::Tell(size_t index) {
+Finding CollateralCloses::MakeFinding(size_t index) {
   const Proof& proof = evidence_[index];
   const uint32_t file = evidence_.FileOf(index);
   Finding finding = BeginFinding(model_, proof, 0, Kind::kCollateralClose, Severity::kWarning);
@@ -69,18 +69,18 @@ Finding CollateralCloses::Tell(size_t index) {
   finding.events.push_back(EventOf(model_, file, Role::kClosed, proof.last().closed, proof.record.fd));
   const Role role = proof.is_use() ? Role::kUsed : Role::kOwnerCloseFailed;
   finding.events.push_back(EventOf(model_, file, role, proof.record.act, proof.record.fd));
-  evidence_.Tell(index, Role::kOwnerCloseFailed, &finding);
+  evidence_.Report(index, Role::kOwnerCloseFailed, &finding);
   return finding;
 }
 
 void CollateralCloses::Find(Grouping* out) {
-  // One sweep is one cause, whoever stumbles over it.
+  // One sweep is one cause, however many callers fail because of it.
   std::map<SweepKey, size_t> sweeps;
   std::vector<Finding> findings;
   for (size_t i = 0; i < evidence_.size(); ++i) {
-    if (evidence_.IsTold(i) || !IsCollateral(i)) continue;
+    if (evidence_.IsReported(i) || !IsCollateral(i)) continue;
     const SweepKey sweep{evidence_[i].process, evidence_[i].last().closed.stamp};
-    Finding finding = Tell(i);
+    Finding finding = MakeFinding(i);
     const auto [known, is_new] = sweeps.try_emplace(sweep, findings.size());
     if (is_new) {
       findings.push_back(std::move(finding));

@@ -14,7 +14,7 @@ std::vector<Finding> Detect(Model& model, const DetectOptions& options, uint64_t
   FindWrongCloses(model, &evidence, &groups);
   FindCollateralCloses(model, options, &evidence, &groups);
   FindOverwrites(model, &evidence, &groups);
-  FindCloseErrors(model, &evidence, &groups);  // before a retry's EBADF is told as a cause of its own
+  FindCloseErrors(model, &evidence, &groups);  // before a retry's EBADF is reported as a cause of its own
   FindDoubleCloses(model, &evidence, &groups);
   FindUsesAfterClose(model, &evidence, &groups);
   FindStdReused(model, &evidence, &groups);
@@ -28,7 +28,7 @@ std::vector<Finding> Detect(Model& model, const DetectOptions& options, uint64_t
   std::erase_if(findings, [&model](const Finding& finding) {
     return model.paths().IsSanitizersOwn(finding.events[finding.deciding].path);
   });
-  TellSiblings(model, &findings);
+  AddSiblings(model, &findings);
   Finish(model, options, &findings);
   std::stable_sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) {
     return std::tuple(a.severity, a.kind, ~a.count, a.events.front().time_s, a.id) <

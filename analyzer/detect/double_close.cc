@@ -2,12 +2,10 @@
 //
 // Which life of the number did the failing close mean? Usually the last one. But in between the number may have been
 // opened and closed, properly, by somebody else (a traceback that reads the source file): then the one before is meant,
-// and it was luck that nothing was hit. That is told where it shows:
-//   - one close_range took several numbers away, and the same call path stumbles over this number and others of them;
-//   or
+// and it was luck that nothing was hit. That is reported where there are signs of it:
+//   - one close_range closed several numbers, and the same call path fails on this number and others of them; or
 //   - the failing close is in the function that opened the earlier life, or is the very call path that closed it, and
-//   the
-//     later life is another's.
+//     the later life is another's.
 
 #include <algorithm>
 #include <array>
@@ -57,7 +55,7 @@ class DoubleCloses {
   size_t MeantLife(const Proof& proof) const;
   bool StumblesLikeOthers(const Proof& proof) const;
   bool IsEarlierOwners(const Proof& proof) const;
-  Finding Tell(const Proof& proof, size_t life) const;
+  Finding MakeFinding(const Proof& proof, size_t life) const;
 
   Model& model_;
   Evidence& evidence_;
@@ -67,7 +65,7 @@ class DoubleCloses {
 void DoubleCloses::NoteSweeps() {
   for (size_t i = 0; i < evidence_.size(); ++i) {
     const Proof& proof = evidence_[i];
-    if (evidence_.IsTold(i) || !IsDoubleClose(proof) || !WasSwept(proof.last())) continue;
+    if (evidence_.IsReported(i) || !IsDoubleClose(proof) || !WasSwept(proof.last())) continue;
     sweeps_[{proof.process, proof.last().closed.stamp}].push_back({proof.last().opened.stack, proof.record.act.stack});
   }
 }
@@ -98,13 +96,13 @@ size_t DoubleCloses::MeantLife(const Proof& proof) const {
   return StumblesLikeOthers(proof) || IsEarlierOwners(proof) ? 1 : 0;
 }
 
-Finding DoubleCloses::Tell(const Proof& proof, size_t meant) const {
+Finding DoubleCloses::MakeFinding(const Proof& proof, size_t meant) const {
   const FindingRecord& record = proof.record;
   const Incarnation& life = record.lives[meant];
   const uint32_t file = model_.processes()[proof.process].file;
   const Severity severity = WasAlone(record, life) ? Severity::kWarning : Severity::kError;
   Finding finding = BeginFinding(model_, proof, meant, Kind::kDoubleClose, severity);
-  TellClosing(model_, proof.process, life, record.fd, &finding.events);
+  AddClosing(model_, proof.process, life, record.fd, &finding.events);
   if (meant == 1) {
     finding.events.push_back(EventOf(model_, file, Role::kReopened, record.lives[0].opened, record.fd));
     finding.events.push_back(EventOf(model_, file, Role::kClosed, record.lives[0].closed, record.fd));
@@ -116,15 +114,15 @@ Finding DoubleCloses::Tell(const Proof& proof, size_t meant) const {
 
 void DoubleCloses::Find(Grouping* out) {
   NoteSweeps();
-  // One close_range that took many away is one cause, wherever their owners then stumble.
+  // One close_range that closed many is one cause, wherever their owners fail afterwards.
   std::map<RangeKey, size_t> ranges;
   std::vector<Finding> findings;
   for (size_t i = 0; i < evidence_.size(); ++i) {
     const Proof& proof = evidence_[i];
-    if (evidence_.IsTold(i) || !IsDoubleClose(proof)) continue;
+    if (evidence_.IsReported(i) || !IsDoubleClose(proof)) continue;
     const size_t meant = MeantLife(proof);
-    Finding finding = Tell(proof, meant);
-    evidence_.Tell(i, Role::kClosedAgain, &finding);
+    Finding finding = MakeFinding(proof, meant);
+    evidence_.Report(i, Role::kClosedAgain, &finding);
     if (WasSwept(proof.record.lives[meant])) {
       const RangeKey range{proof.process, proof.record.lives[meant].closed.stamp};
       const auto [known, is_new] = ranges.try_emplace(range, findings.size());

@@ -29,7 +29,7 @@ Evidence::Evidence(Model& model) : model_(model) {
   };
   std::stable_sort(proofs_.begin(), proofs_.end(),
                    [&when](const Proof& a, const Proof& b) { return when(a) < when(b); });
-  told_.resize(proofs_.size());
+  reported_.resize(proofs_.size());
   for (size_t i = 0; i < proofs_.size(); ++i) of_life_[KeyOf(proofs_[i])].push_back(i);
 }
 
@@ -50,31 +50,31 @@ int Evidence::ErrorOf(ProcessIndex process, int fd, const trace::Incarnation& li
   return index == size() ? 0 : proofs_[index].record.error;
 }
 
-int Evidence::TellErrorOf(ProcessIndex process, int fd, const trace::Incarnation& life) {
+int Evidence::TakeErrorOf(ProcessIndex process, int fd, const trace::Incarnation& life) {
   const size_t index = FindError(process, fd, life);
   if (index == size()) return 0;
-  told_[index] = true;
+  reported_[index] = true;
   return proofs_[index].record.error;
 }
 
-void Evidence::Tell(size_t index, Role close_role, Finding* finding) {
-  told_[index] = true;
+void Evidence::Report(size_t index, Role close_role, Finding* finding) {
+  reported_[index] = true;
   const FindingRecord& deciding = proofs_[index].record;
   for (const size_t other : of_life_[KeyOf(proofs_[index])]) {
     const FindingRecord& record = proofs_[other].record;
     if (proofs_[other].is_error() && record.count <= deciding.count) {
-      told_[other] = true;
+      reported_[other] = true;
       finding->error = record.error;
     }
     // A record that speaks of more descriptors has a cause of its own.
     const bool belongs = (proofs_[other].is_close() || proofs_[other].is_use()) && record.count <= deciding.count;
-    if (told_[other] || !belongs) continue;
-    told_[other] = true;
+    if (reported_[other] || !belongs) continue;
+    reported_[other] = true;
     if (finding->events.size() == kMostEvents) continue;
     const Role role = proofs_[other].is_use() ? Role::kUsed : close_role;
     StoryEvent event = EventOf(model_, FileOf(other), role, record.act, record.fd);
     const auto later = std::find_if(finding->events.begin(), finding->events.end(),
-                                    [&event](const StoryEvent& told) { return told.time_s > event.time_s; });
+                                    [&event](const StoryEvent& earlier) { return earlier.time_s > event.time_s; });
     if (later - finding->events.begin() <= static_cast<std::ptrdiff_t>(finding->deciding)) ++finding->deciding;
     finding->events.insert(later, std::move(event));
   }

@@ -1,7 +1,7 @@
 #pragma once
 
 // What the shim proved at the moment: closes and uses that failed with EBADF, and stale closes caught in the act. Each
-// piece belongs to one story: once a detector has told it, later ones leave it out.
+// piece belongs to one story: once a detector has reported it, later ones leave it out.
 
 #include <cstddef>
 #include <cstdint>
@@ -33,18 +33,18 @@ class Evidence {
 
   size_t size() const { return proofs_.size(); }
   const Proof& operator[](size_t index) const { return proofs_[index]; }
-  bool IsTold(size_t index) const { return told_[index]; }
+  bool IsReported(size_t index) const { return reported_[index]; }
   uint32_t FileOf(size_t index) const { return model_.processes()[proofs_[index].process].file; }
 
-  /// `finding` tells this piece. What else happened to the same life of the number, and is not told yet, belongs to the
+  /// `finding` reports this piece. What else happened to the same life, and is not reported yet, belongs to the
   /// same story: it follows as further events, failed closes in the role `close_role`.
-  void Tell(size_t index, Role close_role, Finding* finding);
+  void Report(size_t index, Role close_role, Finding* finding);
 
-  /// The piece is told with another of the same cause.
-  void MarkTold(size_t index) { told_[index] = true; }
+  /// The piece is reported with another of the same cause.
+  void MarkReported(size_t index) { reported_[index] = true; }
 
-  /// What the close of this life reported (EINTR …), which is told with the piece that tells the close; 0 = nothing.
-  int TellErrorOf(ProcessIndex process, int fd, const trace::Incarnation& life);
+  /// The error of this life's close (EINTR …), now reported with the piece that reports the close; 0 = none.
+  int TakeErrorOf(ProcessIndex process, int fd, const trace::Incarnation& life);
   /// The same, left as it is.
   int ErrorOf(ProcessIndex process, int fd, const trace::Incarnation& life) const;
 
@@ -58,7 +58,7 @@ class Evidence {
 
   Model& model_;
   std::vector<Proof> proofs_;
-  std::vector<bool> told_;
+  std::vector<bool> reported_;
   std::map<LifeKey, std::vector<size_t>> of_life_;
 };
 

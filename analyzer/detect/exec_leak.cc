@@ -1,6 +1,6 @@
 // exec-leak: a descriptor (3 or above) without close-on-exec crossed an exec, and nobody meant it to: neither was it
 // duplicated or put there for the program (dup2, a file action), nor did anybody take its close-on-exec off (F_SETFD).
-// The shim tells at the start of the program that inherits it. A note: many programs live with it.
+// The shim reports it at the start of the program that inherits it. A note: many programs live with it.
 
 #include <utility>
 
@@ -22,7 +22,7 @@ void FindExecLeaks(Model& model, Evidence* evidence, Grouping* out) {
     exec.time_s = process.started_s;
     exec.fd = proof.record.fd;
     finding.events.push_back(std::move(exec));
-    evidence->Tell(i, Role::kClosedAgain, &finding);
+    evidence->Report(i, Role::kClosedAgain, &finding);
     out->Add(std::move(finding));
   }
 }

@@ -12,7 +12,7 @@
 namespace fdaudit::analyzer {
 namespace {
 
-constexpr size_t kHoldersTold = 5;
+constexpr size_t kMostHolders = 5;
 
 struct Holding {
   uint32_t stack;
@@ -44,7 +44,7 @@ void FindExhaustion(Model& model, Evidence* evidence, Grouping* out) {
     finding.count = std::max<uint64_t>(proof.record.count, 1);
     for (const Holding& holder : HoldersOf(proof.record)) {
       finding.held += holder.count;
-      if (finding.events.size() == kHoldersTold || holder.stack == trace::kNoIndex) continue;
+      if (finding.events.size() == kMostHolders || holder.stack == trace::kNoIndex) continue;
       trace::Act opened = proof.record.act;
       opened.stack = holder.stack;
       StoryEvent event = EventOf(model, file, Role::kOpened, opened, -1);
@@ -53,7 +53,7 @@ void FindExhaustion(Model& model, Evidence* evidence, Grouping* out) {
       finding.events.push_back(std::move(event));
     }
     finding.events.push_back(EventOf(model, file, Role::kExhausted, proof.record.act, -1));
-    evidence->Tell(i, Role::kClosedAgain, &finding);
+    evidence->Report(i, Role::kClosedAgain, &finding);
     out->Add(std::move(finding));
   }
 }

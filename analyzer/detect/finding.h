@@ -1,6 +1,6 @@
 #pragma once
 
-// What a detector found: one cause, told as a story. docs/findings.md says what each kind means.
+// What a detector found: one cause, with the story of its events. docs/findings.md says what each kind means.
 
 #include <array>
 #include <cstddef>
@@ -136,7 +136,7 @@ struct Finding {
   double waited_s = 0;             ///< pipe-held: how long the read had waited in the end, or until now
   std::optional<Growth> growth;    ///< leak: of the process where most calls left theirs; none where it was one call
 
-  std::optional<Siblings> siblings;  ///< leak: filled by TellSiblings() (siblings.h); none where it is not known
+  std::optional<Siblings> siblings;  ///< leak: filled by AddSiblings() (siblings.h); none where it is not known
 
   // Filled by Finish() (finish.h).
   std::string id;

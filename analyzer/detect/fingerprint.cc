@@ -42,7 +42,7 @@ uint64_t BaseOf(CallPaths& paths, const Finding& finding) {
   return hash.value();
 }
 
-/// Places in the code, for the order of findings that names can't tell apart.
+/// Places in the code, for the order of findings that names can't distinguish.
 std::vector<uint64_t> PlacesOf(CallPaths& paths, const Finding& finding) {
   std::vector<uint64_t> places;
   for (const StoryEvent& event : finding.events) {

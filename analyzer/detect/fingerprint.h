@@ -8,7 +8,7 @@
 //     own frame (a bug within the system's software), all frames but runtime code;
 //   - for a frame without a name its module's base name and the offset in it (code made at run time: "?").
 // No address, line number, pid, descriptor number or directory. Several findings of one report that agree in all of
-// that (two places in one function) are told apart by their order in the code.
+// that (two places in one function) are distinguished by their order in the code.
 
 #include <vector>
 

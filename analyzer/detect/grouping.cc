@@ -10,7 +10,7 @@
 namespace fdaudit::analyzer {
 namespace {
 
-/// Events without a stack are told apart by the call alone.
+/// Events without a stack are distinguished by the call alone.
 std::string KeyOf(const Finding& finding) {
   std::string key = fmt::format("{} {}", static_cast<int>(finding.kind), finding.error);
   for (const StoryEvent& event : finding.events) {

@@ -24,7 +24,7 @@ class Grouping {
   Grouping(const Model& model, std::string ignore_before) : model_(model), ignore_before_(std::move(ignore_before)) {}
 
   void Add(Finding finding);
-  /// For detectors that tell of many acts at once: whether this one is left out, which then counts as one descriptor.
+  /// For detectors that report many acts at once: whether this one is left out, which then counts as one descriptor.
   bool LeavesOut(ProcessIndex process, double time_s);
   uint64_t left_out() const { return left_out_; }
   /// The groups, in the order in which they were first met.

@@ -17,12 +17,12 @@ Habits::Habits(Model& model, const Evidence& evidence) : model_(model) {
     }
   };
   for_each_life([&](ProcessIndex process, int, const trace::Incarnation& life) {
-    // What a range or a dup2 took away says nothing about whose it was.
+    // What a range or a dup2 closed says nothing about whose it was.
     const bool is_plain = (life.closed.flags & (trace::kActRange | trace::kActOverwrote | trace::kActSeenAtEnd)) == 0;
     if (!is_plain) others_.insert(model.PathOf(model.processes()[process].file, life.closed));
   });
   if (ReadCounts()) return;
-  std::set<std::tuple<ProcessIndex, int, uint64_t>> noted;  // the ledger and the evidence may tell the same life
+  std::set<std::tuple<ProcessIndex, int, uint64_t>> noted;  // the ledger and the evidence may both have this life
   for_each_life([&](ProcessIndex process, int fd, const trace::Incarnation& life) {
     if (life.opened.stamp == 0 || life.closed.stamp == 0) return;
     const uint32_t file = model.processes()[process].file;

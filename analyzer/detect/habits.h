@@ -1,7 +1,7 @@
 #pragma once
 
-// Which function's descriptors are closed by which function: the habit that tells a rightful close from one that hit
-// somebody else's descriptor. Counted by the trace; in one that has no counts, as far as the ledger remembers.
+// Which function's descriptors are closed by which function: the habit that distinguishes a rightful close from one
+// that hit somebody else's descriptor. Counted by the trace; in one that has no counts, as far as the ledger remembers.
 
 #include <cstdint>
 #include <map>

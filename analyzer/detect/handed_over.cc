@@ -19,7 +19,7 @@ struct Ends {
   double session = -1;  ///< the last one of those in sessions that it or they began
 };
 
-/// One that never told its end was killed or goes on, as daemons do; what exec started may not have been audited.
+/// One whose end was not recorded was killed or goes on, as daemons do; what exec started may not have been audited.
 double EndOf(const Process& process) { return process.ended_by == trace::EndedBy::kExit ? process.ended_s : kForEver; }
 
 }  // namespace

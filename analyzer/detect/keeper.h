@@ -9,7 +9,7 @@
 
 namespace fdaudit::analyzer {
 
-/// Who keeps the descriptor that `opened` tells of, and until when, as a clause of the message. Empty: the program
+/// Who keeps the descriptor that `opened` is about, and until when, as a clause of the message. Empty: the program
 /// does.
 ///   - libc itself, until a function is called (getpwent, syslog …), and the modules of its name service;
 ///   - a library that opened it where it is set up: in its constructor, or in what pthread_once(3) runs;

@@ -111,7 +111,8 @@ Growth GrowthOf(const Model& model, ProcessIndex index, const Left& left, const 
   return growth;
 }
 
-Finding Tell(Model& model, const Registrations& registrations, ProcessIndex index, Left left, const LeftByLine& line) {
+Finding MakeFinding(Model& model, const Registrations& registrations, ProcessIndex index, Left left,
+                    const LeftByLine& line) {
   const Process& process = model.processes()[index];
   Finding finding{Kind::kLeak, Severity::kWarning};
   if (line.calls > 1) finding.growth = GrowthOf(model, index, left, line);
@@ -129,7 +130,7 @@ Finding Tell(Model& model, const Registrations& registrations, ProcessIndex inde
     finding.descriptors.push_back(NoteOfOpen(model, registrations, index, open));
   }
   const OpenDescriptor& first = *left.first.begin();
-  TellOpening(model, index, first.life, first.fd, &finding.events);
+  AddOpening(model, index, first.life, first.fd, &finding.events);
   finding.deciding = finding.events.size() - 1;
   const Keeper keeper = KeeperOf(model, first.life, first.target, finding.events[finding.deciding]);
   finding.keeper = keeper.who;
@@ -140,7 +141,7 @@ Finding Tell(Model& model, const Registrations& registrations, ProcessIndex inde
   // Its original's owner did its part, and the duplicate has none.
   const std::optional<Original> original = FindOriginal(model, index, first.life);
   if (original && original->life.closed.stamp != 0) {
-    TellClosing(model, original->process, original->life, original->fd, &finding.events);
+    AddClosing(model, original->process, original->life, original->fd, &finding.events);
     for (size_t i = finding.deciding + 1; i < finding.events.size(); ++i) finding.events[i].is_background = true;
   }
   return finding;
@@ -181,7 +182,7 @@ void FindLeaks(Model& model, Grouping* out) {
     // What a running process has open is its business, unless it grows.
     const bool may_go_on = end == EndKind::kRunning || end == EndKind::kUnknown;
     if (may_go_on && left.calls.size() < kGrowingCalls) continue;
-    out->Add(Tell(model, registrations, index, std::move(left), by_line.at(LineOf(model, key))));
+    out->Add(MakeFinding(model, registrations, index, std::move(left), by_line.at(LineOf(model, key))));
   }
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
 // What each context (a test, a checkpoint) left open when it ended. That is no finding: a cache that the first test
-// fills is left by it. It is where to look when a suite leaks, and tells what a later context has closed, too.
+// fills is left by it. It is where to look when a suite leaks, and it also shows what a later context has closed.
 
 #include <cstdint>
 #include <optional>

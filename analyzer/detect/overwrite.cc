@@ -24,13 +24,13 @@ void FindOverwrites(Model& model, Evidence* evidence, Grouping* out) {
   for (size_t i = 0; i < evidence->size(); ++i) {
     const Proof& proof = (*evidence)[i];
     const uint32_t file = evidence->FileOf(i);
-    if (proof.record.kind != trace::FindingKind::kOverwriteClosed || evidence->IsTold(i)) continue;
+    if (proof.record.kind != trace::FindingKind::kOverwriteClosed || evidence->IsReported(i)) continue;
     if (!IsOverwrite(model, proof, file)) continue;
     Finding finding = BeginFinding(model, proof, 1, Kind::kOverwrite, Severity::kWarning);
     finding.deciding = finding.events.size();
     finding.events.push_back(EventOf(model, file, Role::kOverwritten, proof.before().closed, proof.record.fd));
     finding.events.push_back(EventOf(model, file, Role::kClosed, proof.last().closed, proof.record.fd));
-    evidence->Tell(i, Role::kClosedAgain, &finding);
+    evidence->Report(i, Role::kClosedAgain, &finding);
     out->Add(std::move(finding));
   }
 }

@@ -1,10 +1,10 @@
 // pipe-held: a read of a pipe waits for an end that can't come, because the write end lies forgotten in forked
-// processes. What is told is a read that had not returned when its process was killed, or has not returned yet.
+// processes. Reported is a read that had not returned when its process was killed, or has not returned yet.
 //
 // Waiting is no fault as long as somebody may write, so each who has the write end must be a stray: it only inherited
 // it (no duplicate, not placed there, no stream's, not one of 0-2, which libc may write to unseen), never wrote to it,
-// and has not closed the read end either, as one would who means to hold the write end (to be noticed by its end). And
-// somebody was meant to write and is done: data came by that pipe, or was written to it, before.
+// and has not closed the read end either, as a process does that holds the write end on purpose (so that others notice
+// its end). And somebody was meant to write and is done: data came by that pipe, or was written to it, before.
 
 #include <algorithm>
 #include <map>
@@ -62,7 +62,7 @@ class HeldPipes {
   double Waited(const Process& reader) const;
   double Moment(const Process& reader) const;
   std::optional<std::vector<ProcessIndex>> Holders(ProcessIndex reader) const;
-  Finding Tell(ProcessIndex reader, const std::vector<ProcessIndex>& holders);
+  Finding MakeFinding(ProcessIndex reader, const std::vector<ProcessIndex>& holders);
 
   Model& model_;
   const Evidence& evidence_;
@@ -115,7 +115,7 @@ bool HeldPipes::WasOpen(uint32_t file, const PipeLife& one, double moment) const
   return one.is_open || (one.life.closed.stamp != 0 && model_.Seconds(file, one.life.closed.stamp) > moment);
 }
 
-/// The maker's ledger is gone, and the journal tells that it had closed its write end, and never duplicated it.
+/// The maker's ledger is gone, and the journal shows that it had closed its write end, and never duplicated it.
 bool HeldPipes::ClosedByJournal(double moment) const {
   const Process& maker = model_.processes()[maker_];
   const TraceFile& file = model_.files()[maker.file];
@@ -130,7 +130,7 @@ bool HeldPipes::ClosedByJournal(double moment) const {
   return was_closed;
 }
 
-/// The write ends that a process had at a moment; none where that can't be told.
+/// The write ends that a process had at a moment; none where that is not known.
 std::optional<HeldPipes::Ends> HeldPipes::EndsOf(ProcessIndex index, double moment, int generation) const {
   const Process& process = model_.processes()[index];
   const bool is_fork = process.started_by == trace::StartedBy::kFork || process.started_by == trace::StartedBy::kClone;
@@ -141,7 +141,7 @@ std::optional<HeldPipes::Ends> HeldPipes::EndsOf(ProcessIndex index, double mome
     if (!before) return std::nullopt;
     trace::Slot slot;
     for (const WriteEnd& end : *before) {
-      // What it has touched stands in its own ledger. One that the parent had arranged for, or kept, is no less so
+      // What it has touched is in its own ledger. One that the parent had arranged for, or kept, is no less so
       // here.
       if (process.ledger_released) return std::nullopt;
       if (!model_.FindSlot(index, end.fd, &slot)) ends.push_back({end.fd, end.fd > 2});
@@ -171,8 +171,8 @@ bool HeldPipes::MeansToHold(ProcessIndex process) const {
   });
 }
 
-/// A moment at which the read waited in vain, as far as that is known. When a process was killed is not, so half a
-/// second after the read's begin has to do.
+/// A moment at which the read was waiting for nothing, as far as that is known. The time of a kill is not known: then
+/// it is half a second after the read's begin.
 double HeldPipes::Moment(const Process& reader) const {
   if (reader.end.kind == EndKind::kRunning) return model_.Now(reader.file) - kLeastWait;
   return model_.Seconds(reader.file, reader.reading.stamp) + kLeastWait;
@@ -230,7 +230,7 @@ double HeldPipes::Waited(const Process& reader) const {
   return end - model_.Seconds(reader.file, reader.reading.stamp);
 }
 
-Finding HeldPipes::Tell(ProcessIndex reader, const std::vector<ProcessIndex>& holders) {
+Finding HeldPipes::MakeFinding(ProcessIndex reader, const std::vector<ProcessIndex>& holders) {
   const Process& process = model_.processes()[reader];
   Finding finding{Kind::kPipeHeld, Severity::kNote, Certainty::kLikely};
   finding.processes = {reader};
@@ -270,7 +270,7 @@ std::optional<Finding> HeldPipes::Look(ProcessIndex reader) {
   if (maker_ == kNoProcess || !WasMeantToBeWritten(reader) || !IsStillThere(reader)) return std::nullopt;
   const std::optional<std::vector<ProcessIndex>> holders = Holders(reader);
   if (!holders) return std::nullopt;
-  return Tell(reader, *holders);
+  return MakeFinding(reader, *holders);
 }
 
 }  // namespace

@@ -82,7 +82,7 @@ Siblings SiblingFinder::Sum(Siblings::Of of, const std::vector<const Opened*>& a
     }
   }
   for (const auto& [path, count] : closers) siblings.closers.push_back({path, count});
-  // Numbers of paths are by the place in a hash table: equal counts are told in the order of the calls' addresses.
+  // Numbers of paths are by the place in a hash table: equal counts are listed in the order of the calls' addresses.
   const auto address = [this](PathId path) {
     const std::vector<Frame> frames = model_.paths().RawFrames(path);
     return frames.empty() ? 0 : frames.front().offset;
@@ -132,7 +132,7 @@ std::optional<Siblings> SiblingFinder::Of(PathId opening) {
 
 }  // namespace
 
-void TellSiblings(Model& model, std::vector<Finding>* findings) {
+void AddSiblings(Model& model, std::vector<Finding>* findings) {
   const auto is_leak = [](const Finding& finding) { return finding.kind == Kind::kLeak; };
   if (std::none_of(findings->begin(), findings->end(), is_leak)) return;
   SiblingFinder finder(model);

@@ -11,6 +11,6 @@
 
 namespace fdaudit::analyzer {
 
-void TellSiblings(Model& model, std::vector<Finding>* findings);
+void AddSiblings(Model& model, std::vector<Finding>* findings);
 
 }  // namespace fdaudit::analyzer

@@ -7,12 +7,12 @@
 namespace fdaudit::analyzer {
 namespace {
 
-class Teller {
+class StandingBuilder {
  public:
-  Teller(Model& model, const StoppedProcess& stopped)
+  StandingBuilder(Model& model, const StoppedProcess& stopped)
       : model_(model), stopped_(stopped), table_(model), registrations_(model) {}
 
-  Standing Tell(const NamePlace& name);
+  Standing Build(const NamePlace& name);
 
  private:
   ProcessIndex ProcessOf(int pid) const;
@@ -30,7 +30,7 @@ class Teller {
 };
 
 /// The newest image of that pid that exec has not ended.
-ProcessIndex Teller::ProcessOf(int pid) const {
+ProcessIndex StandingBuilder::ProcessOf(int pid) const {
   ProcessIndex found = kNoProcess;
   for (ProcessIndex i = 0; i < model_.processes().size(); ++i) {
     const Process& process = model_.processes()[i];
@@ -40,7 +40,7 @@ ProcessIndex Teller::ProcessOf(int pid) const {
   return found;
 }
 
-double Teller::Moment() const {
+double StandingBuilder::Moment() const {
   const Process& process = model_.processes()[process_];
   const double written_s =
       static_cast<double>(stopped_.written_realtime_ns - model_.session().started_realtime_ns) / 1e9;
@@ -50,7 +50,7 @@ double Teller::Moment() const {
   return process.ended_by == trace::EndedBy::kNone ? model_.session().duration_s : process.ended_s;
 }
 
-EndHolder& Teller::HolderOf(int pid, int fd, WaitedDescriptor* out) {
+EndHolder& StandingBuilder::HolderOf(int pid, int fd, WaitedDescriptor* out) {
   const auto known = std::find_if(out->holders.begin(), out->holders.end(),
                                   [&](const EndHolder& one) { return one.pid == pid && one.fd == fd; });
   if (known != out->holders.end()) return *known;
@@ -64,7 +64,7 @@ EndHolder& Teller::HolderOf(int pid, int fd, WaitedDescriptor* out) {
   return out->holders.back();
 }
 
-void Teller::AddHolders(const HeldDescriptor& end, WaitedDescriptor* out) {
+void StandingBuilder::AddHolders(const HeldDescriptor& end, WaitedDescriptor* out) {
   for (const HeldDescriptor& held : table_.HoldersOfOtherEnd(end, Moment())) {
     HolderOf(model_.processes()[held.process].pid, held.fd, out);
   }
@@ -72,7 +72,7 @@ void Teller::AddHolders(const HeldDescriptor& end, WaitedDescriptor* out) {
 
 /// The kernel has the last word on who has a pipe, and knows those who are not audited. What it does not show may only
 /// be out of sight.
-void Teller::ConfirmHolders(const WaitedFor& waited, WaitedDescriptor* out) {
+void StandingBuilder::ConfirmHolders(const WaitedFor& waited, WaitedDescriptor* out) {
   if (!waited.link.starts_with("pipe:[")) return;
   const std::vector<PipeHolder> all = HoldersOfPipe(waited.link);
   const auto me = std::find_if(all.begin(), all.end(),
@@ -88,17 +88,17 @@ void Teller::ConfirmHolders(const WaitedFor& waited, WaitedDescriptor* out) {
   }
 }
 
-WaitedDescriptor Teller::Describe(const WaitedFor& waited) {
+WaitedDescriptor StandingBuilder::Describe(const WaitedFor& waited) {
   WaitedDescriptor out;
   out.fd = waited.fd;
-  out.target = waited.link.empty() ? "" : model_.Told(waited.link);
+  out.target = waited.link.empty() ? "" : model_.Shown(waited.link);
   const std::optional<HeldDescriptor> held =
       process_ == kNoProcess ? std::nullopt : table_.Find(process_, waited.fd, Moment());
   if (held) {
     const uint32_t file = model_.processes()[process_].file;
     out.is_known = true;
     out.kind = held->life.kind;
-    if (!held->target.empty()) out.target = model_.Told(held->target);
+    if (!held->target.empty()) out.target = model_.Shown(held->target);
     out.watches = registrations_.WhatWatches(process_, waited.fd);
     out.call = model_.CallOf(file, held->life.opened);
     out.path = model_.PathOf(file, held->life.opened);
@@ -111,12 +111,12 @@ WaitedDescriptor Teller::Describe(const WaitedFor& waited) {
   return out;
 }
 
-Standing Teller::Tell(const NamePlace& name) {
+Standing StandingBuilder::Build(const NamePlace& name) {
   Standing standing;
   standing.pid = stopped_.pid;
   process_ = ProcessOf(stopped_.pid);
   standing.process = process_;
-  standing.program = model_.Told(stopped_.program);
+  standing.program = model_.Shown(stopped_.program);
   standing.is_core = stopped_.is_core;
   standing.signal = stopped_.signal;
   standing.problems = stopped_.problems;
@@ -137,8 +137,8 @@ Standing Teller::Tell(const NamePlace& name) {
 
 }  // namespace
 
-Standing TellStanding(Model& model, const StoppedProcess& stopped, const NamePlace& name) {
-  return Teller(model, stopped).Tell(name);
+Standing DescribeStanding(Model& model, const StoppedProcess& stopped, const NamePlace& name) {
+  return StandingBuilder(model, stopped).Build(name);
 }
 
 }  // namespace fdaudit::analyzer

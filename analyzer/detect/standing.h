@@ -1,6 +1,6 @@
 #pragma once
 
-// Where the threads of a hung or crashed process stand, told with what the traces know of the descriptors that they
+// Where the threads of a hung or crashed process stand, and what the traces know of the descriptors that they
 // wait on: what these are, who opened them, and who holds the other end.
 
 #include <functional>
@@ -55,6 +55,6 @@ struct Standing {
 /// Names an address as CallPaths does.
 using NamePlace = std::function<std::vector<Frame>(const CodePlace&)>;
 
-Standing TellStanding(Model& model, const StoppedProcess& stopped, const NamePlace& name);
+Standing DescribeStanding(Model& model, const StoppedProcess& stopped, const NamePlace& name);
 
 }  // namespace fdaudit::analyzer

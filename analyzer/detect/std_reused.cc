@@ -17,7 +17,7 @@ bool IsUsualOnStandard(std::string_view target) {
   return target == "/dev/null";
 }
 
-/// In a stripped program nobody can tell whether one function did both, and nobody is accused.
+/// In a stripped program it is unknown whether one function did both, and nobody is accused.
 bool HasFunction(Model& model, PathId path) {
   const Frame* frame = model.paths().Location(path);
   return frame != nullptr && !frame->function.empty();
@@ -28,7 +28,7 @@ bool HasFunction(Model& model, PathId path) {
 void FindStdReused(Model& model, Evidence* evidence, Grouping* out) {
   for (size_t i = 0; i < evidence->size(); ++i) {
     const Proof& proof = (*evidence)[i];
-    if (proof.record.kind != trace::FindingKind::kStdReused || evidence->IsTold(i)) continue;
+    if (proof.record.kind != trace::FindingKind::kStdReused || evidence->IsReported(i)) continue;
     const uint32_t file = evidence->FileOf(i);
     const PathId closed = model.PathOf(file, proof.before().closed);
     const PathId opened = model.PathOf(file, proof.last().opened);
@@ -41,7 +41,7 @@ void FindStdReused(Model& model, Evidence* evidence, Grouping* out) {
     finding.events.push_back(EventOf(model, file, Role::kClosed, proof.before().closed, proof.record.fd));
     finding.deciding = finding.events.size();
     finding.events.push_back(EventOf(model, file, Role::kReopened, proof.last().opened, proof.record.fd));
-    evidence->Tell(i, Role::kClosedAgain, &finding);
+    evidence->Report(i, Role::kClosedAgain, &finding);
     out->Add(std::move(finding));
   }
 }

@@ -8,7 +8,7 @@
 namespace fdaudit::analyzer {
 namespace {
 
-/// By whom a descriptor of `process` was received and from whom, where it was: the opening tells the receiver, which is
+/// Who received a descriptor of `process`, and from whom, if it was received: the opening names the receiver, which is
 /// another process for what was inherited since.
 std::optional<Sender> SenderOf(const Model& model, ProcessIndex process, const trace::Incarnation& life) {
   if ((life.flags & trace::kReceived) == 0) return std::nullopt;
@@ -45,7 +45,7 @@ StoryEvent OpeningEvent(Model& model, ProcessIndex process, const trace::Incarna
 constexpr int kMostOriginals = 4;
 
 /// How what the duplicate `life` was made from had been got, as far as that is known.
-void TellOriginals(Model& model, ProcessIndex process, trace::Incarnation life, std::vector<StoryEvent>* events) {
+void AddOriginals(Model& model, ProcessIndex process, trace::Incarnation life, std::vector<StoryEvent>* events) {
   std::vector<Original> originals;
   while (originals.size() < kMostOriginals) {
     const std::optional<Original> original = FindOriginal(model, process, life);
@@ -70,19 +70,19 @@ StoryEvent EventOf(Model& model, uint32_t file, Role role, const trace::Act& act
   return event;
 }
 
-void TellOpening(Model& model, ProcessIndex process, const trace::Incarnation& life, int fd,
-                 std::vector<StoryEvent>* events) {
+void AddOpening(Model& model, ProcessIndex process, const trace::Incarnation& life, int fd,
+                std::vector<StoryEvent>* events) {
   const bool inherited = (life.opened.flags & trace::kActInherited) != 0;
   const bool unseen = (life.opened.flags & trace::kActSeenAtEnd) != 0;
   if (!unseen && (!inherited || life.opened.stack != trace::kNoIndex)) {
-    TellOriginals(model, process, life, events);
+    AddOriginals(model, process, life, events);
     events->push_back(OpeningEvent(model, process, life, fd));
   }
   if (inherited) events->push_back(StartOf(model, Role::kInherited, process, fd));
 }
 
-void TellClosing(Model& model, ProcessIndex process, const trace::Incarnation& life, int fd,
-                 std::vector<StoryEvent>* events) {
+void AddClosing(Model& model, ProcessIndex process, const trace::Incarnation& life, int fd,
+                std::vector<StoryEvent>* events) {
   const uint32_t file = model.processes()[process].file;
   events->push_back(EventOf(model, file, Role::kClosed, life.closed, fd));
   const bool before_fork = life.closed.image != model.processes()[process].image &&
@@ -93,7 +93,7 @@ void TellClosing(Model& model, ProcessIndex process, const trace::Incarnation& l
 DescriptorNote NoteOf(const Model& model, ProcessIndex process, int fd, const trace::Incarnation& life,
                       const std::string& target) {
   const bool close_on_exec = (life.flags & trace::kCloseOnExec) != 0;
-  DescriptorNote note{fd, life.kind, life.detail, model.Told(target), close_on_exec};
+  DescriptorNote note{fd, life.kind, life.detail, model.Shown(target), close_on_exec};
   note.received_from = SenderOf(model, process, life);
   if (IsDuplicate(life)) note.duplicated_from = life.related;
   return note;
@@ -135,7 +135,7 @@ Finding BeginFinding(Model& model, const Proof& proof, size_t life, Kind kind, S
   Finding finding{kind, severity};
   finding.processes = {proof.process};
   TakeNumbers(model, proof, life, &finding);
-  TellOpening(model, proof.process, proof.record.lives[life], proof.record.fd, &finding.events);
+  AddOpening(model, proof.process, proof.record.lives[life], proof.record.fd, &finding.events);
   return finding;
 }
 

@@ -15,13 +15,13 @@ namespace fdaudit::analyzer {
 
 StoryEvent EventOf(Model& model, uint32_t file, Role role, const trace::Act& act, int fd);
 
-/// Tells how `process` got a descriptor: opened, duplicated or received, or by whom it was opened and then inherited.
-void TellOpening(Model& model, ProcessIndex process, const trace::Incarnation& life, int fd,
-                 std::vector<StoryEvent>* events);
+/// Adds how `process` got a descriptor: opened, duplicated or received, or by whom it was opened and then inherited.
+void AddOpening(Model& model, ProcessIndex process, const trace::Incarnation& life, int fd,
+                std::vector<StoryEvent>* events);
 
-/// Tells the close of a life; where the process inherited the number closed already, that too.
-void TellClosing(Model& model, ProcessIndex process, const trace::Incarnation& life, int fd,
-                 std::vector<StoryEvent>* events);
+/// Adds the close of a life; where the process inherited the number closed already, that too.
+void AddClosing(Model& model, ProcessIndex process, const trace::Incarnation& life, int fd,
+                std::vector<StoryEvent>* events);
 
 DescriptorNote NoteOf(const Model& model, ProcessIndex process, int fd, const trace::Incarnation& life,
                       const std::string& target);
@@ -32,7 +32,7 @@ std::string NameOf(const Model& model, const Sender& sender);
 /// Count, numbers and descriptors of a piece of evidence. `life`: which of its two incarnations the descriptors are.
 void TakeNumbers(const Model& model, const Proof& proof, size_t life, Finding* finding);
 
-/// A finding about a piece of evidence; its story tells so far how the process got the one of the two incarnations
+/// A finding about a piece of evidence; its story only says so far how the process got the one of the two incarnations
 /// (`life`: 0 = the number's last one) that it is about.
 Finding BeginFinding(Model& model, const Proof& proof, size_t life, Kind kind, Severity severity);
 

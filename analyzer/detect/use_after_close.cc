@@ -13,12 +13,12 @@ void FindUsesAfterClose(Model& model, Evidence* evidence, Grouping* out) {
     const Proof& proof = (*evidence)[i];
     // A close that nobody recorded is coverage, and no reason to accuse anybody.
     const bool is_whole = proof.last().closed.stamp != 0 && (proof.last().closed.flags & trace::kActSeenAtEnd) == 0;
-    if (evidence->IsTold(i) || !proof.is_use() || !is_whole) continue;
+    if (evidence->IsReported(i) || !proof.is_use() || !is_whole) continue;
     Finding finding = BeginFinding(model, proof, 0, Kind::kUseAfterClose, Severity::kError);
-    TellClosing(model, proof.process, proof.last(), proof.record.fd, &finding.events);
+    AddClosing(model, proof.process, proof.last(), proof.record.fd, &finding.events);
     finding.deciding = finding.events.size();
     finding.events.push_back(EventOf(model, evidence->FileOf(i), Role::kUsed, proof.record.act, proof.record.fd));
-    evidence->Tell(i, Role::kClosedAgain, &finding);
+    evidence->Report(i, Role::kClosedAgain, &finding);
     out->Add(std::move(finding));
   }
 }

@@ -6,8 +6,8 @@
 // failed, and the history before it leaves one culprit. Then, in order: the culprit opened the number (O1) and closed
 // it (C1); the victim was given it (O0); the culprit closed it once more (C0); the victim's close or use failed (A).
 //
-// The same acts also fit a victim that handed its descriptor over and then touched it again itself. What tells the two
-// apart is whose code each act is (a function, by its location; a module), and who closes whose descriptors as a habit.
+// The same acts also fit a victim that handed its descriptor over and then touched it again itself. The difference is
+// whose code each act is (a function, by its location; a module), and who closes whose descriptors as a habit.
 // No wrong-close, because it was handed over:
 //   - C0's function closes what O0's function opens elsewhere too.
 //   - O0's or A's function has called C0's.
@@ -19,10 +19,10 @@
 //   - the same where one function called C0's both times, and leads to neither of the victim's acts.
 //   - one function did C1 and C0, and O1 is of its module, and O0 and A are of others. Likely where others than C0's
 //     function close what O0's opens.
-//   - the number's earlier life tells nothing, but others than C0's function close what O0's opens, and C0's function
+//   - the number's earlier life shows nothing, but others than C0's function close what O0's opens, and C0's function
 //     has closed what one other function opens, time and again, and nobody else's. Likely.
-//   - only threads say so, or nothing tells whether the victim closes its own: one of two.
-//   - else the second close is what is certain, and it is told as such.
+//   - only threads say so, or nothing shows whether the victim closes its own: one of two.
+//   - else the second close is what is certain, and it is reported as such.
 
 #include <algorithm>
 #include <cerrno>
@@ -51,15 +51,15 @@ class WrongCloses {
       if (evidence_[i].record.kind == FindingKind::kStaleClose) caught_.push_back(i);
     }
     for (size_t i = 0; i < evidence_.size(); ++i) {
-      if (evidence_[i].record.kind == FindingKind::kOwnedClose) TellOwned(i, out);
+      if (evidence_[i].record.kind == FindingKind::kOwnedClose) ReportOwned(i, out);
     }
     for (const size_t i : caught_) {
-      if (!evidence_.IsTold(i)) TellCaught(i, out);
+      if (!evidence_.IsReported(i)) ReportCaught(i, out);
     }
     for (size_t i = 0; i < evidence_.size(); ++i) {
       Certainty certainty;
-      if (evidence_.IsTold(i) || !Judge(i, &certainty)) continue;
-      TellHit(i, evidence_[i].last().closed, certainty, out);
+      if (evidence_.IsReported(i) || !Judge(i, &certainty)) continue;
+      ReportHit(i, evidence_[i].last().closed, certainty, out);
     }
   }
 
@@ -89,10 +89,10 @@ class WrongCloses {
   bool IsRetry(size_t index) const;
   bool ClosedElsewhere(const History& acts) const;
   bool WasHandedOver(const Proof& proof, const History& acts) const;
-  void TellCaught(size_t index, Grouping* out);
-  void TellHit(size_t index, const Act& stale, Certainty certainty, Grouping* out);
-  void TellOwned(size_t index, Grouping* out);
-  void TellConsequences(size_t index, Finding* finding);
+  void ReportCaught(size_t index, Grouping* out);
+  void ReportHit(size_t index, const Act& stale, Certainty certainty, Grouping* out);
+  void ReportOwned(size_t index, Grouping* out);
+  void AddConsequences(size_t index, Finding* finding);
 
   Model& model_;
   Evidence& evidence_;
@@ -214,42 +214,42 @@ struct Proofs {
 /// recorded at the same time may each have made a record, so one cause can have several of either. A declared owner
 /// that has closed its own before may hold this one too, and have forgotten to say so: there the victim has to have met
 /// it.
-void WrongCloses::TellCaught(size_t index, Grouping* out) {
+void WrongCloses::ReportCaught(size_t index, Grouping* out) {
   const Proof& first = evidence_[index];
   Proofs caught, failures;
   for (size_t i = 0; i < evidence_.size(); ++i) {
     const Proof& proof = evidence_[i];
-    if (evidence_.IsTold(i)) continue;
+    if (evidence_.IsReported(i)) continue;
     if (proof.record.kind == FindingKind::kStaleClose && IsSameCause(proof, first)) caught.Add(i, proof);
     const bool is_failure = (proof.is_close() || proof.is_use()) && IsSameCause(proof, first);
     if (is_failure && (failures.rounds == 0 || IsSameAct(proof, evidence_[failures.indices[0]])))
       failures.Add(i, proof);
   }
-  for (const size_t i : caught.indices) evidence_.MarkTold(i);
+  for (const size_t i : caught.indices) evidence_.MarkReported(i);
   const bool by_owner = (first.last().flags & trace::kStaleHit) == 0;
   if (by_owner && failures.rounds == 0) return;
   if (failures.rounds >= caught.rounds) {
     for (const size_t i : failures.indices) {
-      if (!evidence_.IsTold(i)) TellHit(i, evidence_[i].last().closed, Certainty::kProven, out);
+      if (!evidence_.IsReported(i)) ReportHit(i, evidence_[i].last().closed, Certainty::kProven, out);
     }
     return;
   }
-  for (const size_t i : failures.indices) evidence_.MarkTold(i);
-  for (const size_t i : caught.indices) TellHit(i, evidence_[i].record.act, Certainty::kProven, out);
+  for (const size_t i : failures.indices) evidence_.MarkReported(i);
+  for (const size_t i : caught.indices) ReportHit(i, evidence_[i].record.act, Certainty::kProven, out);
 }
 
 /// `stale` is the culprit's second close of the proof's last life.
-void WrongCloses::TellHit(size_t index, const Act& stale, Certainty certainty, Grouping* out) {
+void WrongCloses::ReportHit(size_t index, const Act& stale, Certainty certainty, Grouping* out) {
   const Proof& proof = evidence_[index];
   const uint32_t file = evidence_.FileOf(index);
   Finding finding{Kind::kWrongClose, certainty == Certainty::kOneOf ? Severity::kWarning : Severity::kError, certainty};
   finding.processes = {proof.process};
   TakeNumbers(model_, proof, 0, &finding);
   if (proof.before().opened.stamp != 0) {
-    TellOpening(model_, proof.process, proof.before(), proof.record.fd, &finding.events);
+    AddOpening(model_, proof.process, proof.before(), proof.record.fd, &finding.events);
   }
   if (proof.before().closed.stamp != 0) {
-    finding.error = evidence_.TellErrorOf(proof.process, proof.record.fd, proof.before());
+    finding.error = evidence_.TakeErrorOf(proof.process, proof.record.fd, proof.before());
     finding.events.push_back(EventOf(model_, file, Role::kClosed, proof.before().closed, proof.record.fd));
   }
   finding.events.push_back(EventOf(model_, file, Role::kReopened, proof.last().opened, proof.record.fd));
@@ -259,7 +259,7 @@ void WrongCloses::TellHit(size_t index, const Act& stale, Certainty certainty, G
     const Role role = proof.is_use() ? Role::kUsed : Role::kOwnerCloseFailed;
     finding.events.push_back(EventOf(model_, file, role, proof.record.act, proof.record.fd));
   }
-  evidence_.Tell(index, Role::kOwnerCloseFailed, &finding);
+  evidence_.Report(index, Role::kOwnerCloseFailed, &finding);
   out->Add(std::move(finding));
 }
 
@@ -287,32 +287,32 @@ std::string HolderOf(const trace::Incarnation& life) {
 }
 
 /// The owner closed it too, after all, and by then the number was somebody else's. What that one met follows from it.
-void WrongCloses::TellConsequences(size_t index, Finding* finding) {
+void WrongCloses::AddConsequences(size_t index, Finding* finding) {
   const Proof& first = evidence_[index];
   for (const size_t i : caught_) {
     const Proof& proof = evidence_[i];
     const bool follows = proof.process == first.process && proof.record.fd == first.record.fd &&
                          proof.before().opened.stamp == first.last().opened.stamp &&
                          proof.before().closed.stamp == first.last().closed.stamp;
-    if (evidence_.IsTold(i) || !follows || proof.record.count > first.record.count) continue;
+    if (evidence_.IsReported(i) || !follows || proof.record.count > first.record.count) continue;
     finding->events.push_back(
         EventOf(model_, evidence_.FileOf(i), Role::kOwnerCloseFailed, proof.record.act, proof.record.fd));
-    evidence_.Tell(i, Role::kOwnerCloseFailed, finding);
+    evidence_.Report(i, Role::kOwnerCloseFailed, finding);
   }
 }
 
 /// A close of what another owner held.
-void WrongCloses::TellOwned(size_t index, Grouping* out) {
+void WrongCloses::ReportOwned(size_t index, Grouping* out) {
   const Proof& proof = evidence_[index];
   Finding finding{Kind::kWrongClose, Severity::kError};
   finding.processes = {proof.process};
   TakeNumbers(model_, proof, 0, &finding);
-  TellOpening(model_, proof.process, proof.last(), proof.record.fd, &finding.events);
+  AddOpening(model_, proof.process, proof.last(), proof.record.fd, &finding.events);
   finding.deciding = finding.events.size();
   finding.holder = HolderOf(proof.last());
   finding.events.push_back(EventOf(model_, evidence_.FileOf(index), Role::kClosed, proof.record.act, proof.record.fd));
-  TellConsequences(index, &finding);
-  evidence_.Tell(index, Role::kOwnerCloseFailed, &finding);
+  AddConsequences(index, &finding);
+  evidence_.Report(index, Role::kOwnerCloseFailed, &finding);
   out->Add(std::move(finding));
 }
 

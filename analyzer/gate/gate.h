@@ -43,8 +43,8 @@ struct Policy {
   Scope scope = Scope::kOwn;
   Baseline baseline;
   std::vector<Suppression> suppressions;
-  std::map<Kind, uint64_t> max;  ///< so many new findings of a kind are put up with
-  uint64_t min_count = 1;        ///< findings of fewer descriptors are put up with
+  std::map<Kind, uint64_t> max;  ///< so many new findings of a kind are tolerated
+  uint64_t min_count = 1;        ///< findings of fewer descriptors are tolerated
 };
 
 /// A finding as the gate sees it.

@@ -1,6 +1,6 @@
 #pragma once
 
-// Suppressions: findings that somebody has looked at and put up with. The file format is in docs/ci.md:
+// Suppressions: findings that somebody has looked at and decided to ignore. The file format is in docs/ci.md:
 //
 //   KIND:PATTERN                 one a line; # begins a comment
 //
@@ -56,7 +56,7 @@ class Suppression {
   std::string text_;
 };
 
-/// Reads a file's lines. The first bad line is told in `problem`, with file and line.
+/// Reads a file's lines. The first bad line is reported in `problem`, with file and line.
 std::vector<Suppression> ReadSuppressions(const std::string& path, std::string* problem);
 
 /// The built-in set: what widely used programs do on purpose (docs/ci.md lists them with the reasons). These look at

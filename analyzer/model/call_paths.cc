@@ -53,10 +53,10 @@ CallPaths::RawFrame CallPaths::Decode(uint32_t file, uint64_t word) {
 std::vector<CallPaths::RawFrame> CallPaths::WithoutPlumbing(const std::vector<RawFrame>& raw) const {
   const auto is_python = [this](const RawFrame& frame) { return modules_[frame.module].is_python; };
   if (std::none_of(raw.begin(), raw.end(), is_python)) return raw;
-  std::vector<RawFrame> told = {raw.front()};
-  std::copy_if(raw.begin() + 1, raw.end(), std::back_inserter(told),
+  std::vector<RawFrame> kept = {raw.front()};
+  std::copy_if(raw.begin() + 1, raw.end(), std::back_inserter(kept),
                [this](const RawFrame& frame) { return !modules_[frame.module].is_interpreter; });
-  return told;
+  return kept;
 }
 
 PathId CallPaths::InternPath(Path path) {

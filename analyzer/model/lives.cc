@@ -38,7 +38,7 @@ class Reader {
   void End(ProcessIndex process, int fd, const Moment& moment, const trace::Event& event);
   void Note(Incident::Kind kind, ProcessIndex process, const Moment& moment, const trace::Event& event);
   void AddFromLedgers();
-  void AddFromLedger(ProcessIndex process, int fd, const trace::Incarnation& told, bool is_current, bool is_open,
+  void AddFromLedger(ProcessIndex process, int fd, const trace::Incarnation& record, bool is_current, bool is_open,
                      const std::string& target);
   void EndWithProcesses();
 
@@ -51,9 +51,9 @@ class Reader {
 
   Model& model_;
   Lives out_;
-  std::vector<Table> tables_;    // by process
-  std::map<Mark, size_t> told_;  // lives by what the journal says of their beginnings and ends
-  ProcessIndex begun_ = 0;       // processes before this one have their tables
+  std::vector<Table> tables_;       // by process
+  std::map<Mark, size_t> by_mark_;  // lives by what the journal says of their beginnings and ends
+  ProcessIndex begun_ = 0;          // processes before this one have their tables
   size_t copied_ = 0;
   std::vector<bool> journals_cut_;        // by file
   std::vector<double> journal_begins_s_;  // by file
@@ -94,7 +94,7 @@ void Reader::Begin(ProcessIndex process, const Moment& moment, const JournalEven
   life.is_begin_known = event.kind != EventKind::kUnseenOpen;
   table[event.fd] = out_.lives.size();
   out_.lives.push_back(std::move(life));
-  told_[{process, event.fd, event.stamp}] = out_.lives.size() - 1;
+  by_mark_[{process, event.fd, event.stamp}] = out_.lives.size() - 1;
 }
 
 void Reader::End(ProcessIndex process, int fd, const Moment& moment, const trace::Event& event) {
@@ -112,7 +112,7 @@ void Reader::End(ProcessIndex process, int fd, const Moment& moment, const trace
     out_.lives.push_back(std::move(life));
   }
   const size_t index = open == table.end() ? out_.lives.size() - 1 : open->second;
-  told_[{process, fd, event.stamp}] = index;
+  by_mark_[{process, fd, event.stamp}] = index;
   Life& life = out_.lives[index];
   life.end_s = moment.time_s;
   life.closing_path = PathOf(process, moment.file, event);
@@ -171,18 +171,18 @@ void Reader::Follow(const Moment& moment, const JournalEvent& entry) {
   }
 }
 
-/// The ledger knows more of what the journal tells, and lives that it does not tell of, or no more.
-void Reader::AddFromLedger(ProcessIndex process, int fd, const trace::Incarnation& told, bool is_current, bool is_open,
-                           const std::string& target) {
-  if (told.opened.stamp == 0 || (!is_open && told.closed.stamp == 0)) return;
+/// The ledger knows more of the lives that the journal has, and lives that the journal never had, or has lost.
+void Reader::AddFromLedger(ProcessIndex process, int fd, const trace::Incarnation& record, bool is_current,
+                           bool is_open, const std::string& target) {
+  if (record.opened.stamp == 0 || (!is_open && record.closed.stamp == 0)) return;
   const Process& owner = model_.processes()[process];
   Table& table = tables_[process];
-  auto known = told_.find({process, fd, told.opened.stamp});
-  if (known == told_.end() && told.closed.stamp != 0) known = told_.find({process, fd, told.closed.stamp});
-  const bool is_inherited = (told.opened.flags & trace::kActInherited) != 0 || told.opened.image != owner.image;
-  size_t index = known == told_.end() ? out_.lives.size() : known->second;
+  auto known = by_mark_.find({process, fd, record.opened.stamp});
+  if (known == by_mark_.end() && record.closed.stamp != 0) known = by_mark_.find({process, fd, record.closed.stamp});
+  const bool is_inherited = (record.opened.flags & trace::kActInherited) != 0 || record.opened.image != owner.image;
+  size_t index = known == by_mark_.end() ? out_.lives.size() : known->second;
   // What a fork has copied here already is this very life.
-  if (const auto copied = table.find(fd); known == told_.end() && is_inherited && is_open && copied != table.end()) {
+  if (const auto copied = table.find(fd); known == by_mark_.end() && is_inherited && is_open && copied != table.end()) {
     index = copied->second;
   }
   if (index == out_.lives.size()) {
@@ -190,25 +190,25 @@ void Reader::AddFromLedger(ProcessIndex process, int fd, const trace::Incarnatio
     life.process = process;
     life.fd = fd;
     life.is_inherited = is_inherited;
-    life.is_begin_known = (told.opened.flags & trace::kActSeenAtEnd) == 0;
-    const double began_s = model_.Seconds(owner.file, told.opened.stamp);
+    life.is_begin_known = (record.opened.flags & trace::kActSeenAtEnd) == 0;
+    const double began_s = model_.Seconds(owner.file, record.opened.stamp);
     life.begin_s = is_inherited ? owner.started_s : std::max(owner.started_s, began_s);
     if (!is_open) {
-      life.end_s = model_.Seconds(owner.file, told.closed.stamp);
-      life.closing_path = model_.PathOf(owner.file, told.closed);
-      life.closing_call = model_.CallOf(owner.file, told.closed);
+      life.end_s = model_.Seconds(owner.file, record.closed.stamp);
+      life.closing_path = model_.PathOf(owner.file, record.closed);
+      life.closing_call = model_.CallOf(owner.file, record.closed);
       if (life.end_s < life.begin_s) return;  // closed by another process before this one was forked
     }
     if (is_open) table[fd] = index;
     out_.lives.push_back(std::move(life));
   }
   Life& life = out_.lives[index];
-  life.kind = told.kind;
+  life.kind = record.kind;
   life.is_copy = false;
   if (is_current) life.target = target;
   if (life.path == kNoPath) {
-    life.path = model_.PathOf(owner.file, told.opened);
-    life.call = model_.CallOf(owner.file, told.opened);
+    life.path = model_.PathOf(owner.file, record.opened);
+    life.call = model_.CallOf(owner.file, record.opened);
   }
 }
 
@@ -216,7 +216,7 @@ void Reader::AddFromLedgers() {
   model_.ForEachSlot([this](ProcessIndex process, int fd, const trace::Slot& slot) {
     const bool is_open = slot.head.state == trace::SlotState::kOpen || slot.head.state == trace::SlotState::kUnseen;
     if (slot.head.count > 1) AddFromLedger(process, fd, slot.lives[(slot.head.count - 1) & 1], false, false, "");
-    AddFromLedger(process, fd, CurrentLife(slot), true, is_open, model_.Told(FieldText(slot.target)));
+    AddFromLedger(process, fd, CurrentLife(slot), true, is_open, model_.Shown(FieldText(slot.target)));
   });
 }
 
@@ -231,7 +231,7 @@ void Reader::EndWithProcesses() {
     const double end_s = process.ended_by == trace::EndedBy::kNone ? out_.until_s : process.ended_s;
     for (const auto& [fd, index] : tables_[i]) {
       Life& life = out_.lives[index];
-      // A ledger that was released had nothing to tell: what it does not know to be closed was closed unseen.
+      // A ledger that was released had nothing to report: what it does not know to be closed was closed unseen.
       life.is_open = !process.ledger_released || life.is_copy;
       life.end_s = std::max(life.begin_s, end_s);
     }

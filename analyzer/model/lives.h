@@ -1,6 +1,6 @@
 #pragma once
 
-// The life of every descriptor, as far as the journal and the ledgers tell: who got number 7 when, how, and how it
+// The life of every descriptor, as far as the journal and the ledgers know it: who got number 7 when, how, and how it
 // ended. For views over time; findings never depend on it, because the journal is a ring and may have lost the oldest.
 
 #include <cstdint>

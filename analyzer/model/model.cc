@@ -164,7 +164,7 @@ void Model::LinkNamedOrigins() {
     const auto [first, end] = by_name.equal_range(files_[processes_[i].file].GetText(raw_[i].origin_file));
     for (auto named = first; named != end; ++named) {
       const ProcessIndex before = Find(named->second, raw_[i].origin_image);
-      // Of what another process has started, libc may not have told the pid.
+      // For a process that another one started, libc may not have reported the pid.
       const bool fits = named->second != processes_[i].file && before != kNoProcess &&
                         raw_[before].ended_by == EndedBy::kExec &&
                         (raw_[before].pid == raw_[i].pid || raw_[before].pid == 0);
@@ -282,7 +282,8 @@ void Model::DecideEnds() {
   for (const Process& process : processes_) session_.is_running |= process.end.kind == EndKind::kRunning;
 }
 
-/// What waitpid(2) told `fdaudit run` about its child beats what the last image of that process said about itself.
+/// What waitpid(2) reported to `fdaudit run` about its child beats what the last image of that process said about
+/// itself.
 void Model::ApplyRunStatus(uint32_t file) {
   const trace::Header& header = files_[file].header();
   if (header.run_ended != 1) return;
@@ -306,7 +307,7 @@ void Model::RedactProcesses() {
 
 void Model::DescribeSession() {
   if (!processes_.empty()) session_.command = processes_.front().argv;
-  if (!files_.empty()) session_.host = Told(files_.front().header().host);
+  if (!files_.empty()) session_.host = Shown(files_.front().header().host);
   for (const Process& process : processes_) {
     session_.duration_s = std::max({session_.duration_s, process.started_s, process.ended_s});
   }

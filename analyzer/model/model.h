@@ -22,7 +22,8 @@ struct ModelOptions {
   SymbolLookup lookup;                                                ///< empty: frames stay module and offset
   CodeLookup code_lookup;                                             ///< empty: code made at run time stays nameless
   std::function<Liveness(const LiveQuery&)> liveness = &AskLiveness;  ///< tests put their own here
-  /// Why a program can't be audited, as its file tells; kNone where it can, or is not known. Empty: nobody looks.
+  /// Why a program can't be audited, as its file shows; kNone where it can, or is not known. Empty: this is not
+  /// checked.
   std::function<trace::ExecProblem(const std::string& program)> target_problem;
   bool redact = false;  ///< hashes in place of arguments, program names, and names of what was opened
 };
@@ -53,8 +54,8 @@ class Model {
   const std::vector<TraceFile>& files() const { return files_; }
   const std::vector<Process>& processes() const { return processes_; }
   const Session& session() const { return session_; }
-  /// The name of something that a program opened, as it may be told.
-  std::string Told(const std::string& target) const { return options_.redact ? Redacted(target) : target; }
+  /// The name of something that a program opened, as reports may show it: redacted where that was asked for.
+  std::string Shown(const std::string& target) const { return options_.redact ? Redacted(target) : target; }
   /// Adds a sentence to session().notes.
   void AddNote(std::string note) { session_.notes.push_back(std::move(note)); }
   CallPaths& paths() { return paths_; }

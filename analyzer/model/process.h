@@ -37,7 +37,7 @@ struct Process {
   std::vector<std::string> argv;
   std::string cwd;
   trace::WaitingRead reading{};  ///< of a pipe, that has not returned; stamp 0 = none
-  bool ledger_released = false;  ///< it ended with nothing to tell, and its slots serve others
+  bool ledger_released = false;  ///< it ended with nothing to report, and its slots serve others
   uint64_t started_stamp = 0;
   double started_s = 0;  ///< since the session's start
   double ended_s = 0;    ///< where ended_by says that it ended

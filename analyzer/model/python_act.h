@@ -1,6 +1,6 @@
 #pragma once
 
-// What the interpreter's own frames tell of an act, where its symbols are there: whether it collected the object, and
+// What the interpreter's own frames show of an act, where its symbols are there: whether it collected the object, and
 // of which class that is.
 
 #include <string>

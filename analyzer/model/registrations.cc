@@ -7,7 +7,7 @@
 namespace fdaudit::analyzer {
 namespace {
 
-constexpr size_t kMostTold = 8;
+constexpr size_t kMostShown = 8;
 
 uint64_t Key(ProcessIndex process, int fd) { return static_cast<uint64_t>(process) << 32 | static_cast<uint32_t>(fd); }
 
@@ -52,13 +52,13 @@ std::string Registrations::WhatWatches(ProcessIndex process, int set) const {
   const auto found = watched_.find({process, set});
   if (found == watched_.end()) return "";
   const std::vector<int>& numbers = found->second;
-  const size_t told = numbers.size() <= kMostTold ? numbers.size() : kMostTold - 1;
+  const size_t shown = numbers.size() <= kMostShown ? numbers.size() : kMostShown - 1;
   std::string text = "watches ";
-  for (size_t i = 0; i < told; ++i) {
+  for (size_t i = 0; i < shown; ++i) {
     const bool last = i + 1 == numbers.size();
     text += fmt::format("{}{}", i == 0 ? "" : last ? " and " : ", ", numbers[i]);
   }
-  if (told < numbers.size()) text += fmt::format(" and {} more", numbers.size() - told);
+  if (shown < numbers.size()) text += fmt::format(" and {} more", numbers.size() - shown);
   return text;
 }
 

@@ -11,7 +11,7 @@
 namespace fdaudit::analyzer {
 namespace {
 
-/// Told of each event in turn; keeps those of findings, which are objects in a list of the root.
+/// Receives each event in turn; keeps those of findings, which are objects in a list of the root.
 class BaselineReader : public JsonEvents {
  public:
   explicit BaselineReader(const std::string& path) : path_(path) {}

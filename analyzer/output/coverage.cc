@@ -15,21 +15,21 @@ namespace {
 
 void AddUnaudited(const Model& model, std::vector<std::string>* lines) {
   constexpr size_t kMost = 5;
-  std::set<std::string> told;
+  std::set<std::string> missed;
   for (const Process& process : model.processes()) {
     if (process.exec_ended_early) {
-      told.insert(fmt::format("{} was started, and {}", process.exec_target, kExecEndedEarly.text));
+      missed.insert(fmt::format("{} was started, and {}", process.exec_target, kExecEndedEarly.text));
     }
     if (!HasUnauditedExec(process)) continue;
     const std::string program = process.exec_target.empty() ? "a program" : process.exec_target;
-    told.insert(fmt::format("{} was started and not audited: it {}", program, ReasonOf(process.exec_problem).text));
+    missed.insert(fmt::format("{} was started and not audited: it {}", program, ReasonOf(process.exec_problem).text));
   }
   size_t count = 0;
-  for (const std::string& line : told) {
+  for (const std::string& line : missed) {
     if (++count > kMost) break;
     lines->push_back(line);
   }
-  if (told.size() > kMost) lines->push_back(fmt::format("{} more programs were not audited", told.size() - kMost));
+  if (missed.size() > kMost) lines->push_back(fmt::format("{} more programs were not audited", missed.size() - kMost));
 }
 
 std::string Counted(uint64_t count) {
@@ -48,10 +48,10 @@ const char* WhyOf(const Process& process) {
 constexpr size_t kMaxUntrackedLines = 5;
 
 void AddUntracked(const Model& model, std::vector<std::string>* lines) {
-  size_t told = 0;
+  size_t shown = 0;
   for (const auto& [process, descriptors] : UntrackedDescriptors(model)) {
     for (const Untracked& one : descriptors) {
-      if (++told > kMaxUntrackedLines) return;
+      if (++shown > kMaxUntrackedLines) return;
       lines->push_back(fmt::format("  {} descriptor {}, {}{}{}: {} between {:.3f} s and {:.3f} s",
                                    model.processes()[process].id, one.fd, Name(one.kind), one.target.empty() ? "" : " ",
                                    EscapeForTerminal(one.target), one.is_open ? "opened" : "closed", one.not_before_s,
@@ -77,7 +77,7 @@ std::map<ProcessIndex, std::vector<Untracked>> UntrackedDescriptors(const Model&
     };
     const double end = process.ended_by == trace::EndedBy::kNone ? model.session().duration_s : process.ended_s;
     const uint64_t since = is_open ? (slot.head.count > 1 ? before.closed.stamp : 0) : life.opened.stamp;
-    list.push_back({is_open, fd, life.kind, model.Told(FieldText(slot.target)), seconds(since, process.started_s),
+    list.push_back({is_open, fd, life.kind, model.Shown(FieldText(slot.target)), seconds(since, process.started_s),
                     is_open ? seconds(life.opened.stamp, end) : end, WhyOf(process)});
   });
   return found;

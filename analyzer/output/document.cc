@@ -60,7 +60,7 @@ void MergeSiblings(Json& into, const Json& other) {
   }
 }
 
-/// How the leak grew is told of the process where it grew most.
+/// How the leak grew is reported for the process where it grew most.
 void MergeGrowth(Json& into, const Json& other) {
   if (other["calls_here"].Count() > into["calls_here"].Count()) into = other;
 }
@@ -82,11 +82,11 @@ void MergeFinding(Json& into, const Json& other) {
   for (const Json& one : other["descriptors"]) {
     if (descriptors.size() < kMaxDescriptors) descriptors.Push(one);
   }
-  const size_t told = descriptors.size();
+  const size_t shown = descriptors.size();
   MergeGrowth(into.At("growth"), other["growth"]);
   MergeSiblings(into.At("siblings"), other["siblings"]);
   into.At("count") = count;
-  into.At("omitted") = count < told || told == 0 ? 0 : count - told;
+  into.At("omitted") = count < shown || shown == 0 ? 0 : count - shown;
 }
 
 /// "p3" is "p10" behind seven processes of other reports.

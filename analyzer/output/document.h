@@ -50,7 +50,7 @@ class Document {
 };
 
 struct FormatOptions {
-  std::string source_root;  ///< file names below it are told relative to it; empty: to the working directory
+  std::string source_root;  ///< file names below it are shown relative to it; empty: to the working directory
 };
 
 /// True for a name of a format that Render() knows.

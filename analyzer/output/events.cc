@@ -191,9 +191,9 @@ void EventWriter::Begin(const Moment& moment, ProcessIndex process, uint32_t thr
     const bool is_known = process != kNoProcess;
     std::string& text = who->second;
     text = ",\"host\":";
-    AppendJsonString(model_.Told(FieldText(file.header().host)), &text);
+    AppendJsonString(model_.Shown(FieldText(file.header().host)), &text);
     text += ",\"session\":";
-    AppendJsonString(model_.Told(FamilyName(file)), &text);
+    AppendJsonString(model_.Shown(FamilyName(file)), &text);
     text += is_known ? fmt::format(",\"process\":\"{}\",\"pid\":{},\"exe\":", model_.processes()[process].id,
                                    model_.processes()[process].pid)
                      : ",\"process\":null,\"pid\":null,\"exe\":";
@@ -232,7 +232,7 @@ const std::string& EventWriter::Line(const Moment& moment, const LeftOpen& left)
   line_ += is_known ? fmt::format(",\"error\":null,\"opened_s\":{:.9f}", model_.Seconds(moment.file, life.opened.stamp))
                     : ",\"error\":null,\"opened_s\":null";
   AppendText("type", Name(life.kind));
-  AppendText("target", model_.Told(FieldText(left.slot.target)));
+  AppendText("target", model_.Shown(FieldText(left.slot.target)));
   AppendText("origin", Name(origin));
   line_ += leaked_.Contains(left.process, left.fd, left.slot) ? ",\"leaked\":true" : ",\"leaked\":false";
   line_ += StackText(moment.file, is_known ? life.opened.stack : trace::kNoIndex, model_.processes()[left.process].pid);

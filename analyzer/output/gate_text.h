@@ -1,6 +1,6 @@
 #pragma once
 
-// What the gate says to a person: each finding that fails it, what is put up with, and the verdict.
+// What the gate says to a person: each finding that fails it, what is tolerated, and the verdict.
 
 #include <string>
 #include <vector>

@@ -1,6 +1,6 @@
 #pragma once
 
-// What stands open in a ledger at its process's end (or now, where it runs), and which of it leaked.
+// What is open in a ledger at its process's end (or now, where it runs), and which of it leaked.
 
 #include <set>
 #include <string>
@@ -33,7 +33,7 @@ class Leaked {
   bool Contains(ProcessIndex process, int fd, const trace::Slot& slot) const;
 
  private:
-  /// A process, and where it opened what leaked. What has no call path is told apart by the call.
+  /// A process, and where it opened what leaked. What has no call path is distinguished by the call.
   using Source = std::tuple<ProcessIndex, PathId, std::string>;
   static Source SourceOf(ProcessIndex process, PathId path, const std::string& call);
 

@@ -186,14 +186,14 @@ void WriteGrowth(const std::optional<Growth>& growth, JsonWriter& out) {
 
 void WriteSiblings(Model& model, const std::optional<Siblings>& siblings, JsonWriter& out) {
   if (!siblings) return out.Field("siblings", nullptr);
-  const size_t told = std::min(siblings->closers.size(), kMaxClosers);
+  const size_t shown = std::min(siblings->closers.size(), kMaxClosers);
   out.Object("siblings", [&] {
     out.Field("of", siblings->of == Siblings::Of::kPath ? "path" : "line");
     out.Field("opened", siblings->opened);
     out.Field("closed", siblings->closed);
     out.Field("complete", siblings->is_complete);
     out.List("closers", [&] {
-      for (size_t i = 0; i < told; ++i) {
+      for (size_t i = 0; i < shown; ++i) {
         const Siblings::Closer& closer = siblings->closers[i];
         out.Object([&] {
           out.Field("count", closer.count);
@@ -202,12 +202,12 @@ void WriteSiblings(Model& model, const std::optional<Siblings>& siblings, JsonWr
         });
       }
     });
-    out.Field("omitted", siblings->closers.size() - told);
+    out.Field("omitted", siblings->closers.size() - shown);
   });
 }
 
 void WriteFinding(Model& model, const Finding& finding, JsonWriter& out) {
-  const uint64_t told = finding.descriptors.size();
+  const uint64_t shown = finding.descriptors.size();
   out.Object([&] {
     out.Field("id", finding.id);
     out.Field("kind", Name(finding.kind));
@@ -225,7 +225,7 @@ void WriteFinding(Model& model, const Finding& finding, JsonWriter& out) {
     out.Field("count", finding.count);
     out.Field("fds", finding.fds);
     WriteDescriptors(model, finding, out);
-    out.Field("omitted", told == 0 || told > finding.count ? 0 : finding.count - told);
+    out.Field("omitted", shown == 0 || shown > finding.count ? 0 : finding.count - shown);
     WriteEvents(model, finding, out);
     out.Field("deciding", finding.deciding);
     WriteLocation("location", finding.location ? &*finding.location : nullptr, out);
@@ -250,9 +250,9 @@ void WriteFrame(const Frame& frame, JsonWriter& out) {
 void WriteStacks(const Report& report, JsonWriter& out) {
   CallPaths& paths = report.model->paths();
   std::set<PathId> done = {kNoPath};
-  std::unordered_set<uint64_t> told;  // code made at run time may lie at one address in two processes
+  std::unordered_set<uint64_t> written;  // code made at run time may lie at one address in two processes
   const auto add = [&](PathId path) {
-    if (!done.insert(path).second || !told.insert(paths.Hash(path)).second) return;
+    if (!done.insert(path).second || !written.insert(paths.Hash(path)).second) return;
     out.List(StackKey(paths, path), [&] {
       for (const Frame& frame : paths.Frames(path)) WriteFrame(frame, out);
     });

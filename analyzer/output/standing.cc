@@ -95,17 +95,17 @@ class Writer {
 
   /// Frames of libc and the like are left out wherever there are others.
   void Frames(const std::vector<Frame>& frames) {
-    std::vector<const Frame*> told;
+    std::vector<const Frame*> shown;
     for (const Frame& frame : frames) {
-      if (!frame.is_runtime) told.push_back(&frame);
+      if (!frame.is_runtime) shown.push_back(&frame);
     }
-    if (told.empty()) {
-      for (const Frame& frame : frames) told.push_back(&frame);
+    if (shown.empty()) {
+      for (const Frame& frame : frames) shown.push_back(&frame);
     }
-    for (size_t i = 0; i < std::min(told.size(), kMaxFrames); ++i) {
-      Line("      " + EscapeForTerminal(Describe(*told[i])));
+    for (size_t i = 0; i < std::min(shown.size(), kMaxFrames); ++i) {
+      Line("      " + EscapeForTerminal(Describe(*shown[i])));
     }
-    if (told.size() > kMaxFrames) Line(fmt::format("      (and {} outer frames)", told.size() - kMaxFrames));
+    if (shown.size() > kMaxFrames) Line(fmt::format("      (and {} outer frames)", shown.size() - kMaxFrames));
   }
 
   Model& model_;

@@ -48,10 +48,10 @@ std::string Lower(std::string text) {
 /// The innermost frames that are not the library's.
 std::string PathText(Model& model, PathId path) {
   std::string text;
-  int told = 0;
+  int shown = 0;
   for (const Frame& frame : model.paths().Frames(path)) {
-    if (frame.is_runtime || told == 3) continue;
-    text += (told++ == 0 ? "" : " < ") + Describe(frame);
+    if (frame.is_runtime || shown == 3) continue;
+    text += (shown++ == 0 ? "" : " < ") + Describe(frame);
   }
   const Frame* const frame = model.paths().Location(path);
   if (text.empty() && frame != nullptr) text = Describe(*frame);

@@ -14,7 +14,7 @@
 namespace fdaudit::analyzer {
 namespace {
 
-// The demangler's work and stack grow with the name; generated names beyond this tell nobody anything.
+// The demangler's work and stack grow with the name; generated names beyond this help nobody.
 constexpr size_t kMaxMangled = 8192;
 
 bool IsDigits(std::string_view text) {

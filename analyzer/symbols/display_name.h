@@ -12,7 +12,7 @@ namespace fdaudit::analyzer {
 /// is.
 std::string DisplayName(std::string_view name);
 
-/// Whether the name is mangled, i.e. DisplayName() has a source name to tell.
+/// Whether the name is mangled, i.e. DisplayName() has a source name for it.
 bool IsMangled(std::string_view name);
 
 /// A C++ name as a demangler or DWARF writes it, without its noise: ABI tags, inline namespaces of the standard

@@ -42,7 +42,7 @@ class ExtentMap {
   struct Extent {
     uint64_t start;
     uint64_t end;
-    uint64_t reach;  // the greatest end up to here: tells a search when to give up
+    uint64_t reach;  // the greatest end up to here: a search gives up by it
     Value value;
   };
 

@@ -42,7 +42,7 @@ uint32_t NextBias(uint64_t number, uint64_t count, bool is_first) {
 
 }  // namespace
 
-// The ASCII letters come first, then numbers that tell which others to insert where.
+// The ASCII letters come first, then numbers that say which others to insert where.
 std::optional<std::string> DecodePunycode(std::string_view text) {
   std::vector<uint32_t> points;
   if (size_t last = text.rfind('_'); last != std::string_view::npos) {

@@ -336,7 +336,7 @@ class Demangler {
     if (is_open) Print(">");
   }
 
-  // The result tells whether a bracket was left open.
+  // The result says whether a bracket was left open.
   bool TraitPath() {
     Level level(this);
     bool is_open = false;

@@ -57,7 +57,7 @@ std::vector<std::string> Candidates(const ModuleRef& module, const Symbolizer::O
   return paths;
 }
 
-// The linkage name tells most (parameters, enclosing templates). DWARF leaves it out for C and for what is local to a
+// The linkage name says most (parameters, enclosing templates). DWARF leaves it out for C and for what is local to a
 // file; for the latter the symbol has it, unless the function was inlined.
 std::string FunctionName(const DebugFrame& frame, const std::string& symbol) {
   if (IsMangled(frame.linkage_name)) return DisplayName(frame.linkage_name);

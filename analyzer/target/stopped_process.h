@@ -53,7 +53,7 @@ struct PipeHolder {
 /// Nothing where there is no such process.
 std::optional<StoppedProcess> LookAtProcess(int pid);
 
-/// What the thread waits in, from /proc alone. `problem` tells why it is not known.
+/// What the thread waits in, from /proc alone. `problem` says why it is not known.
 StoppedThread LookAtThread(int pid, int tid);
 
 /// All processes that have the pipe "pipe:[4711]" open, as far as they may be looked at.

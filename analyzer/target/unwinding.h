@@ -29,7 +29,7 @@ struct Stack {
   bool is_complete = false;      ///< it leads out to where the thread began
 };
 
-/// `code` tells where files are mapped; their unwind tables are read from memory.
+/// `code` says where files are mapped; their unwind tables are read from memory.
 Stack Unwind(const CodeMap& code, const Registers& registers, const ReadMemory& read);
 
 }  // namespace fdaudit::analyzer

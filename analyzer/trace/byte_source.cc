@@ -42,7 +42,7 @@ class FileSource : public ByteSource {
     if (offset > INT64_MAX) return Size();
     const off_t found = lseek(fd_, static_cast<off_t>(offset), SEEK_DATA);
     if (found >= 0) return static_cast<uint64_t>(found);
-    return errno == ENXIO ? Size() : offset;  // others: a file system that can't tell
+    return errno == ENXIO ? Size() : offset;  // others: a file system that doesn't know
   }
 
  private:

@@ -47,7 +47,7 @@ std::vector<std::string> UsersDirectories() {
   return found;
 }
 
-/// The family that a second file's name tells: what precedes the last '+', and the suffix. Empty: it tells none.
+/// The family in a second file's name: what precedes the last '+', and the suffix. Empty: it names none.
 std::string FamilyByName(const std::string& name) {
   const size_t plus = name.rfind('+');
   const bool fits = plus != std::string::npos && name.size() > kSuffix.size() &&

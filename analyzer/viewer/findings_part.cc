@@ -52,7 +52,7 @@ class Findings {
   FormatOptions format_;
   Html& out_;
   Sources sources_;
-  std::set<std::pair<std::string, int>> told_lines_;  // of source, in this story
+  std::set<std::pair<std::string, int>> shown_lines_;  // of source, in this story
 };
 
 /// Of the own frames of the deciding event, for the filter.
@@ -101,19 +101,19 @@ void Findings::WriteDescriptors(const Json& finding) {
   WriteFact("numbers", numbers);
   if (finding["descriptors"].empty()) return;
   out_.Raw("<dt>what</dt><dd><ul>");
-  std::vector<std::pair<const Json*, size_t>> told;  // equal ones once
+  std::vector<std::pair<const Json*, size_t>> distinct;  // equal ones once
   for (const Json& one : finding["descriptors"]) {
-    const auto same = std::find_if(told.begin(), told.end(), [&one](const auto& other) {
+    const auto same = std::find_if(distinct.begin(), distinct.end(), [&one](const auto& other) {
       return (*other.first)["type"].Text() == one["type"].Text() &&
              (*other.first)["target"].Text() == one["target"].Text();
     });
-    if (same == told.end()) {
-      told.emplace_back(&one, 1);
+    if (same == distinct.end()) {
+      distinct.emplace_back(&one, 1);
     } else {
       ++same->second;
     }
   }
-  for (const auto& [one, times] : told) {
+  for (const auto& [one, times] : distinct) {
     out_.Raw("<li>").Text((*one)["type"].Text()).Raw(" <bdi>").Text((*one)["target"].Text()).Raw("</bdi>");
     if (times > 1) out_.Raw(" (").Number(times).Raw(" times)");
     out_.Raw("</li>");
@@ -155,7 +155,7 @@ void Findings::WriteCauses(const Json& finding) {
 void Findings::WriteSource(const Json& frame, int around) {
   if (!options_.show_sources || !frame["own"].IsTrue()) return;
   const auto line = static_cast<int>(frame["line"].Count());
-  if (!told_lines_.emplace(frame["file"].Text(), line).second) return;
+  if (!shown_lines_.emplace(frame["file"].Text(), line).second) return;
   const std::vector<Sources::Line> lines = sources_.Around(frame["file"].Text(), line, around);
   if (lines.empty()) return;
   out_.Raw("<pre class=source>");
@@ -230,7 +230,7 @@ void Findings::WriteFix(const Json& finding) {
 }
 
 void Findings::WriteStory(const Json& finding) {
-  told_lines_.clear();
+  shown_lines_.clear();
   out_.Raw("<div class=story>\n<dl>");
   WriteFact("id", finding["id"].Text());
   WriteFact("test", finding["context"].Text());

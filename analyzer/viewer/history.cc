@@ -57,7 +57,7 @@ class History {
   explicit History(const Report& report)
       : report_(report), model_(*report.model), lives_(ReadLives(model_)), duration_s_(lives_.until_s) {}
 
-  Json Tell();
+  Json Render();
 
  private:
   struct Lane {
@@ -65,17 +65,17 @@ class History {
     int fd;
     std::vector<size_t> lives;
     std::vector<size_t> incidents;
-    bool is_found = false;  ///< a finding tells of it
+    bool is_found = false;  ///< a finding is about it
   };
 
   int NumberOf(PathId path);
-  Json TellProcesses();
-  void TellCurve(const std::vector<std::pair<double, int>>& changes, int before, double start_s, double end_s,
-                 size_t most, Json* process) const;
-  Json TellOpen();
+  Json RenderProcesses();
+  void RenderCurve(const std::vector<std::pair<double, int>>& changes, int before, double start_s, double end_s,
+                   size_t most, Json* process) const;
+  Json RenderOpen();
   std::vector<Lane> ListLanes() const;
-  Json TellLanes();
-  Json TellLane(const Lane& lane, size_t most);
+  Json RenderLanes();
+  Json RenderLane(const Lane& lane, size_t most);
 
   const Report& report_;
   Model& model_;
@@ -107,8 +107,8 @@ int History::NumberOf(PathId path) {
 }
 
 /// The highest of each stretch of time, so that no peak is lost. `before`: open from the start, with nothing recorded.
-void History::TellCurve(const std::vector<std::pair<double, int>>& changes, int before, double start_s, double end_s,
-                        size_t most, Json* process) const {
+void History::RenderCurve(const std::vector<std::pair<double, int>>& changes, int before, double start_s, double end_s,
+                          size_t most, Json* process) const {
   Json times = Json::EmptyList();
   Json counts = Json::EmptyList();
   int last = -1;
@@ -138,7 +138,7 @@ void History::TellCurve(const std::vector<std::pair<double, int>>& changes, int 
   process->At("open") = std::move(counts);
 }
 
-Json History::TellProcesses() {
+Json History::RenderProcesses() {
   const size_t count = model_.processes().size();
   std::vector<std::vector<std::pair<double, int>>> changes(count);
   for (const Life& life : lives_.lives) {
@@ -175,26 +175,26 @@ Json History::TellProcesses() {
     const double end_s = has_end ? process.ended_s : duration_s_;
     std::stable_sort(changes[i].begin(), changes[i].end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
-    Json told;
-    told.At("id") = process.id;
-    told.At("pid") = process.pid;
-    told.At("name") = EscapeForTerminal(BaseName(process.exe));
-    told.At("start") = Rounded(process.started_s);
-    told.At("end") = Rounded(end_s);
-    told.At("limit") = limits.contains(i) ? static_cast<uint64_t>(limits[i]) : process.descriptor_limit;
-    told.At("peak") = process.peak;
-    told.At("full") = std::move(full[i]);
-    told.At("inherited") = std::move(inherited[i]);
+    Json out;
+    out.At("id") = process.id;
+    out.At("pid") = process.pid;
+    out.At("name") = EscapeForTerminal(BaseName(process.exe));
+    out.At("start") = Rounded(process.started_s);
+    out.At("end") = Rounded(end_s);
+    out.At("limit") = limits.contains(i) ? static_cast<uint64_t>(limits[i]) : process.descriptor_limit;
+    out.At("peak") = process.peak;
+    out.At("full") = std::move(full[i]);
+    out.At("inherited") = std::move(inherited[i]);
     const uint64_t before = process.inherited - std::min(process.inherited, inherited_known[i]);
-    TellCurve(changes[i], static_cast<int>(std::min<uint64_t>(before, INT32_MAX)), process.started_s, end_s, most,
-              &told);
-    list.Push(std::move(told));
+    RenderCurve(changes[i], static_cast<int>(std::min<uint64_t>(before, INT32_MAX)), process.started_s, end_s, most,
+                &out);
+    list.Push(std::move(out));
   }
   return list;
 }
 
 /// How many descriptors each call path held, at each moment and, last of all, at its process's end.
-Json History::TellOpen() {
+Json History::RenderOpen() {
   const double step = duration_s_ > 0 ? duration_s_ / (kMoments - 1) : 1;
   std::map<std::pair<ProcessIndex, PathId>, std::vector<uint32_t>> rows;
   for (const Life& life : lives_.lives) {
@@ -218,7 +218,7 @@ Json History::TellOpen() {
   Json list = Json::EmptyList();
   for (size_t i = 0; i < std::min(order.size(), kMostRows); ++i) {
     const auto& [key, counts] = *order[i].second;
-    // Zeros at the front are told by the place of the first other count.
+    // Zeros at the front are left out: the row gives the place of the first other count.
     size_t first = 0;
     while (first < kMoments && counts[first] == 0) ++first;
     Json row = Row(key.first, NumberOf(key.second), first);
@@ -258,7 +258,7 @@ std::vector<History::Lane> History::ListLanes() const {
 }
 
 /// The latest lives, because what went wrong last is what people look for.
-Json History::TellLane(const Lane& lane, size_t most) {
+Json History::RenderLane(const Lane& lane, size_t most) {
   Json lives = Json::EmptyList();
   const size_t first = lane.lives.size() > most ? lane.lives.size() - most : 0;
   for (size_t i = first; i < lane.lives.size(); ++i) {
@@ -281,62 +281,62 @@ Json History::TellLane(const Lane& lane, size_t most) {
     incidents.Push(Row(Rounded(incident.time_s), incident.kind == Incident::Kind::kStaleClose ? 1 : 0, path,
                        calls_.NumberOf(incident.call)));
   }
-  Json told;
-  told.At("p") = lane.process;
-  told.At("fd") = lane.fd;
-  told.At("n") = lane.lives.size();
-  told.At("found") = lane.is_found;
-  told.At("lives") = std::move(lives);
-  told.At("incidents") = std::move(incidents);
-  return told;
+  Json out;
+  out.At("p") = lane.process;
+  out.At("fd") = lane.fd;
+  out.At("n") = lane.lives.size();
+  out.At("found") = lane.is_found;
+  out.At("lives") = std::move(lives);
+  out.At("incidents") = std::move(incidents);
+  return out;
 }
 
-Json History::TellLanes() {
+Json History::RenderLanes() {
   const std::vector<Lane> lanes = ListLanes();
   Json list = Json::EmptyList();
   size_t left = kMostLives;
   size_t lives_omitted = 0;
   for (const Lane& lane : lanes) {
     const size_t most = list.size() < kMostLanes ? std::min(left, kMostLivesEach) : 0;
-    const size_t told = std::min(most, lane.lives.size());
-    lives_omitted += lane.lives.size() - told;
+    const size_t shown = std::min(most, lane.lives.size());
+    lives_omitted += lane.lives.size() - shown;
     if (most == 0) continue;
-    left -= told;
-    list.Push(TellLane(lane, most));
+    left -= shown;
+    list.Push(RenderLane(lane, most));
   }
   if (list.size() < lanes.size()) omitted_.At("numbers") = lanes.size() - list.size();
   if (lives_omitted != 0) omitted_.At("lives") = lives_omitted;
   return list;
 }
 
-Json History::Tell() {
-  Json told;
-  told.At("duration") = Rounded(duration_s_);
-  told.At("complete") = lives_.complete;
+Json History::Render() {
+  Json out;
+  out.At("duration") = Rounded(duration_s_);
+  out.At("complete") = lives_.complete;
   Json moments = Json::EmptyList();
   for (size_t i = 0; i < kMoments; ++i) moments.Push(Rounded(duration_s_ * static_cast<double>(i) / (kMoments - 1)));
-  told.At("moments") = std::move(moments);
-  told.At("processes") = TellProcesses();
-  told.At("open") = TellOpen();
-  told.At("lanes") = TellLanes();
-  told.At("paths") = std::move(paths_);
+  out.At("moments") = std::move(moments);
+  out.At("processes") = RenderProcesses();
+  out.At("open") = RenderOpen();
+  out.At("lanes") = RenderLanes();
+  out.At("paths") = std::move(paths_);
   Json own = Json::EmptyList();
   for (const auto& [frame, is_own] : own_) {
     if (is_own) own.Push(frame);
   }
-  told.At("own") = std::move(own);
-  told.At("frames") = frames_.TakeList();
-  told.At("calls") = calls_.TakeList();
-  told.At("targets") = targets_.TakeList();
-  told.At("omitted") = std::move(omitted_);
+  out.At("own") = std::move(own);
+  out.At("frames") = frames_.TakeList();
+  out.At("calls") = calls_.TakeList();
+  out.At("targets") = targets_.TakeList();
+  out.At("omitted") = std::move(omitted_);
   Json coverage = Json::EmptyList();
   for (const std::string& line : CoverageLines(model_)) coverage.Push(EscapeForTerminal(line));
-  told.At("coverage") = std::move(coverage);
-  return told;
+  out.At("coverage") = std::move(coverage);
+  return out;
 }
 
 }  // namespace
 
-Json HistoryJson(const Report& report) { return History(report).Tell(); }
+Json HistoryJson(const Report& report) { return History(report).Render(); }
 
 }  // namespace fdaudit::analyzer

@@ -43,7 +43,7 @@ void WriteHead(const std::string& verdict, Html* out) {
   out->Raw(kPageStyle).Raw("</style>\n</head>\n");
 }
 
-bool IsTold(const Section& section, const Json& document, const Json* history) {
+bool IsShown(const Section& section, const Json& document, const Json* history) {
   if (section.id == kThreads && !document.Has("threads")) return false;
   return !section.needs_history || history != nullptr;
 }
@@ -51,7 +51,7 @@ bool IsTold(const Section& section, const Json& document, const Json* history) {
 void WriteNavigation(const Json& document, const Json* history, Html* out) {
   out->Raw("<nav aria-label=\"Sections\"><ul>\n");
   for (const Section& section : kSections) {
-    if (!IsTold(section, document, history)) continue;
+    if (!IsShown(section, document, history)) continue;
     out->Raw(section.needs_script ? "<li class=scripted hidden>" : "<li>")
         .Raw("<a href=\"#")
         .Raw(section.id)
@@ -101,7 +101,7 @@ std::string Render(const Json& document, const Json* history, const PageOptions&
   WriteSummary(document, &out);
   out.Raw("</section>\n");
   for (const Section& section : kSections) {
-    if (IsTold(section, document, history)) WriteSection(section, document, history, options, &out);
+    if (IsShown(section, document, history)) WriteSection(section, document, history, options, &out);
   }
   out.Raw("</main>\n<footer><p>fdaudit ").Text(document["tool"]["version"].Text());
   out.Raw(". Charts are drawn with <a href=\"https://d3js.org/\" rel=noreferrer>D3</a>.</p></footer>\n");

@@ -11,11 +11,11 @@
 namespace fdaudit::analyzer {
 
 struct PageOptions {
-  std::string source_root;    ///< file names below it are told relative to it
+  std::string source_root;    ///< file names below it are shown relative to it
   bool show_sources = false;  ///< lines of the source files, where they are at hand
 };
 
-/// `report`: what the document was made of, for charts of what its traces tell; nullptr for a stored report, which has
+/// `report`: what the document was made of, for charts of its traces' events; nullptr for a stored report, which has
 /// no events.
 std::string RenderPage(const Document& document, const Report* report, const PageOptions& options);
 

@@ -89,9 +89,9 @@ void WriteSummary(const Json& document, Html* out) {
   out->Raw("</ul>\n");
   if (document["findings"].empty()) return;
   out->Raw("<h3>Top causes</h3>\n<ol class=causes>");
-  size_t told = 0;
+  size_t shown = 0;
   for (const Json& finding : document["findings"]) {
-    if (told++ == kTopCauses) break;
+    if (shown++ == kTopCauses) break;
     out->Raw("<li><a href=\"#").Text(AnchorOf(finding)).Raw("\">").Text(finding["kind"].Text()).Raw("</a>: ");
     out->Text(finding["message"].Text()).Raw("</li>\n");
   }
@@ -184,11 +184,11 @@ void WriteProcesses(const Json& document, const Json* history, Html* out) { Proc
 
 void WriteCoverage(const Json& document, const Json* history, Html* out) {
   out->Raw("<ul class=coverage>\n");
-  size_t told = 0;
+  size_t lines = 0;
   if (history != nullptr) {
     for (const Json& line : (*history)["coverage"]) {
       out->Raw("<li>").Text(line.Text()).Raw("</li>\n");
-      ++told;
+      ++lines;
     }
   }
   for (const Json& process : document["processes"]) {
@@ -197,14 +197,14 @@ void WriteCoverage(const Json& document, const Json* history, Html* out) {
     const uint64_t closes = coverage["untracked_closes"].Count();
     const uint64_t dropped = coverage["events_dropped"].Count();
     if (opens + closes + dropped == 0 && coverage["reasons"].empty()) continue;
-    ++told;
+    ++lines;
     out->Raw("<li><a href=\"#").Text(process["id"].Text()).Raw("\">").Text(process["id"].Text()).Raw("</a>: ");
     out->Text(
         fmt::format("{} unseen, {} unseen, {} not recorded", Plural(opens, "open"), Plural(closes, "close"), dropped));
     for (const Json& reason : coverage["reasons"]) out->Raw(", <code>").Text(reason.Text()).Raw("</code>");
     out->Raw("</li>\n");
   }
-  if (told == 0) out->Raw("<li>All of it was seen: every process's ledger equalled the kernel's table.</li>\n");
+  if (lines == 0) out->Raw("<li>All of it was seen: every process's ledger equalled the kernel's table.</li>\n");
   out->Raw("</ul>\n");
 }
 

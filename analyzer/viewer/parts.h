@@ -15,7 +15,7 @@ namespace fdaudit::analyzer {
 std::string VerdictSentence(const Document::Json& document);
 
 void WriteSummary(const Document::Json& document, Html* out);
-/// Returns how many findings are told in a line only.
+/// Returns how many findings get one line only.
 size_t WriteFindings(const Document::Json& document, const PageOptions& options, Html* out);
 /// A stack, from the innermost frame outwards.
 void WriteFrames(const Document::Json& document, const Document::Json& frames, const PageOptions& options, Html* out);

@@ -3,7 +3,7 @@
 // other. A counter follows how many were open, and an instant marks where a finding was decided.
 //
 // Viewers load the whole file, so it is bounded: of the lives the short and tidy ones are left out first, of a counter
-// the points between which least happens. What was left out is told in otherData and in the process's labels.
+// the points between which least happens. What was left out is counted in otherData and in the process's labels.
 
 #include <fmt/core.h>
 
@@ -51,7 +51,7 @@ class TraceEvents {
   void Keep(std::vector<Life>* lives);
   void Event(const std::string& text);
   void Names(const std::vector<Life>& lives);
-  void Tell(const Life& life);
+  void AddLife(const Life& life);
   void Counters(const std::vector<Life>& lives);
   void Counter(ProcessIndex process, std::vector<std::pair<double, int>> changes, size_t most);
   void Findings();
@@ -92,10 +92,10 @@ void TraceEvents::Event(const std::string& text) {
 
 std::string TraceEvents::StackText(PathId path) {
   std::string text;
-  size_t told = 0;
+  size_t shown = 0;
   const FrameList& frames = model_.paths().Frames(path);
   for (const Frame& frame : frames) {
-    if (told++ == kMaxFrames) return text + fmt::format(" < and {} more", frames.size() - kMaxFrames);
+    if (shown++ == kMaxFrames) return text + fmt::format(" < and {} more", frames.size() - kMaxFrames);
     text += (text.empty() ? "" : " < ") + Describe(frame);
   }
   return text;
@@ -148,7 +148,7 @@ void TraceEvents::Names(const std::vector<Life>& lives) {
   }
 }
 
-void TraceEvents::Tell(const Life& life) {
+void TraceEvents::AddLife(const Life& life) {
   std::string name = life.target.empty() ? life.call : life.target;
   if (name.empty()) name = life.is_inherited ? "inherited" : "unknown";
   std::string args = fmt::format(R"("fd":{},"type":"{}","open at the end":{})", life.fd, Name(life.kind), life.is_open);
@@ -177,7 +177,7 @@ void TraceEvents::Counter(ProcessIndex process, std::vector<std::pair<double, in
   const int last = changes.empty() ? 0 : changes.back().second;
   const int before = static_cast<int>(std::min<uint64_t>(who.open_at_end, INT32_MAX / 2)) - last;
   changes.insert(changes.begin(), {who.started_s, 0});
-  const auto tell = [&](const std::pair<double, int>& point) {
+  const auto emit = [&](const std::pair<double, int>& point) {
     Event(fmt::format(R"({{"ph":"C","name":"open descriptors","pid":{},"ts":{},"args":{{"open":{}}}}})", pids_[process],
                       Time(point.first), std::max(before + point.second, 0)));
   };
@@ -188,8 +188,8 @@ void TraceEvents::Counter(ProcessIndex process, std::vector<std::pair<double, in
     const auto end = changes.begin() + static_cast<ptrdiff_t>(std::min(i + step, changes.size()));
     auto [lowest, highest] = std::minmax_element(first, end, lower);
     if (lowest > highest) std::swap(lowest, highest);
-    tell(*lowest);
-    if (highest != lowest) tell(*highest);
+    emit(*lowest);
+    if (highest != lowest) emit(*highest);
     points_left_out_ += static_cast<uint64_t>(end - first) - (highest == lowest ? 1 : 2);
   }
 }
@@ -232,12 +232,12 @@ std::string TraceEvents::Write() {
   ChoosePids();
   out_ = "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[";
   std::vector<Life> lives = ReadLives(model_).lives;
-  // What a forked process inherited and never touched fills tracks that tell nothing.
+  // What a forked process inherited and never touched fills tracks that show nothing.
   std::erase_if(lives, [](const Life& life) { return life.is_copy && life.is_open; });
   Counters(lives);
   Keep(&lives);
   Names(lives);
-  for (const Life& life : lives) Tell(life);
+  for (const Life& life : lives) AddLife(life);
   Findings();
   return out_ + "\n],\"otherData\":" + OtherData() + "}\n";
 }

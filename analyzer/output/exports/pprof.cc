@@ -1,7 +1,7 @@
 // A profile as pprof, Pyroscope, Parca and speedscope read it: profile.proto of github.com/google/pprof, compressed.
 //
-// Modules are told as the mappings of one made-up address space, in which they lie side by side: a trace knows places
-// as module and offset, whatever address a module had in this process or that.
+// Modules are written as the mappings of one made-up address space, in which they lie side by side: a trace knows
+// places as module and offset, whatever address a module had in this process or that.
 
 #include <fmt/core.h>
 

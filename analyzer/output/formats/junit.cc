@@ -35,13 +35,14 @@ std::string Xml(std::string_view text) {
   return out;
 }
 
-std::string Told(const Json& object, const char* key) { return Xml(EscapeControls(object[key].Text())); }
+std::string TextOf(const Json& object, const char* key) { return Xml(EscapeControls(object[key].Text())); }
 
 std::string TestCase(const Json& document, const Json& finding, const FormatOptions& options) {
   const SourceLine source = SourceLineOf(finding["location"], options);
   const std::string state = finding["state"].Text();
-  std::string out = fmt::format("    <testcase classname=\"fdaudit.{}\" name=\"{}\" time=\"0\"", Told(finding, "kind"),
-                                Told(finding, "message") + " [" + Told(finding, "id") + "]");
+  std::string out =
+      fmt::format("    <testcase classname=\"fdaudit.{}\" name=\"{}\" time=\"0\"", TextOf(finding, "kind"),
+                  TextOf(finding, "message") + " [" + TextOf(finding, "id") + "]");
   out += ">\n";
   std::string story = Xml(StoryOf(document, finding));
   if (!source.file.empty()) {
@@ -49,12 +50,12 @@ std::string TestCase(const Json& document, const Json& finding, const FormatOpti
                         source.line > 0 ? fmt::format(":{}", source.line) : "", story);
   }
   if (finding["gates"].IsTrue()) {
-    out += fmt::format("      <failure type=\"{}\" message=\"{}\">{}</failure>\n", Told(finding, "severity"),
-                       Told(finding, "message"), story);
+    out += fmt::format("      <failure type=\"{}\" message=\"{}\">{}</failure>\n", TextOf(finding, "severity"),
+                       TextOf(finding, "message"), story);
   } else if (state != "new") {
     out += fmt::format("      <skipped message=\"{}\"/>\n", Xml(state));
   } else {
-    out += fmt::format("      <system-out>{}\n{}</system-out>\n", Told(finding, "severity"), story);
+    out += fmt::format("      <system-out>{}\n{}</system-out>\n", TextOf(finding, "severity"), story);
   }
   return out + "    </testcase>\n";
 }
@@ -81,7 +82,7 @@ std::string RenderJunit(const Json& document, const FormatOptions& options) {
   return fmt::format(
       "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n"
       "  <testsuite name=\"fdaudit\" {} timestamp=\"{}\" hostname=\"{}\">\n{}  </testsuite>\n</testsuites>\n",
-      sums, Told(document["session"], "started").substr(0, 19), Told(document["session"], "host"), cases);
+      sums, TextOf(document["session"], "started").substr(0, 19), TextOf(document["session"], "host"), cases);
 }
 
 }  // namespace fdaudit::analyzer

@@ -31,7 +31,7 @@ std::string Escape(std::string_view text) {
   return out;
 }
 
-std::string Told(const Json& object, const char* key) { return Escape(EscapeControls(object[key].Text())); }
+std::string TextOf(const Json& object, const char* key) { return Escape(EscapeControls(object[key].Text())); }
 
 /// Within the line of an HTML tag Markdown reads no backslashes.
 std::string Html(std::string_view text) {
@@ -66,8 +66,8 @@ std::string Row(const Json& finding, const FormatOptions& options) {
   const SourceLine source = SourceLineOf(finding["location"], options);
   std::string place = Escape(EscapeControls(source.file));
   if (!place.empty() && source.line > 0) place += fmt::format(":{}", source.line);
-  return fmt::format("| {} | {} | {} | {} | {} |\n", finding["gates"].IsTrue() ? "**fails**" : Told(finding, "state"),
-                     Told(finding, "severity"), Told(finding, "kind"), Told(finding, "message"), place);
+  return fmt::format("| {} | {} | {} | {} | {} |\n", finding["gates"].IsTrue() ? "**fails**" : TextOf(finding, "state"),
+                     TextOf(finding, "severity"), TextOf(finding, "kind"), TextOf(finding, "message"), place);
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 #pragma once
 
 // What JSON consists of, as one event after another. Three kinds of places send them: our own data (writer.h), a stored
-// file (reader.h) and a value (value.h). Two receive them: text (text.h) and a value. So whoever wants to look at a
+// file (reader.h) and a value (value.h). Two receive them: text (text.h) and a value. Code that inspects a
 // document on its way, without keeping it, stands between the two.
 
 #include <cstdint>

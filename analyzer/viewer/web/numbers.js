@@ -88,7 +88,7 @@ export function setUpNumbers(history) {
     select(chart).selectAll('svg').remove();
     const svg = select(chart).append('svg').attr('viewBox', `0 0 ${width} ${HEIGHT}`).attr('height', HEIGHT)
       .attr('role', 'img').attr('aria-label',
-        `Number ${lane.fd}: ${lane.n} lives, ${lane.incidents.length} closes that failed or hit another's. The table tells each.`);
+        `Number ${lane.fd}: ${lane.n} lives, ${lane.incidents.length} closes that failed or hit another's. The table lists each.`);
     svg.append('g').attr('class', 'axis').attr('transform', `translate(0,${HEIGHT - MARGIN.bottom})`)
       .call(axisBottom(x).ticks(width < 500 ? 3 : 7).tickFormat((value) => `${+value.toFixed(6)} s`));
     for (const life of lane.lives) {

@@ -93,15 +93,15 @@ export function setUpPaths(history, onmoment) {
     cells.append('title').text((node) => `${node.data.name}\n${share(node)}`);
     const groups = new Map();
     cells.each(function (node) { groups.set(node, this); });
-    const tell = (node) => { detail.textContent = `${node.data.name}: ${share(node)}`; };
+    const show = (node) => { detail.textContent = `${node.data.name}: ${share(node)}`; };
     const zoom = (node) => {
       focus = node === root ? null : key(node);
       draw();
     };
     for (const [node, group] of groups) {
       group.addEventListener('click', () => zoom(node));
-      group.addEventListener('focus', () => tell(node));
-      group.addEventListener('mouseenter', () => tell(node));
+      group.addEventListener('focus', () => show(node));
+      group.addEventListener('mouseenter', () => show(node));
       group.addEventListener('keydown', (event) => {
         const line = node.parent ? node.parent.children.filter((one) => groups.has(one)) : [node];
         const place = line.indexOf(node);
@@ -117,7 +117,7 @@ export function setUpPaths(history, onmoment) {
         event.preventDefault();
       });
     }
-    tell(top);
+    show(top);
     if (hadFocus) groups.get(top)?.focus();
   }
   onResize(view, draw);

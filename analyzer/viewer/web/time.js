@@ -13,7 +13,7 @@ const MARGIN = {top: 12, right: 16, bottom: 28, left: 48};
 
 const nameOf = (process) => `${process.id} ${process.name} (${process.pid})`;
 
-/** `onmoment`: told the time where somebody clicks. Returns what moves the marked moment. */
+/** `onmoment`: called with the time where somebody clicks. Returns what moves the marked moment. */
 export function setUpTime(history, onmoment) {
   const view = viewOf('time');
   const ranked = [...history.processes].sort((a, b) => b.peak - a.peak);
@@ -30,7 +30,7 @@ export function setUpTime(history, onmoment) {
     const shown = chosen === '' ? ranked.slice(0, MOST_CURVES) : ranked.filter((one) => one.id === chosen);
     const width = Math.max(chart.clientWidth, 280);
     const top = Math.max(4, ...shown.map((one) => Math.max(...one.open, 0)));
-    // A limit far above all curves would press them flat: then it is told in words.
+    // A limit far above all curves would press them flat: then it is written in words.
     const limit = Math.min(...shown.map((one) => one.limit || Infinity));
     const showsLimit = limit <= 4 * top;
     const x = scaleLinear([0, Math.max(history.duration, 1e-6)], [MARGIN.left, width - MARGIN.right]);
