@@ -62,7 +62,7 @@ READERS = ["report", "dump"]
 
 
 @suite.check
-def others_code_is_told_in_brief():
+def others_code_is_reported_in_brief():
     """bash closes its pipes twice: one line each beside a leak of one's own, the whole story where there is nothing else."""
     leaky = harness.build(HERE.parent / "demo" / "leaky.c")
     beside = fdaudit("run", "--", "bash", "-c", f"true | true; {leaky}").err
@@ -261,7 +261,7 @@ def signals_reach_the_program():
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        return ["the program was not told"]
+        return ["the program was not informed"]
     return [] if (out, process.returncode) == ("caught\n", 9) else [f"{out!r}, status {process.returncode}"]
 
 
@@ -505,7 +505,7 @@ def installed_binaries_are_stripped():
             if ".debug_" in sections or ".symtab" in sections or ".gnu_debuglink" not in sections:
                 complaints.append(f"{place} is not stripped, or names no debug file")
             if file.stat().st_size * 2 > os.path.getsize(built):
-                complaints.append(f"{place} is as large as ever: {file.stat().st_size} bytes")
+                complaints.append(f"{place} is as large as before: {file.stat().st_size} bytes")
             if not number or number != build_id(built) or not debug.exists() or build_id(debug) != number:
                 complaints.append(f"{place}: no {debug}")
             elif ".debug_info" not in readelf("-S", debug):

@@ -1,4 +1,4 @@
-"""What everyday.c must behave like and be told for, whatever lives beside it."""
+"""How everyday.c must behave and what the report must say of it, whatever runs beside it."""
 
 import pathlib
 import re
@@ -27,7 +27,7 @@ def expected():
     return sorted(leaks + [("double-close", "close", at["twice-again"], "close_twice")])
 
 
-def told(report):
+def reported_rows(report):
     """The program's own findings as (kind, call of the deciding event, line, function)."""
     rows = []
     for finding in report["findings"]:
@@ -41,7 +41,7 @@ def told(report):
 def judge(report, others=0):
     """Complaints about a report on everyday.c. `others`: how many descriptors a companion may open for itself."""
     complaints = harness.schema_errors(report)
-    rows, wanted = told(report), expected()
+    rows, wanted = reported_rows(report), expected()
     complaints += [f"missing: {row}" for row in wanted if row not in rows]
     complaints += [f"unexpected: {row}" for row in rows if row not in wanted]
     main = report["processes"][0]

@@ -7,7 +7,7 @@ import pathlib
 import harness
 
 HERE = pathlib.Path(__file__).resolve().parent
-# Bytes of stack that a call may take more than without the shim (docs/architecture.md tells what was measured).
+# Bytes of stack that a call may take more than without the shim (docs/architecture.md says what was measured).
 DEEPEST = 3072
 MILLION = 1_000_000
 

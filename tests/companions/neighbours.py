@@ -85,10 +85,10 @@ def wrapped_twice():
 def wrapped_into_another_call():
     """The reported call is the one that reached libc, or the one that the program made: by the order."""
     def judge(report):
-        as_made = [row for row in everyday.told(report) if row[1] != "openat"]
-        others = [(kind, "open", line, function) for kind, call, line, function in everyday.told(report)
+        as_made = [row for row in everyday.reported_rows(report) if row[1] != "openat"]
+        others = [(kind, "open", line, function) for kind, call, line, function in everyday.reported_rows(report)
                   if call == "openat" and function != "leak_openat"]
-        rows = sorted(as_made + others + [r for r in everyday.told(report) if r[3] == "leak_openat"])
+        rows = sorted(as_made + others + [r for r in everyday.reported_rows(report) if r[3] == "leak_openat"])
         return [] if rows == everyday.expected() else [f"{rows}\nnot\n{everyday.expected()}"]
     return preloaded([wrapper("libother.so", "-DTHROUGH_ANOTHER")], judge)
 
@@ -119,7 +119,7 @@ def expect(report, leak, opens, closes):
 
 
 def own_symbols_pass_on():
-    """The program's own open and close call the next one: ours. Its callers are told, not the wrapper."""
+    """The program's own open and close call the next one: ours. The report names its callers, not the wrapper."""
     complaints, report = audit("own_symbols.c", "own_symbols", ["-rdynamic"], "next")
     return complaints + (expect(report, "leak_one", 0, 0) if report else [])
 

@@ -85,10 +85,10 @@ def reports_errors(error, *variant):
         ran = harness.audit([program, error], folder, env)
         alone = harness.preload([program, error], folder / "trace", env=env, cwd=folder)
         complaints = []
-        for how, got, told in (("under fdaudit run", ran, everyday.normal),
+        for how, got, text_of in (("under fdaudit run", ran, everyday.normal),
                                ("with the shim alone", alone, without_shim_frames)):
-            if (got.status, told(got.err)) != (bare.status, told(bare.err)):
-                complaints.append(f"{how}: {got.status}\n{told(got.err)}without the shim: {bare.status}\n{told(bare.err)}")
+            if (got.status, text_of(got.err)) != (bare.status, text_of(bare.err)):
+                complaints.append(f"{how}: {got.status}\n{text_of(got.err)}without the shim: {bare.status}\n{text_of(bare.err)}")
         if ran.report is None or ran.report["findings"]:
             complaints.append(f"findings: {ran.report and ran.report['findings']}")
         return complaints

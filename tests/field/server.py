@@ -112,7 +112,7 @@ def wait_for(condition, seconds, what):
 
 
 def gone(pid):
-    """Ended, whoever has to wait for it."""
+    """Ended, whichever process has to wait for it."""
     try:
         with open(f"/proc/{pid}/stat") as stat:
             return stat.read().rsplit(")", 1)[1].split()[0] == "Z"

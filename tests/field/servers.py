@@ -5,7 +5,7 @@
     tests/field/servers.py --seconds 20 nginx
     … --keep DIR                              reports and logs
 
-A server (drivers/NAME.py) is started, worked upon by its own clients, told to reload, save or whatever it can be told
+A server (drivers/NAME.py) is started, worked upon by its own clients, made to reload, save or whatever it can do
 under load, and asked to quit. That happens four times: in the foreground, bare and under `fdaudit run --trace`; and
 the way a service manager's script would start it, which is without a terminal, with next to no environment and in the
 background, bare and with the shim preloaded alone. What the driver observed (replies, counts, exit status, the log
@@ -71,7 +71,7 @@ class Round:
         with out.open("wb") as stream:
             process = subprocess.Popen(self.command(command), cwd=self.folder, env=harness.clean_environment(**MINIMAL),
                                        stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True)
-        # fdaudit run is the program's parent; the server is told itself.
+        # fdaudit run is the program's parent; the server gets the signal itself.
         self.load(child_of(process.pid) if self.audited else process.pid)
         self.server.facts["status"] = process.wait(60)
         if self.audited:

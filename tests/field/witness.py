@@ -3,8 +3,8 @@
 
     tests/field/witness.py -- git gc                 a command, run once, with the shim, under strace
 
-Of each process image strace's lines tell which descriptors it opened itself and left open, which numbers it closed that
-were not open (EBADF), and what was open at its end. The report must come to the same numbers: leaks, and EBADF told as
+Of each process image strace's lines show which descriptors it opened itself and left open, which numbers it closed that
+were not open (EBADF), and what was open at its end. The report must come to the same numbers: leaks, and EBADF reported as
 double-close, wrong-close or bad-close. What differs is printed, and is a bug in one of the two, or coverage.
 
 Known limits of this witness: lines of threads that share a table are in the order in which strace wrote them; clone
@@ -235,27 +235,27 @@ def without_sweeps(numbers):
 
 
 def compare(witness, report):
-    """What the two tell differently, as text."""
+    """Where the two differ, as text."""
     leaks = collections.Counter()
     for image in witness.images:
         if image.end != "exec":
             leaks[known.program_of({"exe": image.program})] += sum(d.own and n > 2 for n, d in image.left.items())
-    told = collections.Counter()
+    reported = collections.Counter()
     programs = {p["id"]: known.program_of(p) for p in report["processes"]}
-    bad_told = 0
+    bad_reported = 0
     for finding in report["findings"]:
         if finding["kind"] == "leak":
-            told[programs[finding["processes"][0]]] += finding["count"]
+            reported[programs[finding["processes"][0]]] += finding["count"]
         elif finding["kind"] in ("double-close", "bad-close"):
-            bad_told += finding["count"]
+            bad_reported += finding["count"]
     bad = sum(len(without_sweeps(image.bad_closes)) for image in witness.images)
     unseen = sum(p["coverage"]["untracked_opens"] for p in report["processes"])
-    print(f"images {len(witness.images)} / {len(report['processes'])}   leaks {sum(leaks.values())} / {sum(told.values())} "
-          f"(unseen opens {unseen})   EBADF {bad} / {bad_told}")
-    for program in sorted(leaks.keys() | told.keys()):
-        if leaks[program] != told[program]:
-            print(f"  {program}: {leaks[program]} left open, {told[program]} told")
-    return leaks == told and bad == bad_told
+    print(f"images {len(witness.images)} / {len(report['processes'])}   leaks {sum(leaks.values())} / {sum(reported.values())} "
+          f"(unseen opens {unseen})   EBADF {bad} / {bad_reported}")
+    for program in sorted(leaks.keys() | reported.keys()):
+        if leaks[program] != reported[program]:
+            print(f"  {program}: {leaks[program]} left open, {reported[program]} reported")
+    return leaks == reported and bad == bad_reported
 
 
 def main():

@@ -146,7 +146,7 @@ def profiles_keep_the_rules():
             if any(ord(c) < 32 for text in texts for c in text):
                 complaints.append(f"control characters: {texts}")
             if not any(texts[c].startswith("command: ") for c in read["comment"]):
-                complaints.append("no comment tells the command")
+                complaints.append("no comment names the command")
             if read["time_nanos"] < 10**18 or "duration_nanos" not in read:
                 complaints.append(f"time {read['time_nanos']}")
         read = profile.read(rendered(folder / "plain" / "trace", "pprof"))
@@ -252,20 +252,20 @@ def timelines_have_every_life():
 
 @suite.check
 def long_timelines_are_bounded():
-    """What is left out is the short and closed, and it is told."""
+    """What is left out is the short and closed, and it is counted."""
     with harness.Folder() as folder:
         trace, report = traced(folder, "12", "100000")
         text = rendered(trace, "perfetto")
         document = json.loads(text)
         lives = [e for e in document["traceEvents"] if e["ph"] == "X"]
-        told = document["otherData"]["lives left out"]
+        shown = document["otherData"]["lives left out"]
         complaints = [] if len(text) < 20_000_000 else [f"{len(text)} bytes"]
-        if told < 50_000 or len(lives) > 30_000:
-            complaints.append(f"{len(lives)} lives, {told} left out")
+        if shown < 50_000 or len(lives) > 30_000:
+            complaints.append(f"{len(lives)} lives, {shown} left out")
         if sum(e["args"]["open at the end"] and e["args"].get("opened by") == "open" for e in lives) != 13:
             complaints.append("not all that was left open is there")
         labels = [e for e in document["traceEvents"] if e["name"] == "process_labels"]
-        if not labels or str(told) not in labels[0]["args"]["labels"]:
+        if not labels or str(shown) not in labels[0]["args"]["labels"]:
             complaints.append(f"labels: {labels}")
         return complaints + event_problems(document)
 
@@ -303,7 +303,7 @@ def every_line_of_a_dump_fits_the_schema():
 
 
 @suite.check
-def dumps_tell_what_the_report_tells():
+def dumps_show_what_the_report_shows():
     complaints = []
     with harness.Folder() as folder:
         for trace, report in every_trace(folder):
@@ -356,9 +356,9 @@ def redaction_reaches_them():
             text = rendered(trace, format, "--redact")
             if format == "pprof":
                 text = "\n".join(profile.read(text)["string_table"]).encode()
-            told = [word for word in (b"/etc/hostname", b"/etc/passwd") if word in text]
-            if told or b"load" not in text:
-                complaints.append(f"{format}: {told}")
+            shown = [word for word in (b"/etc/hostname", b"/etc/passwd") if word in text]
+            if shown or b"load" not in text:
+                complaints.append(f"{format}: {shown}")
     return complaints
 
 

@@ -33,7 +33,7 @@ def report(folder, name, *words, program=None, options=()):
     return path
 
 
-def told(ran, status, *texts):
+def expect_output(ran, status, *texts):
     """Complaints where the status differs or a text is missing from what was printed."""
     everything = ran.out + ran.err
     complaints = [f"'{text}' is missing" for text in texts if text not in everything]
@@ -81,9 +81,9 @@ def others_code_gates_on_request():
     """bash closes its pipes twice: shown, and no failure but under --scope all without the built-in suppressions."""
     script = ["--", "bash", "-c", "true | true"]
     return [
-        *told(fdaudit("run", "--gate", *script), 0, "gate passed"),
-        *told(fdaudit("run", "--gate", "--scope", "all", *script), 0, "suppressed"),
-        *told(fdaudit("run", "--gate", "--scope", "all", "--no-default-suppressions", *script), 1, "in any code"),
+        *expect_output(fdaudit("run", "--gate", *script), 0, "gate passed"),
+        *expect_output(fdaudit("run", "--gate", "--scope", "all", *script), 0, "suppressed"),
+        *expect_output(fdaudit("run", "--gate", "--scope", "all", "--no-default-suppressions", *script), 1, "in any code"),
     ]
 
 
@@ -94,17 +94,17 @@ def what_fails_can_be_chosen():
         both = report(folder, "both.json", *WORDS)
         for fail_on, status in {"error": 0, "warning": 1, "note": 1, "leak": 1, "double-close": 1, "wrong-close": 0,
                                 "overwrite,leak": 1, "error,overwrite": 0}.items():
-            complaints += told(fdaudit("gate", "--fail-on", fail_on, both), status)
-        complaints += told(fdaudit("gate", "--max", "leak=1", "--max", "double-close=1", both), 0, "2 others tolerated")
-        complaints += told(fdaudit("gate", "--max", "leak=1", both), 1, "1 new finding ")
-        complaints += told(fdaudit("gate", "--min-count", "2", both), 0)
-        complaints += told(fdaudit("gate", "--error-exitcode", "42", both), 42)
-        complaints += told(fdaudit("run", "--gate", "--error-exitcode", "42", "--", work(), "leak"), 42)
+            complaints += expect_output(fdaudit("gate", "--fail-on", fail_on, both), status)
+        complaints += expect_output(fdaudit("gate", "--max", "leak=1", "--max", "double-close=1", both), 0, "2 others tolerated")
+        complaints += expect_output(fdaudit("gate", "--max", "leak=1", both), 1, "1 new finding ")
+        complaints += expect_output(fdaudit("gate", "--min-count", "2", both), 0)
+        complaints += expect_output(fdaudit("gate", "--error-exitcode", "42", both), 42)
+        complaints += expect_output(fdaudit("run", "--gate", "--error-exitcode", "42", "--", work(), "leak"), 42)
     return complaints
 
 
 @suite.check
-def bad_input_is_told():
+def bad_input_is_reported():
     complaints = []
     with harness.Folder() as folder:
         good = report(folder, "good.json", "leak")
@@ -120,7 +120,7 @@ def bad_input_is_told():
                 (["--baseline", folder / "nowhere", good], 3, "nowhere"),
                 (["--baseline", folder / "broken.json", good], 3, "broken.json"), ([folder / "text"], 3, "text"),
                 ([folder / "other.json"], 3, "fdaudit-report/9"), ([], 2, "INPUT")]:
-            complaints += told(fdaudit("gate", *options), status, text)
+            complaints += expect_output(fdaudit("gate", *options), status, text)
     return complaints
 
 
@@ -128,20 +128,20 @@ def bad_input_is_told():
 def without_a_trace_the_gate_fails():
     """A build must not pass because nothing was looked at."""
     static = harness.build(SOURCE, name="gate-static", flags=["-static"])
-    return told(fdaudit("run", "--gate", "--force", "--", static), 1, "nothing was recorded")
+    return expect_output(fdaudit("run", "--gate", "--force", "--", static), 1, "nothing was recorded")
 
 
 # --- baselines and fingerprints ---------------------------------------------------------------------------------------
 
 
 @suite.check
-def baselines_tell_what_is_new_and_gone():
+def baselines_show_what_is_new_and_gone():
     with harness.Folder() as folder:
         old, new = report(folder, "old.json", "leak"), report(folder, "new.json", "twice")
         return [
-            *told(fdaudit("gate", "--baseline", old, new), 1, "double-close", "1 of the baseline is gone", "leak: 1 descriptor opened at load"),
-            *told(fdaudit("diff", old, new), 1, "double-close", "1 of the baseline is gone"),
-            *told(fdaudit("diff", new, new), 0, "1 known by the baseline"),
+            *expect_output(fdaudit("gate", "--baseline", old, new), 1, "double-close", "1 of the baseline is gone", "leak: 1 descriptor opened at load"),
+            *expect_output(fdaudit("diff", old, new), 1, "double-close", "1 of the baseline is gone"),
+            *expect_output(fdaudit("diff", new, new), 0, "1 known by the baseline"),
         ]
 
 
@@ -156,7 +156,7 @@ def fingerprints_survive_moved_lines_and_directories():
         subprocess.run([harness.CC, "-g", "-o", program, moved], check=True)
         before = report(folder, "before.json", *WORDS)
         after = report(folder, "after.json", *WORDS, "more", program=program)
-        complaints = told(fdaudit("gate", "--baseline", before, after), 1, "1 new finding ", "2 known by the baseline")
+        complaints = expect_output(fdaudit("gate", "--baseline", before, after), 1, "1 new finding ", "2 known by the baseline")
         fresh = [f for key, f in findings(after).items() if key not in findings(before)]
         if [f["location"]["function"] for f in fresh] != ["load"]:
             complaints.append(f"new: {[f['message'] for f in fresh]}")
@@ -169,7 +169,7 @@ def shards_are_merged():
     with harness.Folder() as folder:
         one, two = report(folder, "one.json", "leak"), report(folder, "two.json", *WORDS)
         ran = fdaudit("gate", "-f", "json", one, two)
-        complaints = told(ran, 1)
+        complaints = expect_output(ran, 1)
         merged = json.loads(ran.out)
         leaks = [f for f in merged["findings"] if f["kind"] == "leak"]
         if [f["count"] for f in leaks] != [2] or leaks[0]["processes"] != ["p1", "p2"]:
@@ -206,7 +206,7 @@ def suppressions_fit_what_they_name():
             supp.write_text(f"# why\n\n{line}\n")
             ran = fdaudit("gate", "--suppressions", supp, leak)
             expected = ["suppressed"] if fits else ["unused suppression: ", f"one.supp:3: {line}"]
-            complaints += [f"{line}: {c}" for c in told(ran, 0 if fits else 1, *expected)]
+            complaints += [f"{line}: {c}" for c in expect_output(ran, 0 if fits else 1, *expected)]
     return complaints
 
 
@@ -216,8 +216,8 @@ def printed_suppressions_suppress():
         stored, supp = report(folder, "both.json", *WORDS), folder / "printed.supp"
         printed = fdaudit("gate", "--print-suppressions", stored)
         supp.write_text(printed.out)
-        return [*told(printed, 1, "leak:^load$ <- ^leak$ <- ^main$"),
-                *told(fdaudit("gate", "--suppressions", supp, stored), 0, "2 suppressed")]
+        return [*expect_output(printed, 1, "leak:^load$ <- ^leak$ <- ^main$"),
+                *expect_output(fdaudit("gate", "--suppressions", supp, stored), 0, "2 suppressed")]
 
 
 @suite.check
@@ -238,12 +238,12 @@ def configuration_is_found_above():
                 ("[gate]\nmin-count = 'x'\n", 2, [".fdaudit.toml:2", "number"]),
                 ("[gates]\n", 2, [".fdaudit.toml:1", "gates"]), ("[gate\n", 2, [".fdaudit.toml:1"])]:
             config.write_text(text)
-            complaints += [f"{text}: {c}" for c in told(fdaudit("gate", stored, cwd=below), status, *words)]
+            complaints += [f"{text}: {c}" for c in expect_output(fdaudit("gate", stored, cwd=below), status, *words)]
         config.write_text('[gate]\nfail-on = ["error"]\n')
-        complaints += told(fdaudit("gate", "--fail-on", "warning", stored, cwd=below), 1)
+        complaints += expect_output(fdaudit("gate", "--fail-on", "warning", stored, cwd=below), 1)
         elsewhere = folder / "other.toml"
         elsewhere.write_text("[gate]\nerror-exitcode = 9\n")
-        complaints += told(fdaudit("gate", "--config", elsewhere, stored, cwd=below), 9)
+        complaints += expect_output(fdaudit("gate", "--config", elsewhere, stored, cwd=below), 9)
     return complaints
 
 
@@ -374,9 +374,9 @@ def redacted_reports_keep_code_and_nothing_else():
         plain = json.loads(fdaudit("report", "-f", "json", folder / "trace").out)
         for format in ["text", "json", "sarif", "junit", "github", "gitlab", "markdown"]:
             out = fdaudit("report", "-f", format, "--redact", folder / "trace").out
-            told_secrets = [word for word in ("secret-word", "/etc/hostname", f"/{pathlib.Path(work()).name} ") if word in out]
-            if told_secrets or "load" not in out:
-                complaints.append(f"{format}: {told_secrets} {out[:1500]}")
+            shown_secrets = [word for word in ("secret-word", "/etc/hostname", f"/{pathlib.Path(work()).name} ") if word in out]
+            if shown_secrets or "load" not in out:
+                complaints.append(f"{format}: {shown_secrets} {out[:1500]}")
             if format == "json":
                 redacted = json.loads(out)
                 complaints += harness.schema_errors(redacted)
@@ -393,7 +393,7 @@ def report_writes_the_formats_too():
         fdaudit("run", "--trace", folder / "trace", "-o", "/dev/null", "--", work(), *WORDS)
         for format, text in {"sarif": '"version": "2.1.0"', "junit": "<testsuites>", "github": "::error",
                              "gitlab": '"check_name"', "markdown": "| gate |"}.items():
-            complaints += told(fdaudit("report", "-f", format, folder / "trace"), 0, text)
+            complaints += expect_output(fdaudit("report", "-f", format, folder / "trace"), 0, text)
     return complaints
 
 
@@ -409,7 +409,7 @@ def many_findings_of_many_processes():
             judged = harness.run(["prlimit", "--cpu=15", harness.FDAUDIT, "gate", folder / "trace"],
                                  env=harness.clean_environment(), timeout=300)
             complaints += [] if ran.status == 0 else [f"status {ran.status}: {ran.err}"]
-            complaints += told(judged, 1, f"gate failed: {findings} new findings")[:1]
+            complaints += expect_output(judged, 1, f"gate failed: {findings} new findings")[:1]
     return complaints
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """fdaudit.h and what `make install` lays beside it: programs that use it run alike with the shim and without, built
-either way; the listeners of docs/examples tell each test; pkg-config and CMake find what is installed.
+either way; the listeners of docs/examples report each test; pkg-config and CMake find what is installed.
 
 What declared owners and checkpoints mean for the report is tests/scenarios/declared.c.
 """
@@ -57,7 +57,7 @@ def programs_run_alike(name):
         return complaints
 
 
-def listeners_tell_each_test(name):
+def listeners_report_each_test(name):
     flags, needed, test = LISTENERS[name]
     if not os.path.exists(needed):
         raise harness.Skip(f"{needed} is missing")
@@ -74,7 +74,7 @@ def listeners_tell_each_test(name):
 
 
 def a_report_from_inside():
-    """Live: it tells the context that runs. The reporter is no child, no process of the report, and opens nothing."""
+    """Live: it shows the context that runs. The reporter is no child, no process of the report, and opens nothing."""
     program = harness.build(HERE / "reports.c", "header-reports", [INCLUDE, *WARNINGS])
     complaints = []
     with harness.Folder("now") as folder:
@@ -145,7 +145,7 @@ def cmake_runs_tests_under_the_gate():
             if not any(test in line and fate in line for line in ran.out.splitlines()):
                 complaints.append(f"{test}: not {fate}\n{ran.out}")
         if "1 descriptor opened at open_config (config.c:" not in ran.out:
-            complaints.append(f"the leak is not told: {ran.out}")
+            complaints.append(f"the leak is not reported: {ran.out}")
         return complaints
 
 
@@ -155,9 +155,9 @@ def what_came_before_is_left_out():
     complaints = []
 
     def expect(what, ran, status, *texts):
-        told = ran.out + ran.err
-        if ran.status != status or any(text not in told for text in texts):
-            complaints.append(f"{what}: status {ran.status}, not {status}; expected {texts} in\n{told}")
+        output = ran.out + ran.err
+        if ran.status != status or any(text not in output for text in texts):
+            complaints.append(f"{what}: status {ran.status}, not {status}; expected {texts} in\n{output}")
 
     with harness.Folder("before") as folder:
         env = harness.clean_environment()
@@ -186,7 +186,7 @@ def what_came_before_is_left_out():
 def load():
     suite = harness.Suite("header")
     for name in LISTENERS:  # the longest first: catch2 compiles for ten seconds
-        suite.add(f"listener.{name}", listeners_tell_each_test, name)
+        suite.add(f"listener.{name}", listeners_report_each_test, name)
     for name in BUILDS:
         suite.add(f"alike.{name}", programs_run_alike, name)
     for check in (a_report_from_inside, pkg_config_finds_it, cmake_runs_tests_under_the_gate,

@@ -33,7 +33,7 @@ static int cannot_fork(int (*call)(void)) {
   return call();
 }
 
-// The daemon returns into a process that nobody waits for: this one is made to, and the daemon tells nobody else.
+// The daemon returns into a process that nobody waits for: this one is made to, and the daemon notifies nobody else.
 static int daemonized(void) {
   int status = 0, launcher = -1, count = 0;
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);

@@ -32,7 +32,9 @@ static int exchanged_by_tag(int fd) {
 static int closed_by_tag(int fd, uint64_t tag) {
   return android_fdsan_close_with_tag ? android_fdsan_close_with_tag(fd, tag) : close(fd);
 }
-static int told_by_tag(int fd) { return knows(android_fdsan_get_owner_tag && android_fdsan_get_owner_tag(fd) == kTag); }
+static int known_by_tag(int fd) {
+  return knows(android_fdsan_get_owner_tag && android_fdsan_get_owner_tag(fd) == kTag);
+}
 static int left_open(int fd) { return (fdaudit_leave_open(fd), 0); }
 
 #define DECLARATIONS_CALLS(CALL)                                                                                       \
@@ -46,7 +48,7 @@ static int left_open(int fd) { return (fdaudit_leave_open(fd), 0); }
   CALL(__fdaudit_error_level, "-", knows(__fdaudit_error_level&& __fdaudit_error_level(-1) == 2), kNone)               \
   CALL(android_fdsan_close_with_tag, "-", closed_by_tag(owned(null(), kTag), kTag), closed_by_tag(777, kTag))          \
   CALL(android_fdsan_exchange_owner_tag, "-", exchanged_by_tag(null()), exchanged_by_tag(777) * 0)                     \
-  CALL(android_fdsan_get_owner_tag, "-", told_by_tag(owned(null(), kTag)), kNone)                                      \
+  CALL(android_fdsan_get_owner_tag, "-", known_by_tag(owned(null(), kTag)), kNone)                                     \
   CALL(android_fdsan_create_owner_tag, "-",                                                                            \
        knows(android_fdsan_create_owner_tag&& android_fdsan_create_owner_tag(kAndroidUniqueFd, kTag) == kUniqueFdTag), \
        kNone)                                                                                                          \

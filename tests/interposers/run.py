@@ -121,14 +121,14 @@ def described(program, name, kind):
 
 
 def used(program, name):
-    """The failing call, of a number closed before, is told as its use."""
+    """The failing call, of a number closed before, is reported as its use."""
     with harness.Folder(name) as folder:
         ran = harness.audit([program, name, "fails"], folder)
         if ran.report is None:
             return [ran.report_problem, ran.err]
-        told = [(e["role"], e["call"]) for f in ran.report["findings"] if f["kind"] == "use-after-close"
+        reported = [(e["role"], e["call"]) for f in ran.report["findings"] if f["kind"] == "use-after-close"
                 for e in f["events"]]
-        return [] if ("used", name) in told else [f"no use-after-close by {name}: {told}"]
+        return [] if ("used", name) in reported else [f"no use-after-close by {name}: {reported}"]
 
 
 def load():

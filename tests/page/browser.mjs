@@ -54,7 +54,7 @@ const checks = {
     await tab.getByLabel('severity').selectOption('error');
     const errors = await visible(tab, '.finding');
     expect(errors > 0 && errors < all, `${errors} of ${all} findings are errors`);
-    expect(await tab.locator('#shown').innerText() === `${errors} of ${all} findings`, 'the count is told');
+    expect(await tab.locator('#shown').innerText() === `${errors} of ${all} findings`, 'the count is shown');
     await tab.getByLabel('severity').selectOption('');
     await tab.getByLabel('kind').selectOption('wrong-close');
     expect(await visible(tab, '.finding') === 1, 'one wrong-close');
@@ -87,7 +87,7 @@ const checks = {
     await finding.getByRole('button', {name: /Copied|Ctrl/}).waitFor();
     await finding.getByRole('button', {name: /Biography/}).click();
     expect((await tab.locator('#numbers td.bad').allInnerTexts()).some((text) => text.includes('close failed')),
-      'the biography tells the close that failed');
+      'the biography shows the close that failed');
     await shot(tab, 'story');
     const cause = await tab.locator('.causes a').first().getAttribute('href');
     await tab.goto(pathToFileURL(path.resolve(page)).href + cause);
@@ -166,11 +166,11 @@ const checks = {
     }));
     expect(!found.pwned, 'a name was run');
     expect(found.elements === 0, `${found.elements} elements came out of names`);
-    expect(found.text.includes('<img src=x onerror='), 'markup in a name is told as text');
+    expect(found.text.includes('<img src=x onerror='), 'markup in a name is shown as text');
     expect(found.text.includes('</script>'), 'the end of a script too');
     // eslint-disable-next-line no-control-regex
-    expect(!/[\u202a-\u202e\u2066-\u2069\u0000-\u0008\u001b]/.test(found.text), 'controls are told by their bytes');
-    expect(found.text.includes('\\xe2\\x80\\xae'), 'a direction override is told by its bytes');
+    expect(!/[\u202a-\u202e\u2066-\u2069\u0000-\u0008\u001b]/.test(found.text), 'controls are shown by their bytes');
+    expect(found.text.includes('\\xe2\\x80\\xae'), 'a direction override is shown by its bytes');
     expect(found.text.includes('\\xff'), 'and what is no UTF-8');
     await fits(tab, 'hostile');
     await shot(tab, 'hostile');

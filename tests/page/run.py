@@ -112,7 +112,7 @@ def a_million_events_stay_small():
 
 
 @suite.check
-def a_running_program_is_told_up_to_now():
+def a_running_program_is_reported_up_to_now():
     program = harness.build(HERE / "story.c")
     with harness.Folder() as folder:
         environment = harness.clean_environment(LD_PRELOAD=harness.SHIM, FDAUDIT_OPTIONS=f"trace={folder / 'trace'}")

@@ -1,4 +1,4 @@
-"""Images that may not join their family's trace file: they make a second one, and the report tells one story."""
+"""Images that may not join their family's trace file: they make a second one, and the report shows one story."""
 
 import itertools
 import os
@@ -78,7 +78,7 @@ def remove(files):
 
 def judge(ran, is_audited=True):
     """Complaints unless the leaking program is one family with what started it, and nothing is missing; or, where it
-    could not be audited, unless that is told."""
+    could not be audited, unless that is reported."""
     if ran.status != 0 or ran.report is None:
         return [f"{ran.status} {ran.out} {ran.err} {ran.report_problem}"]
     reasons = [reason for process in ran.report["processes"] for reason in process["coverage"]["reasons"]]
@@ -281,10 +281,10 @@ def unreadable():
             for path in trace.iterdir():
                 path.chmod(0o644)
             trace.chmod(0o755)
-            told = harness.run([*as_user(nobody_else()), harness.FDAUDIT, "report", trace], env=harness.clean_environment())
+            reported = harness.run([*as_user(nobody_else()), harness.FDAUDIT, "report", trace], env=harness.clean_environment())
             wanted = f"may be recorded in /dev/shm/fdaudit-{user}, which can't be read here (Permission denied)"
-            same = ran.status == 0 and wanted in told.out and "neither write to the trace" in told.out
-            return [] if same else [f"{ran.status} {told.status} {told.out[-800:]} {told.err}"]
+            same = ran.status == 0 and wanted in reported.out and "neither write to the trace" in reported.out
+            return [] if same else [f"{ran.status} {reported.status} {reported.out[-800:]} {reported.err}"]
         finally:
             remove(second_files(trace))
 

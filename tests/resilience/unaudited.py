@@ -1,4 +1,4 @@
-"""Programs that the shim cannot be in, started by an audited one: they run as ever, and the report says why."""
+"""Programs that the shim cannot be in, started by an audited one: they run as usual, and the report says why."""
 
 import os
 import pathlib
@@ -17,7 +17,7 @@ def static():
 
 
 def bits32(folder):
-    """It complains of nothing, as no dynamic linker is there, but tells whether one would have had to."""
+    """It complains of nothing, as no dynamic linker is there, but shows whether one would have had to."""
     program = folder / "bits32"
     built = subprocess.run([harness.CC, "-m32", "-O1", "-fno-pie", "-no-pie", "-nostdlib", "-static",
                             "-fno-stack-protector", "-o", program, HERE / "bits32.c"], capture_output=True)
@@ -112,9 +112,9 @@ def runs_unaudited(kind, way):
         complaints = []
         if (ran.status, ran.out, ran.err) != (bare.status, bare.out, bare.err) or ran.report is None:
             complaints.append(f"{ran.status} {ran.out} {ran.err}, without the shim {bare.status} {bare.out} {bare.err}")
-        told = [r for process in (ran.report or {"processes": []})["processes"] for r in process["coverage"]["reasons"]]
-        if told.count(reason) != 1 or [r for r in told if r.startswith("exec") and r != reason]:
-            complaints.append(f"the reasons told are {told}")
+        reported = [r for process in (ran.report or {"processes": []})["processes"] for r in process["coverage"]["reasons"]]
+        if reported.count(reason) != 1 or [r for r in reported if r.startswith("exec") and r != reason]:
+            complaints.append(f"the reasons reported are {reported}")
         return complaints + (harness.schema_errors(ran.report) if ran.report else [])
 
 
@@ -127,19 +127,19 @@ def capabilities():
             os.setxattr(program, "security.capability", struct.pack("<IIIII", 0x02000001, 1 << 10, 0, 0, 0))
         except OSError:
             raise harness.Skip("this file system has no capabilities") from None
-        return told(folder, [*user, program], ["exec-set-user-id"]) + \
-            told(folder, ["/bin/sh", "-c", f"{program}; exit 0"], [])
+        return expect_reasons(folder, [*user, program], ["exec-set-user-id"]) + \
+            expect_reasons(folder, ["/bin/sh", "-c", f"{program}; exit 0"], [])
 
 
 def other_effective_user():
     """The same for any program that is started with another effective user or group than the real one."""
     families.as_user(60012)
     with harness.Folder() as folder:
-        return told(folder, ["setpriv", "--euid=60012", "/usr/bin/id"], ["exec-set-user-id"]) + \
-            told(folder, ["setpriv", "--egid=60012", "--keep-groups", "/usr/bin/id"], ["exec-set-user-id"])
+        return expect_reasons(folder, ["setpriv", "--euid=60012", "/usr/bin/id"], ["exec-set-user-id"]) + \
+            expect_reasons(folder, ["setpriv", "--egid=60012", "--keep-groups", "/usr/bin/id"], ["exec-set-user-id"])
 
 
-def told(folder, command, reasons):
+def expect_reasons(folder, command, reasons):
     ran = harness.audit(command, folder)
     if ran.status != 0 or ran.report is None:
         return [f"{ran.status} {ran.err}"]
@@ -148,16 +148,16 @@ def told(folder, command, reasons):
 
 
 def refused_by_the_kernel():
-    """A program of another machine that cannot be run at all: exec fails as ever, and nothing is told of it."""
+    """A program of another machine that cannot be run at all: exec fails as usual, and nothing is reported about it."""
     with harness.Folder() as folder:
         source = ("import os,sys\ntry: os.execv(sys.argv[1], sys.argv[1:])\n"
                   "except OSError as e: print(e.errno)\nprint(os.open('/dev/null', 0))\n")
         command = [harness.PYTHON, "-S", "-c", source, str(foreign_machine(folder))]
         bare = harness.run(command, cwd=folder, env=harness.clean_environment())
         ran = harness.audit(command, folder)
-        told = [r for process in ran.report["processes"] for r in process["coverage"]["reasons"]]
+        reported = [r for process in ran.report["processes"] for r in process["coverage"]["reasons"]]
         same = (ran.status, ran.out, ran.err) == (bare.status, bare.out, bare.err)
-        return [] if same and not told else [f"{ran.out} {ran.err} {told}, without the shim {bare.out}"]
+        return [] if same and not reported else [f"{ran.out} {ran.err} {reported}, without the shim {bare.out}"]
 
 
 def add_to(suite):

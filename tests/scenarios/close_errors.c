@@ -1,5 +1,5 @@
 // close reports an error, and has closed the number all the same. The second argument is a library whose close fails
-// when it is told to (failing_close_library.c): it is preloaded behind the shim.
+// when it is asked to (failing_close_library.c): it is preloaded behind the shim.
 #include "scenario.h"
 
 #include <dlfcn.h>

@@ -1,4 +1,4 @@
-// A close that fails when it is told to, as on a file system far away: the number is closed all the same. It lies below
+// A close that fails when it is asked to, as on a file system far away: the number is closed all the same. It lies below
 // the shim, between it and libc.
 #define _GNU_SOURCE 1
 #include <errno.h>

@@ -1,5 +1,5 @@
 // Descriptors of files that libc opens inside functions of many names: left open, each in a function of its own; given
-// back in every odd but legal way; and told when the process was killed.
+// back in every odd but legal way; and reported when the process was killed.
 #include "scenario.h"
 
 #include <dirent.h>

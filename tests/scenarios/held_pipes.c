@@ -1,5 +1,5 @@
 // A read that waits for the end of a pipe whose write end lies forgotten in another process; and all the reads that
-// wait with good reason. Whoever waits is killed once it has waited long enough to be told.
+// wait with good reason. What waits is killed once it has waited long enough to be reported.
 #include "scenario.h"
 
 #include <dirent.h>
@@ -215,7 +215,7 @@ static void shell(const char* script) {
     execl("/bin/bash", "bash", "-c", script, NULL);
     _exit(99);
   }
-  setpgid(child, child);  // both do, so that it is done whoever comes first
+  setpgid(child, child);  // both do, so that it is done whichever comes first
   for (int quiet = 0; quiet < 60; ++quiet) {
     if (!one_is_reading(child)) quiet = 0;
     usleep(10000);

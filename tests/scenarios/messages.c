@@ -63,7 +63,7 @@ static void close_both(const int* ends) {
   close(ends[1]);
 }
 
-// A child connects and sends: whoever made the other end is known to be the child.
+// A child connects and sends: the maker of the other end is known to be the child.
 static void leak_recvmsg(void) {
   struct sockaddr_un address = {AF_UNIX, "socket"};
   int listener = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -84,7 +84,7 @@ static void leak_recvmsg(void) {
   close(listener);
 }
 
-// Over a socketpair only the message itself can tell.
+// Over a socketpair only the message itself can show it.
 static void leak_with_credentials(void) {
   int ends[2], on = 1;
   pair_of(ends);
@@ -167,7 +167,7 @@ static void leak_truncated(void) {
   close_both(ends);
 }
 
-// No room for a descriptor: none is installed, and none may be told.
+// No room for a descriptor: none is installed, and none may be reported.
 static void truncated_to_nothing(void) {
   int ends[2], on = 1;
   pair_of(ends);

@@ -290,7 +290,7 @@ static void environ_cleared_in_place(void) {
   MUST(!"exec");
 }
 
-// A thousand forks fail; the children that come then are told, and none that never was.
+// A thousand forks fail; the children that come then are reported, and none that never was.
 static void forks_fail(void) {
   struct rlimit old;
   if (geteuid() == 0) MUST(setreuid(65534, 65534) == 0);

@@ -1,4 +1,4 @@
-// quarantine=1: closed numbers rest, so that what is stale meets EBADF; and what must be as ever. Without it, most of
+// quarantine=1: closed numbers rest, so that what is stale meets EBADF; and what must stay as usual. Without it, most of
 // these would end with status 99.
 #include "scenario.h"
 

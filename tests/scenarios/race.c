@@ -1,6 +1,6 @@
 // The race itself, over many rounds: a session closes its number a second time while another thread opens a file, which
 // is given that number. Whether the second close comes before the open, between the kernel's open and its recording,
-// or after, is left to chance; each round prints into which it fell, and the report must tell as many of each.
+// or after, is left to chance; each round prints into which it fell, and the report must show as many of each.
 #include "scenario.h"
 
 #include <pthread.h>

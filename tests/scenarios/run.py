@@ -119,7 +119,7 @@ class Case:
         complaints += harness.schema_errors(ran.report)
         complaints += self.judge_sums(ran.report, ran.out) if "sums" in spec else self.judge_findings(ran.report)
         complaints += self.judge_contexts(ran.report)
-        complaints += [f"never: {self.tell(finding, ran.report)}" for finding in ran.report["findings"]
+        complaints += [f"never: {self.describe(finding, ran.report)}" for finding in ran.report["findings"]
                        if finding["kind"] in spec.get("never", [])]
         complaints += self.judge_processes(ran.report, ran.out)
         return complaints
@@ -141,9 +141,9 @@ class Case:
             nearest = min(reasons, key=lambda r: len(r[0])) if reasons else None
             complaints.append(f"missing: {json.dumps(wanted)}" +
                               (f"\n  nearest: {'; '.join(nearest[0])}" if nearest else ""))
-        complaints += [f"unexpected: {self.tell(finding, report)}" for finding in left]
+        complaints += [f"unexpected: {self.describe(finding, report)}" for finding in left]
         if complaints and expected:
-            complaints += [f"reported: {self.tell(finding, report)}" for finding in report["findings"]]
+            complaints += [f"reported: {self.describe(finding, report)}" for finding in report["findings"]]
         return complaints
 
     def judge_contexts(self, report):
@@ -160,10 +160,10 @@ class Case:
             total = wanted.pop("count")
             fitting = [f for f in left if not self.mismatch(wanted, f, report)]
             left = [f for f in left if f not in fitting]
-            told = sum(f["count"] for f in fitting)
-            if told != total:
-                complaints.append(f"{told} and not {total} of {json.dumps(wanted)}")
-        return complaints + [f"unexpected: {self.tell(finding, report)}" for finding in left]
+            reported = sum(f["count"] for f in fitting)
+            if reported != total:
+                complaints.append(f"{reported} and not {total} of {json.dumps(wanted)}")
+        return complaints + [f"unexpected: {self.describe(finding, report)}" for finding in left]
 
     def own_line(self, event, report):
         """Line of the innermost frame in the program's own source, and that frame's function."""
@@ -173,7 +173,7 @@ class Case:
                 return frame.get("line"), frame.get("function")
         return None, None
 
-    def tell(self, finding, report):
+    def describe(self, finding, report):
         events = ", ".join(f"{e['role']} by {e.get('call')} at {self.own_line(e, report)[0]}"
                            for e in finding["events"])
         return f"{finding['severity']} {finding['kind']} ×{finding['count']} fds {finding['fds'][:10]} ({events}): " \
@@ -245,8 +245,8 @@ class Case:
         calls = wanted.get("call", event.get("call"))
         if event.get("call") not in (calls if isinstance(calls, list) else [calls]):
             return False
-        told = ["by_collector", "object"] if sys.version_info >= (3, 11) else ["by_collector"]  # by qualified names
-        if any(event.get(key) != wanted[key] for key in told if key in wanted):
+        reported = ["by_collector", "object"] if sys.version_info >= (3, 11) else ["by_collector"]  # by qualified names
+        if any(event.get(key) != wanted[key] for key in reported if key in wanted):
             return False
         line, function = self.own_line(event, report)
         if "at" in wanted and self.lines[wanted["at"]] != line:
@@ -272,7 +272,7 @@ class Case:
         unseen = [u for p in processes for u in p["coverage"]["untracked"]]
         for wanted in self.spec.get("untracked", []):
             if not any(wanted.items() <= u.items() and u["not_before_s"] <= u["not_after_s"] for u in unseen):
-                complaints.append(f"not told as unseen: {wanted}; told: {unseen}")
+                complaints.append(f"not reported as unseen: {wanted}; reported: {unseen}")
         if self.spec.get("coverage") != "any":
             wanted = {**NO_LOSS, **self.spec.get("coverage", {})}
             got = {key: sum(p["coverage"][key] for p in processes) for key in wanted}

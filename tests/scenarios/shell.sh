@@ -1,4 +1,4 @@
-# What shell scripts do with descriptors; the findings in the shell itself are not the script author's to mend.
+# What shell scripts do with descriptors; the findings in the shell itself are not the script author's to fix.
 case $1 in
   redirections)
     exec 3>out

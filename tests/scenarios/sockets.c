@@ -1,4 +1,4 @@
-// What sockets and pipes were, told as soon as a call tells it (the process is killed), and asked from the kernel at the
+// What sockets and pipes were, recorded as soon as a call shows it (the process is killed), and asked from the kernel at the
 // end (it exits). The second argument chooses.
 #include "scenario.h"
 
@@ -100,7 +100,7 @@ static int without_address(int listener, struct sockaddr_in* unused) {
   return accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 }
 
-// Four bytes of room, the last ones of a page: whoever reads all of the address, as its size says, dies.
+// Four bytes of room, the last ones of a page: code that reads all of the address, as its size says, dies.
 static int with_little_room(int listener, struct sockaddr_in* unused) {
   (void)unused;
   socklen_t size = 4;

@@ -225,7 +225,7 @@ static void shared_table(void) {
   leak_it();
 }
 
-// Numbers that the child has told of, and closed since: whose close was one too many, this one's ledger can't tell.
+// Numbers that the child has reported, and closed since: whose close was one too many, this one's ledger can't show.
 static int hands_over(void* unused) {
   (void)unused;
   await(to_child[0]);
@@ -360,7 +360,7 @@ static void thread_unshares_range(void) {
   MUST(close(fd) == 0);
 }
 
-// The first thread parts from the others, whose table is told of.
+// The first thread parts from the others, whose table is reported.
 static void* closes_it(void* unused) {
   (void)unused;
   await(to_child[0]);

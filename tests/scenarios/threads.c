@@ -146,7 +146,7 @@ static void pairs_until_jumped(void) {
   }
 }
 
-// Whatever the jumps cut short, what happens afterwards is recorded as ever.
+// Whatever the jumps cut short, what happens afterwards is recorded as usual.
 static void jump_out_of_handler(void) {
   with_signals(jump_away, pairs_until_jumped);
   close_twice();

@@ -1,4 +1,4 @@
-// What no recorded call opened or closed: system calls made by hand. It is coverage, told with what it was.
+// What no recorded call opened or closed: system calls made by hand. It is coverage, reported with what it was.
 #include "scenario.h"
 
 #include <sys/syscall.h>

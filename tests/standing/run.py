@@ -112,9 +112,9 @@ def the_chain_can_be_followed():
                                     hang.parent.pid: ("wait4", None, None)}
         for pid, (call, holder, fd) in expected.items():
             ran = report("-f", "json", "--pid", pid, hang.trace)
-            told = json.loads(ran.out)
-            complaints += harness.schema_errors(told)
-            thread = told["threads"][0]
+            document = json.loads(ran.out)
+            complaints += harness.schema_errors(document)
+            thread = document["threads"][0]
             holders = [(h["pid"], h["fd"]) for w in thread["waits_for"] for h in w["other_end"]]
             if thread["call"] != call or holders != ([(holder, fd)] if holder else []):
                 complaints.append(f"{pid}: {json.dumps(thread)[:1500]}")
@@ -139,10 +139,10 @@ def threads_notice_nothing():
                   sorted(call_of(program.pid, t.name) for t in tasks.iterdir()) == [7, 45, 202, 202, 232], "all wait")
             for _ in range(10):
                 ran = report("-f", "json", "--pid", program.pid, trace)
-            told = json.loads(ran.out)["threads"]
-            calls = sorted(t["call"] for t in told)
+            document = json.loads(ran.out)["threads"]
+            calls = sorted(t["call"] for t in document)
             complaints = [] if calls == ["epoll_wait", "futex", "futex", "poll", "recvfrom"] else [f"calls: {calls}"]
-            for thread in told:
+            for thread in document:
                 functions = [f["function"] for f in thread["frames"]]
                 wanted = {"epoll_wait": "in_epoll", "poll": "in_poll", "recvfrom": "in_recv"}.get(thread["call"])
                 if wanted and (wanted not in functions or len(thread["waits_for"]) != 1):
@@ -160,7 +160,7 @@ def threads_notice_nothing():
 
 
 @suite.check
-def what_cannot_be_looked_at_is_told():
+def what_cannot_be_looked_at_is_reported():
     with harness.Folder() as folder, Hang(folder) as hang:
         complaints = []
         for arguments, status, text in [(("--pid", "4194303"), 2, "no process"), (("--pid", "0"), 2, "--pid"),
@@ -221,7 +221,7 @@ def a_core_of_the_hang_tells_the_holder():
 
 
 @suite.check
-def a_crash_is_told_by_its_core():
+def a_crash_is_reported_by_its_core():
     pattern = pathlib.Path("/proc/sys/kernel/core_pattern").read_text().strip()
     if pattern.startswith("|") or "/" in pattern:
         raise harness.Skip(f"core files go elsewhere: {pattern}")
@@ -234,11 +234,11 @@ def a_crash_is_told_by_its_core():
         if not cores:
             raise harness.Skip("the kernel wrote no core file here")
         ran = report("-f", "json", "--core", cores[0], trace)
-        told = json.loads(ran.out)
-        complaints = [] if told["standing"]["signal"] == 6 else [f"standing: {told['standing']}"]
-        if "fail" not in [f["function"] for f in told["threads"][0]["frames"]]:
-            complaints.append(f"the one that failed: {told['threads'][0]}")
-        waiting = [t for t in told["threads"] if t["call"] == "read"]
+        document = json.loads(ran.out)
+        complaints = [] if document["standing"]["signal"] == 6 else [f"standing: {document['standing']}"]
+        if "fail" not in [f["function"] for f in document["threads"][0]["frames"]]:
+            complaints.append(f"the one that failed: {document['threads'][0]}")
+        waiting = [t for t in document["threads"] if t["call"] == "read"]
         complaints += waits_in_pipe(ran, waiting[0], "wait_for_word") if waiting else ["nobody waits in read"]
         text = report("--core", cores[0], trace).out
         return complaints + ([] if "stood:" in text and "ended by signal 6" in text else [text[:1500]])
@@ -246,7 +246,7 @@ def a_crash_is_told_by_its_core():
 
 @suite.check
 def damaged_cores_are_refused():
-    """Cut anywhere, no crash of ours: told as it is, or as far as it goes."""
+    """Cut anywhere, no crash of ours: reported as it is, or as far as it goes."""
     with harness.Folder() as folder, Hang(folder) as hang:
         gcore = shutil.which("gcore")
         if not gcore:

@@ -33,7 +33,7 @@ class Causes : public ::testing::Test {
   uint32_t image_ = scene_.trace.AddImage();
 };
 
-TEST_F(Causes, SiblingsAreToldByWhereTheyWereClosed) {
+TEST_F(Causes, SiblingsAreCountedByWhereTheyWereClosed) {
   for (int fd = 5; fd < 14; ++fd) Leak(fd, Stack("open_job", 12));
   trace().AddCloseCount(Stack("open_job", 12), Stack("finish", 88), 20);
   trace().AddCloseCount(Stack("open_job", 12), Stack("give_up", 30), 4);

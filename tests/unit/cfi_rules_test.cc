@@ -296,7 +296,7 @@ TEST(ObjectsTest, FindsThisProgramAndLibc) {
   EXPECT_FALSE(FindModule(reinterpret_cast<uintptr_t>(&program), &program));
 }
 
-TEST(ObjectsTest, LinkMapsTellTheSame) {
+TEST(ObjectsTest, LinkMapsShowTheSame) {
   for (const char* name : {"getpid", "dlopen", "cos", "_dl_find_object", "_ZSt9terminatev"}) {
     const auto address = reinterpret_cast<uintptr_t>(dlsym(RTLD_DEFAULT, name));
     if (address == 0) continue;

@@ -37,7 +37,7 @@ class Culprits : public Detectors {
 
 // --- close-error
 
-TEST_F(Culprits, ACloseThatLostDataIsToldWithItsError) {
+TEST_F(Culprits, ACloseThatLostDataIsReportedWithItsError) {
   Record(trace::FindingKind::kCloseError, Act("close", "save", 20), ENOSPC);
   const Finding finding = Detect().at(0);
   EXPECT_EQ(finding.kind, Kind::kCloseError);
@@ -54,7 +54,7 @@ TEST_F(Culprits, OtherErrorsOfCloseLoseNothing) {
 
 // --- use-after-close
 
-TEST_F(Culprits, AUseOfWhatWasClosedIsToldWhereItWasUsed) {
+TEST_F(Culprits, AUseOfWhatWasClosedIsReportedWhereItWasUsed) {
   Record(trace::FindingKind::kFailedUse, Act("write", "late", 30), EBADF);
   const Finding finding = Detect().at(0);
   EXPECT_EQ(finding.kind, Kind::kUseAfterClose);
@@ -117,7 +117,7 @@ class StandardNumbers : public Culprits {
   }
 };
 
-TEST_F(StandardNumbers, AFileThatGetsANumberOfTheStandardStreamsIsTold) {
+TEST_F(StandardNumbers, AFileThatGetsANumberOfTheStandardStreamsIsReported) {
   const Finding finding = Reused("quiet", "open_log", "/var/log/app.log").at(0);
   EXPECT_EQ(finding.kind, Kind::kStdReused);
   EXPECT_EQ(finding.severity, Severity::kWarning);
@@ -170,7 +170,7 @@ TEST_F(Exhaustion, APictureAtFourFifthsIsANote) {
   EXPECT_EQ(Detect().at(0).severity, Severity::kNote);
 }
 
-TEST_F(Exhaustion, HoldersWithoutACallPathAreCountedAndNotTold) {
+TEST_F(Exhaustion, HoldersWithoutACallPathAreCountedAndNotListed) {
   Exhausted(EMFILE, {{trace::kNoIndex, 500}, {Stack("few", 1), 24}});
   const Finding finding = Detect().at(0);
   EXPECT_EQ(finding.held, 524u);
@@ -230,7 +230,7 @@ class PipesHeld : public Culprits {
   uint32_t child_ = 0;
 };
 
-TEST_F(PipesHeld, AForgottenWriteEndInAForkIsToldToItsReader) {
+TEST_F(PipesHeld, AForgottenWriteEndInAForkIsReportedForItsReader) {
   const std::vector<Finding> held = Held();
   ASSERT_EQ(held.size(), 1u);
   EXPECT_EQ(held[0].severity, Severity::kNote);

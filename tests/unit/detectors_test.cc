@@ -259,7 +259,7 @@ TEST_F(Detectors, TwoThreadsAreAnErrorWhateverTheFlagSays) {
   EXPECT_EQ(scene_.Detect().at(0).severity, Severity::kError);
 }
 
-TEST_F(Detectors, AnInheritedDescriptorIsToldAsSuch) {
+TEST_F(Detectors, AnInheritedDescriptorIsReportedAsSuch) {
   const uint32_t child = trace().AddImage();
   trace().Image(child).parent = image_;
   trace().Image(child).started_by = trace::StartedBy::kFork;
@@ -273,7 +273,7 @@ TEST_F(Detectors, AnInheritedDescriptorIsToldAsSuch) {
   EXPECT_EQ(finding.events[1].process, 1u);
 }
 
-TEST_F(Detectors, ADuplicateIsToldAsSuch) {
+TEST_F(Detectors, ADuplicateIsReportedAsSuch) {
   trace::Act duplicated = Act("dup", "f", 1);
   duplicated.flags = trace::kActDuplicated;
   DoubleClose(trace(), image_, 7, duplicated, Act("close", "g", 2), Act("close", "h", 3));
@@ -317,7 +317,7 @@ TEST_F(Detectors, ANumberThatOthersUsedMeanwhileStillBelongsToTheSweep) {
   EXPECT_EQ(findings[0].fds, (std::vector<int>{3, 4}));
 }
 
-TEST_F(Detectors, AStaleCloseAfterAForeignLifeIsToldOfTheLifeThatWasMeant) {
+TEST_F(Detectors, AStaleCloseAfterAForeignLifeIsReportedOfTheLifeThatWasMeant) {
   trace::FindingRecord& record =
       DoubleClose(trace(), image_, 4, Act("open", "reader", 50), Act("close", "reader", 51), Act("close", "owner", 60));
   record.lives[1].opened = Act("open", "owner", 40);

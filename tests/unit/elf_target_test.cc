@@ -80,7 +80,7 @@ TEST_F(ElfTargetTest, PositionDependentProgramsCanBeAudited) {
   EXPECT_EQ(Inspect("program").problem, "");
 }
 
-TEST_F(ElfTargetTest, GoProgramsAreToldApart) {
+TEST_F(ElfTargetTest, GoProgramsAreDistinguished) {
   shop_.Write("note.s",
               ".section .note.go.buildid,\"a\",@note\n.long 4, 4, 4\n.asciz \"Go\\0\"\n.ascii \"abcd\"\n"
               ".section .note.GNU-stack,\"\"\n");

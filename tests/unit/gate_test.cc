@@ -69,7 +69,7 @@ TEST(Judge, OwnAndNewFindingsFail) {
       MakeSubject("1:a", Kind::kLeak, Severity::kWarning), MakeSubject("1:b", Kind::kLeak, Severity::kWarning, false),
       MakeSubject("1:c", Kind::kLeak, Severity::kNote), MakeSubject("1:d", Kind::kDoubleClose, Severity::kError)};
   Policy policy;
-  policy.baseline = {{"1:d", {"double-close", "old"}}, {"1:e", {"leak", "mended"}}};
+  policy.baseline = {{"1:d", {"double-close", "old"}}, {"1:e", {"leak", "fixed"}}};
   const Verdict verdict = Judge(policy, &subjects);
   EXPECT_TRUE(verdict.failed);
   EXPECT_TRUE(subjects[0].gates);
@@ -80,7 +80,7 @@ TEST(Judge, OwnAndNewFindingsFail) {
   EXPECT_EQ(verdict.new_findings, 3u);
   EXPECT_EQ(verdict.known, 1u);
   ASSERT_EQ(verdict.gone.size(), 1u);
-  EXPECT_EQ(verdict.gone.begin()->second.message, "mended");
+  EXPECT_EQ(verdict.gone.begin()->second.message, "fixed");
 }
 
 TEST(Judge, PutsUpWithSoManyOfAKind) {

@@ -94,7 +94,7 @@ TEST(Model, AnExecedImageThatNamesItsOriginIsLinkedToIt) {
   EXPECT_EQ(program.started_by, trace::StartedBy::kExec);
 }
 
-TEST(Model, EndsAreToldAsFarAsTheyAreKnown) {
+TEST(Model, EndsAreReportedAsFarAsTheyAreKnown) {
   Scene scene;
   const uint32_t exited = scene.trace.AddImage();
   const uint32_t silent = scene.trace.AddImage();
@@ -227,7 +227,7 @@ TEST(CallPaths, LocationSkipsInnermostFunctionsOfInterceptedNames) {
   EXPECT_EQ(LocationOf(scene, inside), "helper");
 }
 
-TEST(CallPaths, ASanitizersOwnCallsAreToldFromThoseItPassesOn) {
+TEST(CallPaths, ASanitizersOwnCallsAreDistinguishedFromThoseItPassesOn) {
   Scene scene;
   scene.trace.AddCall("pipe");
   const uint32_t asan = scene.trace.AddModule("/usr/lib/libasan.so.8");

@@ -205,7 +205,7 @@ TEST(TraceFile, HugeSparseFileIsReadInNoTime) {
   EXPECT_LT(seen, 100u);
 }
 
-TEST(TraceFile, MissingFileAndEmptyFolderAreTold) {
+TEST(TraceFile, MissingFileAndEmptyFolderAreReported) {
   const Workshop shop;
   EXPECT_THROW(analyzer::FindTraceFiles(shop.Path("nowhere")), TraceError);
   std::filesystem::create_directory(shop.Path("empty"));

@@ -1,4 +1,4 @@
-// Leaks a file for each byte that it reads, and tells that it has.
+// Leaks a file for each byte that it reads, and reports that it has.
 #include <fcntl.h>
 #include <unistd.h>
 

@@ -24,7 +24,7 @@ UP, DOWN, ESCAPE = "\x1b[A", "\x1b[B", "\x1b"
 
 
 class Leaky:
-    """A program that leaks when it is told to."""
+    """A program that leaks when it is asked to."""
 
     def __init__(self, folder):
         self.trace = pathlib.Path(folder) / "trace"
@@ -219,12 +219,12 @@ def without_a_terminal_it_prints_once():
 
 
 @suite.check
-def a_trace_that_goes_away_is_told():
+def a_trace_that_goes_away_is_reported():
     with harness.Folder() as folder, Leaky(folder) as leaky, Screen(leaky.trace) as screen:
         screen.until(has("keep_other"), "the first frame")
         for file in leaky.trace.iterdir():
             file.rename(folder / "elsewhere")
-        frame = screen.until(has("no longer there"), "it is told")
+        frame = screen.until(has("no longer there"), "it is reported")
         screen.type("q")
         return ([] if has("keep_other")(frame) else ["what was seen is gone"]) + \
             ([] if screen.process.wait(harness.PATIENCE) == 0 else ["the end"])

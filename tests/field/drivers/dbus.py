@@ -23,7 +23,7 @@ class Driver(Server):
     def prepare(self):
         (self.folder / "services").mkdir()
         (self.folder / "bus.conf").write_text(CONFIGURATION.format(folder=self.folder))
-        # It is started, and ends without having asked for its name: the caller is told so.
+        # It is started, and ends without having asked for its name: the caller gets that error.
         (self.folder / "services" / "own.Test.service").write_text(
             f"[D-BUS Service]\nName=own.Test\nExec=/bin/sh -c 'ls /proc/self/fd > {self.folder}/listed; exit 3'\n")
         self.address = f"unix:path={self.folder}/bus"

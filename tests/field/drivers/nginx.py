@@ -75,7 +75,7 @@ class Driver(Server):
             for load in loads:
                 said = load.communicate(timeout=120)[0]
                 numbers = dict(re.findall(r"(Complete|Failed) requests: +(\d+)", said))
-                # A worker that was told to go shuts idle kept connections, and ab may just be using one.
+                # A worker that was asked to exit shuts idle kept connections, and ab may just be using one.
                 may_fail = "-k" in load.args
                 if load.returncode != 0 or numbers.get("Complete") != "1500" or (numbers["Failed"] != "0" and not may_fail):
                     raise Failure(said)

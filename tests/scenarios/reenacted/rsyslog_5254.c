@@ -1,5 +1,5 @@
 // The child that becomes the daemon closes all descriptors by close_range, and the pipe among them by which it was to
-// tell its parent that it has started.
+// notify its parent that it has started.
 #include "scenario.h"
 
 static int parent_pipe[2];

@@ -12,7 +12,7 @@ struct event_loop* loop_new(void) {
   loop->set = epoll_create1(EPOLL_CLOEXEC);  // @loop-made
   return loop;
 }
-// Where the real one aborts, this one tells.
+// Where the real one aborts, this one reports.
 int loop_free(struct event_loop* loop) {
   int result = close(loop->set);  // @loop-closed
   free(loop);
