@@ -52,7 +52,7 @@ JOBS = {
     "node": "node -e 'const fs = require(\"fs\"), cp = require(\"child_process\");"
             "for (let i = 0; i < 100; ++i) { fs.writeFileSync(\"f\" + i, \"x\"); fs.readFileSync(\"f\" + i); }"
             "cp.execSync(\"ls\"); require(\"http\").createServer((q, r) => r.end(\"ok\")).listen(0, function () {"
-            "require(\"http\").get({port: this.address().port}, (r) => { r.resume(); r.on(\"end\", () => this.close()); }); });'",
+            "require(\"http\").get({host: \"127.0.0.1\", port: this.address().port}, (r) => { r.resume(); r.on(\"end\", () => this.close()); }); });'",
     "make": "printf 'all: $(foreach i,1 2 3 4 5 6,t$i)\\nt%%:\\n\\tcat /etc/passwd > $@\\n' > Makefile && make -sj3",
 }
 

@@ -119,7 +119,7 @@ static int opened_how(const char* path) {
        syscall(467, 777, "x", 0, NULL, 0))                                                                             \
   CALL(fsopen, "mount", syscall(SYS_fsopen, "tmpfs", 1), syscall(SYS_fsopen, unmapped, 0))                             \
   CALL(fsmount, "mount", syscall(SYS_fsmount, tmpfs(), 1, 0), syscall(SYS_fsmount, 777, 0, 0))                         \
-  CALL(fspick, "mount", syscall(SYS_fspick, AT_FDCWD, "/", 1), syscall(SYS_fspick, 777, "x", 0))                       \
+  CALL(fspick, "mount", syscall(SYS_fspick, AT_FDCWD, "/proc", 1), syscall(SYS_fspick, 777, "x", 0))                       \
   CALL(landlock_create_ruleset, "landlock", ruleset(8), ruleset(0))                                                    \
   CALL(dup, "-", syscall(SYS_dup, null()), syscall(SYS_dup, 777))                                                      \
   CALL(dup2, "-", syscall(SYS_dup2, null(), 9), syscall(SYS_dup2, 777, 9))                                             \

@@ -38,7 +38,13 @@ static void users_ended(void) {
   }
 }
 
+// A small system has no list of services or hosts.
+static void need_databases(void) {
+  if (access("/etc/services", R_OK) != 0 || access("/etc/hosts", R_OK) != 0) exit(77);
+}
+
 static void all_left(void) {
+  need_databases();
   MUST(getpwent());  // @passwd
   setgrent();        // @group
   setservent(1);     // @services
@@ -204,6 +210,7 @@ static void log_gone(void) {
 // --- all of it in a day's work
 
 static void odd_but_legal(void) {
+  need_databases();
   setlocale(LC_ALL, "");
   time_t now = time(NULL);
   MUST(localtime(&now));

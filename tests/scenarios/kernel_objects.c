@@ -41,7 +41,7 @@ static void leak_fanotify(void) { MUST(fanotify_init(FAN_CLASS_CONTENT, O_RDONLY
 static void leak_pidfd(void) { MUST(pidfd_open(getpid(), 0) >= 0); }                        // @pidfd
 static void leak_open_tree(void) { MUST(open_tree(AT_FDCWD, "/", 0) >= 0); }                // @open_tree
 static void leak_fsopen(void) { MUST(fsopen("tmpfs", FSOPEN_CLOEXEC) >= 0); }               // @fsopen
-static void leak_fspick(void) { MUST(fspick(AT_FDCWD, "/", FSPICK_CLOEXEC) >= 0); }         // @fspick
+static void leak_fspick(void) { MUST(fspick(AT_FDCWD, "/proc", FSPICK_CLOEXEC) >= 0); }         // @fspick
 
 static void leak_fsmount(void) {
   int filesystem = fsopen("tmpfs", FSOPEN_CLOEXEC);

@@ -5,6 +5,7 @@ takes what lies in build/. EXTRA_OPTIONS are options of the shim that each audit
 a suite that knows nothing of quarantines shows what they change.
 """
 
+import atexit
 import concurrent.futures
 import contextlib
 import functools
@@ -13,6 +14,7 @@ import os
 import pathlib
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -24,6 +26,21 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD") or ROOT / "build").resolve()
 FDAUDIT = os.environ.get("FDAUDIT") or str(BUILD / "fdaudit")
 SHIM = os.environ.get("SHIM") or str(BUILD / "libfdaudit.so")
+
+def _for_every_user(*files):
+    """The files, or copies of them where another user cannot reach the build folder (a checkout in root's home): tests
+    that drop root's rights run them too."""
+    folders = [folder for file in files for folder in pathlib.Path(file).resolve().parents]
+    if os.getuid() != 0 or all(folder.stat().st_mode & stat.S_IXOTH for folder in folders if folder.exists()):
+        return files
+    within_reach = pathlib.Path(tempfile.mkdtemp(prefix="fdaudit-built-"))
+    atexit.register(shutil.rmtree, within_reach, ignore_errors=True)
+    within_reach.chmod(0o755)
+    return [shutil.copy(file, within_reach) for file in files]
+
+
+if os.path.exists(FDAUDIT) and os.path.exists(SHIM):
+    FDAUDIT, SHIM = _for_every_user(FDAUDIT, SHIM)
 CC = os.environ.get("CC") or "gcc"
 CXX = os.environ.get("CXX") or "g++"
 # For a `make` inside a test: with another compiler it would build all anew.
