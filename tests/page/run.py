@@ -32,8 +32,6 @@ def missing():
     """Why no browser can be driven here; empty where one can."""
     if not shutil.which("node"):
         return "node is not installed"
-    if not (FOLDER / "node_modules" / "playwright-core").is_dir():
-        return "playwright-core is not installed (npm)"
     return "" if chromium() else "Chromium is not installed"
 
 
