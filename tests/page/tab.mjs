@@ -167,6 +167,7 @@ export class Tab extends Elements {
     this.session_ = session;
     this.complain_ = complain;
     this.loaded_ = new Set();  // every document that has loaded
+    this.within_ = null;  // the address in the same document that it went to last
     chromium.listen(session, (method, params) => this.#happened(method, params));
   }
 
@@ -175,9 +176,11 @@ export class Tab extends Elements {
   }
 
   async goto(url) {
+    this.within_ = null;
     const {loaderId, errorText} = await this.call('Page.navigate', {url});
     if (errorText) throw new Error(`${url}: ${errorText}`);
-    if (loaderId) await awaited(() => this.loaded_.has(loaderId) || null, `${url} to load`);
+    const there = () => loaderId ? this.loaded_.has(loaderId) : this.within_ === url;
+    await awaited(() => there() || null, `${url} to load`);
   }
 
   async reload() {
@@ -220,6 +223,9 @@ export class Tab extends Elements {
     switch (method) {
       case 'Page.lifecycleEvent':
         if (params.name === 'load' && params.frameId === this.frame_) this.loaded_.add(params.loaderId);
+        break;
+      case 'Page.navigatedWithinDocument':
+        if (params.frameId === this.frame_) this.within_ = params.url;
         break;
       case 'Page.javascriptDialogOpening':
         this.complain_(`a dialog: ${params.message}`);
