@@ -38,7 +38,7 @@ def missing():
 def look(check, page):
     """What the browser complains of."""
     command = ["node", str(HERE / "browser.mjs"), str(FOLDER), chromium(), check, str(page)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     complaints = done.stdout.splitlines()
     if done.returncode != 0:
         complaints.append(done.stderr[-1500:])
