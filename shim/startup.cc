@@ -68,7 +68,7 @@ void AbsolutePath(const char* path, char* out, size_t size) {
   if (text.overflowed()) out[0] = '\0';
 }
 
-/// The executable's path. /proc/self/exe would tell, and cost every exec 25 µs; the kernel passes the name that was
+/// The executable's path. /proc/self/exe would say it, at 25 µs an exec; the kernel passes the name that was
 /// exec'd. Where that is a script's, a descriptor's or itself a link below /proc, it is asked all the same.
 void FindExecutable(char* const* arguments) {
   const auto* name = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
@@ -228,7 +228,7 @@ void StartOnce(char** environment, char* const* arguments) {
   static constinit bool started = false;
   if (started || environment == nullptr) return;
   started = true;
-  // A privileged program is not to be told by its caller's environment where to write. In another libc than glibc calls
+  // The caller's environment must not decide where a privileged program writes. In another libc than glibc calls
   // are passed on, and nothing else is known to work.
   if (getauxval(AT_SECURE) != 0 || gnu_get_libc_version == nullptr) {
     FallSilent();

@@ -1,6 +1,6 @@
 #pragma once
 
-// What the shim asks the dynamic linker. dlsym and its kin moved from libdl into libc with glibc 2.34. The shim asks
+// What the shim asks the dynamic linker. dlsym and the like moved from libdl into libc with glibc 2.34. The shim asks
 // for their first version and weakly: so it is loaded by older glibcs too, where they are there only in programs that
 // use libdl themselves, and without needing libdl, which costs every exec'd program a library more.
 
@@ -18,13 +18,14 @@ extern "C" __attribute__((weak)) void* dlvsym(void*, const char*, const char*) n
 
 namespace fdaudit::shim {
 
-/// dlsym(3); nullptr also where the program has none. What is not found is not told by the program's next dlerror(3).
+/// dlsym(3); nullptr also where the program has none. What is not found doesn't show up in the program's next
+/// dlerror(3).
 void* LookUp(void* where, const char* name);
 
 /// dlsym(RTLD_NEXT), or dlvsym where `version` isn't "". Where they are missing, the symbol tables are read.
 void* LookUpNext(const char* name, uint32_t hash, const char* version);
 
-/// The path from which the shim was loaded; "" where it can't be told.
+/// The path from which the shim was loaded; "" where unknown.
 const char* PathOfShim();
 
 }  // namespace fdaudit::shim

@@ -1,6 +1,6 @@
 #pragma once
 
-// Tells whether this thread is inside a recording already, which happens when a signal handler interrupts one. A nested
+// Knows whether this thread is inside a recording already, which happens when a signal handler interrupts one. A nested
 // recording works, but leaves the thread's own shortcuts (its last stack, its last run of closes) alone.
 //
 // A boolean would stay set for ever when the handler leaves by siglongjmp. So the guard keeps the address of its own

@@ -35,8 +35,8 @@ struct Options {
 
 inline constinit Options options;
 
-/// Reads `text` (may be nullptr) into `options`. What it cannot use keeps its default and is told in `complaint` (one
-/// line, empty when all is well).
+/// Reads `text` (may be nullptr) into `options`. What it cannot use keeps its default and is reported in `complaint`
+/// (one line, empty when all is well).
 void ReadOptions(const char* text, char* complaint, size_t complaint_size);
 
 /// True where `list` (comma-separated) names the file of `path`.

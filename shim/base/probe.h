@@ -33,7 +33,7 @@ inline constinit std::atomic<Probes> probes = Probes::kUntried;
 
 }  // namespace internal
 
-/// Whether IsReadable can tell. Emulated kernels may look at `how` first, and call everything readable: the page at
+/// Whether IsReadable works. Emulated kernels may look at `how` first, and call everything readable: the page at
 /// address 0 is not.
 inline bool ProbesWork() {
   using internal::Probes;
@@ -47,7 +47,7 @@ inline bool ProbesWork() {
   return known == Probes::kWork;
 }
 
-/// No probes in this process: a tool that checks system calls (Valgrind) would tell each as the program's error.
+/// No probes in this process: a tool that checks system calls (Valgrind) would report each as the program's error.
 inline void ForgoProbes() { internal::probes.store(internal::Probes::kLie, std::memory_order_relaxed); }
 
 /// Whether the 8 bytes at `address` (a multiple of 8) can be read now; 60 ns. False where probes do not work.

@@ -88,7 +88,7 @@ inline int ThreadId() { return static_cast<int>(Call(SYS_gettid)); }
 /// fcntl(fd, F_GETFD): the descriptor flags, or -EBADF.
 inline int DescriptorFlags(int fd) { return static_cast<int>(Call(SYS_fcntl, fd, F_GETFD)); }
 /// Whether the number is open. It reads the table, and never reaches what lies behind the number: poll(2), which could
-/// ask for many at once, is answered by drivers, some of which tell of each event only once (mountinfo, sysctl files).
+/// ask for many at once, is answered by drivers, some of which report each event only once (mountinfo, sysctl files).
 inline bool IsOpen(int fd) { return DescriptorFlags(fd) >= 0; }
 
 inline uint64_t Nanoseconds(clockid_t clock) {

@@ -20,7 +20,7 @@ uint64_t SoftLimit(int resource);
 /// Bytes that the memory control group (v2 or v1) still has room for; UINT64_MAX when it has no limit.
 uint64_t CgroupRoom();
 
-/// Bytes free on the file system of the open file, and whether it is held in memory. False when that can't be told.
+/// Bytes free on the file system of the open file, and whether it is held in memory. False when unknown.
 bool FileSystemRoom(int fd, uint64_t* bytes, bool* memory_backed);
 
 /// nodename of uname(2), cut where it doesn't fit.

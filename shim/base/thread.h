@@ -71,7 +71,7 @@ inline constinit ThreadCount thread_count = {};
 /// The slow path of ThreadOf(). In process/descriptor_table.cc.
 ThreadState& FindThread(uint32_t image);
 
-/// The state of whoever calls, made anew when the process image is another one since.
+/// The caller's state, reset when the process image is another one since.
 inline ThreadState& ThreadOf(uint32_t image) {
   ThreadState& state = thread_state;
   return __builtin_expect(state.image != image || state.guests != 0, 0) ? FindThread(image) : state;

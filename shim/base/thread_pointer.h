@@ -48,7 +48,7 @@ inline ThreadBlock OwnThreadBlock() {
 #else
 
 /// Variant I of the ABI: the thread pointer points to the address of the dynamic thread vector, and to nothing that
-/// would tell the block's own address.
+/// would have the block's own address.
 struct ThreadBlock {
   uintptr_t vector;
 };

@@ -65,7 +65,7 @@ void AfterClone(const CallSite& site, const Cloning& cloning, int result, const 
   const bool failed = result < 0;
   if (SharesMemory(flags)) {
     SettleGuest(cloning.guest, flags, failed);
-    // Whoever has been waited for has exec'd or ended, and its table with it: nobody misses that in the report.
+    // A child that has been waited for has exec'd or ended, and its table with it: the report misses nothing.
     const bool goes_on = !failed && (flags & CLONE_VFORK) == 0;
     if (goes_on && !SharesTable(flags)) SetReason(cloning.image, trace::kReasonOwnTable);
   } else {

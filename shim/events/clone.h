@@ -1,7 +1,7 @@
 #pragma once
 
 // fork, clone(2) and their system calls: what is to be done before, after and in the child. Which child keeps what is
-// told in process/descriptor_table.h.
+// explained in process/descriptor_table.h.
 //
 // The functions that call the real one are inlined into the interposer, because the walk starts from its frame.
 

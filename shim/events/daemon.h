@@ -25,8 +25,8 @@ struct Daemonizing {
 
 /// The caller ends inside libc by _exit(0), which nothing of ours sees: its image ends now.
 Daemonizing BeforeDaemon();
-/// Whoever returns is the daemon, or the caller that could not fork: whose end is taken back. True in the daemon, which
-/// has begun its image then. `failed`: daemon returns -1, which it may in either.
+/// The process that returns is the daemon, or the caller that could not fork: its recorded end is taken back. True in
+/// the daemon, which has begun its image then. `failed`: daemon returns -1, which it may in either.
 bool AfterDaemon(const CallSite& site, const Daemonizing& before, bool failed);
 
 }  // namespace fdaudit::shim

@@ -55,7 +55,7 @@ void RecordAddressed(const CallSite& site, int fd, SocketStep step, const sockad
 /// `flags`: recvmsg's. Numbers that rest are changed in the message.
 void RecordReceived(const CallSite& site, int socket, const msghdr& message, int flags);
 PendingClose RecordClosing(const CallSite& site, int fd);
-/// `closer`: who asks for the close (owner.h): kNobody = whoever knows the number.
+/// `closer`: who asks for the close (owner.h): kNobody = any caller that knows the number.
 void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int error, OwnerTag closer);
 void RecordClosingRange(const CallSite& site, uint32_t first, uint32_t last, PendingClose* pending);
 void RecordRangeFailed(uint32_t first, uint32_t last, const PendingClose& pending);
@@ -117,9 +117,9 @@ void RecordedDescriptor(int fd, NewDescriptor* out, TargetText& text);
 
 /// What a call opened: a NewDescriptor, or a function NewDescriptor(TargetText&) that is asked once the call has
 /// succeeded, because it reads the program's memory (which before the call may be anything) or writes a text.
-inline const NewDescriptor& Tell(const NewDescriptor& what, TargetText& /*text*/) { return what; }
+inline const NewDescriptor& Describe(const NewDescriptor& what, TargetText& /*text*/) { return what; }
 template <typename What>
-NewDescriptor Tell(const What& what, TargetText& text) {
+NewDescriptor Describe(const What& what, TargetText& text) {
   return what(text);
 }
 
@@ -131,7 +131,7 @@ __attribute__((always_inline)) inline int Opened(const What& what, Function& fun
   if (fd >= 0) {
     TargetText text;
     fd = OutOfRest(site, fd);
-    RecordOpened(site, fd, Tell(what, text));
+    RecordOpened(site, fd, Describe(what, text));
   } else if (IsTableFull(LastError())) {
     RecordOpenFailed(site);
   }
@@ -154,7 +154,7 @@ __attribute__((always_inline)) inline int OpenedPair(const What& what, int* fds,
   if (result == 0) {
     TargetText text;
     for (int i = 0; i < 2; ++i) fds[i] = OutOfRest(site, fds[i]);
-    const NewDescriptor end = Tell(what, text);
+    const NewDescriptor end = Describe(what, text);
     RecordOpenedPair(site, {fds[0], fds[1]}, {end, end});
   } else if (IsTableFull(LastError())) {
     RecordOpenFailed(site);
@@ -162,7 +162,7 @@ __attribute__((always_inline)) inline int OpenedPair(const What& what, int* fds,
   return result;
 }
 
-/// A call that returns a FILE* or DIR*; `number` tells its descriptor (negative: has none).
+/// A call that returns a FILE* or DIR*; `number` returns its descriptor (negative: has none).
 template <typename Owner, typename Number, typename Function, typename... A>
 __attribute__((always_inline)) inline Owner* OpenedOwner(NewDescriptor what, Number number, Function& function,
                                                          A... arguments) {
@@ -306,7 +306,7 @@ __attribute__((always_inline)) inline int Retargeted(int fd, const What& what, F
   const int result = function(arguments...);
   if (result >= 0) {
     TargetText text;
-    RecordTarget(fd, Tell(what, text).target);
+    RecordTarget(fd, Describe(what, text).target);
   }
   return result;
 }

@@ -36,7 +36,7 @@ Held UnpackHeld(uint64_t word) {
   return {static_cast<int>(low >> kCountBits) - 1, low & kCountMask, static_cast<uint32_t>(word >> 32)};
 }
 
-/// Tells an open file or socket from others; 0 = the number is closed.
+/// Identifies an open file or socket; 0 = the number is closed.
 uint32_t ObjectBehind(int fd) {
   struct stat status = {};
   if (raw::Fstat(fd, &status) != 0) return 0;
@@ -58,7 +58,7 @@ bool IsSocketTo(int fd, const char* path) {
          size > offsetof(sockaddr_un, sun_path) && strncmp(peer.sun_path, path, sizeof peer.sun_path) == 0;
 }
 
-/// Proves that `fd` is what libc keeps, whoever else may be opening at the moment. libc asks for close-on-exec always,
+/// Proves that `fd` is what libc keeps, even while other threads open. libc asks for close-on-exec always,
 /// most programs don't.
 bool IsProven(const Kept& kept, int fd) {
   struct stat status = {};
@@ -77,7 +77,7 @@ bool IsProven(const Kept& kept, int fd) {
   return false;
 }
 
-/// Nobody but the running call can have opened anything.
+/// Only the running call can have opened anything.
 bool IsAlone() { return SingleThreaded() && (ImageOf(CurrentImage())->reasons & trace::kReasonSharedTable) == 0; }
 
 /// The one number among `fds` that is open and unknown to the ledger, -1 where there is none or more than one.
@@ -137,7 +137,7 @@ void FindReplacement(const CallSite& site, Kept& kept, int fd_before) {
   if (fd >= 0) Keep(site, kept, fd);
 }
 
-/// Whether the ledger tells of the caller's table.
+/// Whether the ledger describes the caller's table.
 bool HasLedger() {
   const uint32_t image = CurrentImage();
   return image != 0 && ThreadOf(image).UsesLedger();
@@ -172,8 +172,8 @@ KeptWatch::~KeptWatch() {
   SetLastError(saved_errno);
 }
 
-// Recorded before libc's close, like any. But not as a close of the number, whoever has it: another thread's file that
-// was taken for libc's may have shown whose it is since. Only this very incarnation ends, and nobody is accused.
+// Recorded before libc's close, like any. But not as a close of the number in general: another thread's file that
+// was taken for libc's may have shown whose it is since. Only this very incarnation ends, and no one is accused.
 KeptRelease::KeptRelease(const CallSite& site, Kept& kept) : site_(site), kept_(kept) {
   held_ = Atomic(kept.held).load();
   if (!IsKnown(held_) || !HasLedger()) return;

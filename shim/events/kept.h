@@ -45,7 +45,7 @@ class KeptWatch {
   bool watches_ = false;
   uint64_t held_ = 0;      ///< before the call
   int free_count_ = 0;     ///< numbers that were free before the call
-  int free_[kCandidates];  // NOLINT: filled as far as free_count_ tells
+  int free_[kCandidates];  // NOLINT: filled up to free_count_
 };
 
 /// Around a call in which libc closes it.

@@ -122,7 +122,7 @@ void RecordDuplicated(const CallSite& site, int from, int to, uint8_t flags, Pla
 
 namespace {
 
-/// What the ledger is told of a descriptor that has just come with a message.
+/// What the ledger gets to know of a descriptor that has just come with a message.
 void OpenReceived(Recording& recording, const CallSite& site, const Act& act, const ReceivedDescriptor& received,
                   NewDescriptor what) {
   char target[trace::kTargetSize] = "";

@@ -38,7 +38,7 @@ bool ClosingCosts(int fd, Reference reference) {
 }
 
 /// Record locks (fcntl, lockf) too: all that the process holds on a file go with the first descriptor of the file that
-/// it closes. The kernel won't tell a process its own; but to an open file description those of any process are
+/// it closes. The kernel doesn't show a process its own; but to an open file description those of any process are
 /// others'. Where it can't say, there may be some.
 bool MayLoseLocks(int fd) {
   struct flock lock = {};
@@ -81,7 +81,7 @@ int MoveFromRest(const CallSite& site, int fd, Reference reference) {
   if (!MayMove() || ClosingCosts(fd, reference) || MayLoseLocks(fd)) return fd;
   const int moved = CopyAbove(fd);
   if (moved < 0) return fd;
-  // A stale close has hit it on the way. That shall be told, though the descriptor lives on.
+  // A stale close has hit it on the way. That is reported, though the descriptor lives on.
   if (raw::Close(fd) == -EBADF) RecordOpened(site, fd, {});
   return moved;
 }

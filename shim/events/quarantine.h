@@ -1,7 +1,7 @@
 #pragma once
 
-// quarantine=1: whoever is given a number that rests (ledger/rest.h) is moved to another before the program sees it, so
-// that a stale close or use of that number meets EBADF instead of somebody's file. docs/quarantine.md has what this
+// quarantine=1: a new descriptor at a number that rests (ledger/rest.h) is moved to another before the program sees it,
+// so that a stale close or use of that number meets EBADF instead of somebody's file. docs/quarantine.md has what this
 // changes for the program, and which descriptors stay where the kernel has put them.
 //
 // Any thread, any signal context, no locks, errno untouched.

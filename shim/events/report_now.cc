@@ -1,7 +1,7 @@
 // The program must not notice its reporter: it is no child that wait(2) finds, ends without a SIGCHLD, is not audited,
 // and holds none of the program's descriptors above 2. So it is made by system calls of our own, as vfork(2) makes a
 // child: nothing is copied, and the calling thread stands still until all is over. exec makes every child an ordinary
-// one, that a SIGCHLD tells the end of; hence a steward in between, which never execs, and waits for the analyzer.
+// one, whose end raises SIGCHLD; hence a steward in between, which never execs, and waits for the analyzer.
 
 #include "shim/events/report_now.h"
 

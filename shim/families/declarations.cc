@@ -1,4 +1,4 @@
-// What programs tell of themselves (fdaudit.h): owners of descriptors, also under Android's names, what is left open on
+// What programs declare themselves (fdaudit.h): owners of descriptors, also under Android's names, what is left open on
 // purpose, checkpoints. None of these has a real function behind it.
 
 #include <unistd.h>
@@ -53,7 +53,7 @@ FDAUDIT_EXPORT int __fdaudit_report_now(const char* path) { return ReportNow(pat
 FDAUDIT_EXPORT int __fdaudit_error_level(int level) { return SetErrorLevel(level); }
 
 // Under Android's names, for programs that declare them themselves. What the header calls by these names are functions
-// of its own; these are told apart from them by their symbols only.
+// of its own; these differ from them by their symbols only.
 #define FDSAN(result, name, ...)                                                  \
   FDAUDIT_EXPORT result shim_##name(__VA_ARGS__) __asm__("android_fdsan_" #name); \
   result shim_##name(__VA_ARGS__)

@@ -48,7 +48,7 @@ __attribute__((always_inline)) inline Entry* ReadNext(Function& function, Walk* 
   for (const int fd : kept) {
     if (fd != kNoDescriptor && fd != opened) RecordClosedInside(site, fd);
   }
-  // Under seccomp nobody could tell its end.
+  // Under seccomp its end could not be recorded.
   if (opened != kNoDescriptor && opened != kept[0] && SystemCallsAllowed()) {
     NewDescriptor what = NewWayBack();
     what.owner = next;

@@ -1,4 +1,4 @@
-// Files: what open(2) and its kin get, by a name, a template for a name, or a handle.
+// Files: what open(2) and the like get, by a name, a template for a name, or a handle.
 
 #include <fcntl.h>
 

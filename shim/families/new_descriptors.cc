@@ -121,11 +121,11 @@ NewDescriptor NewSignals(const void* mask, int flags, TargetText& text) {
   memcpy(&signals, mask, sizeof signals);
   const auto count = static_cast<size_t>(__builtin_popcountll(signals));
   TextBuilder names(text, sizeof text);
-  size_t told = 0;
-  for (; signals != 0 && told < kMostSignals; signals &= signals - 1, ++told) {
-    AddSignal(names.Add(told == 0 ? "" : ", "), __builtin_ctzll(signals) + 1);
+  size_t shown = 0;
+  for (; signals != 0 && shown < kMostSignals; signals &= signals - 1, ++shown) {
+    AddSignal(names.Add(shown == 0 ? "" : ", "), __builtin_ctzll(signals) + 1);
   }
-  if (count > told) names.Add(" and ").Add(static_cast<uint64_t>(count - told)).Add(" more");
+  if (count > shown) names.Add(" and ").Add(static_cast<uint64_t>(count - shown)).Add(" more");
   if (count == 0) names.Add("no signals");
   return NewObject(trace::FdKind::kSignalFd, (flags & O_CLOEXEC) != 0, text);
 }

@@ -28,7 +28,7 @@ inline NewDescriptor NewFile(const char* path, int flags) {
   return NewObject(directory ? trace::FdKind::kDirectory : trace::FdKind::kFile, (flags & O_CLOEXEC) != 0, path);
 }
 
-/// A path relative to a directory is told with what is known of that.
+/// A path relative to a directory is recorded with what is known of that.
 NewDescriptor NewFileAt(int directory, const char* path, int flags, TargetText& text);
 
 /// openat2(2)'s struct open_how begins with its flags, in all its versions.
@@ -45,7 +45,7 @@ inline NewDescriptor NewSocket(int domain, int type) {
 }
 /// The same in words, as yet without addresses.
 NewDescriptor NewSocket(int domain, int type, TargetText& text);
-/// socketpair(2): its ends are told by RecordOpenedPair.
+/// socketpair(2): its ends are recorded by RecordOpenedPair.
 NewDescriptor NewSocketPair(int domain, int type);
 
 /// Room that accept's caller has for an address, known before the call: what the kernel writes to `size` is the whole

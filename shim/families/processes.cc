@@ -42,7 +42,7 @@ using namespace fdaudit::shim;  // NOLINT: the interposers below are the global 
 
 INTERPOSE("makes a process with a copy of the table", pid_t, fork) noexcept { return ForkedBy(real::fork); }
 INTERPOSE("makes a process with a copy of the table", pid_t, __fork) { return ForkedBy(real::__fork); }
-// Since glibc 2.34. Programs that look for it in an older one find this one, and are told ENOSYS.
+// Since glibc 2.34. Programs that look for it in an older one find this one, and get ENOSYS.
 INTERPOSE("makes a process with a copy of the table", pid_t, _Fork) noexcept { return ForkedBy(real::_Fork); }
 
 INTERPOSE("ends the process", void, _exit, int status) {
@@ -94,10 +94,10 @@ namespace fdaudit::shim::real {
 extern Real<long(long, ...)> syscall;  // raw_syscall.cc
 }
 
-/// vfork by a thread with guests on its TLS (descriptor_table.h): the child is told from the thread by its id, and no
+/// vfork by a thread with guests on its TLS (descriptor_table.h): the child differs from the thread by its id, and no
 /// mark on the TLS is its own.
 constexpr unsigned kHasGuests = 1u << 31;
-/// By a task without thread-local storage of libc's: nobody keeps a mark.
+/// By a task without thread-local storage of libc's: no mark is kept.
 constexpr unsigned kForeign = 1u << 30;
 
 extern "C" __attribute__((visibility("hidden"))) unsigned FdauditVforkDepth() {

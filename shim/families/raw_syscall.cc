@@ -171,7 +171,7 @@ constexpr Row kRows[] = {
     FDAUDIT_OPENS(fsopen, NewMount(a.Text(0), (a.Unsigned(1) & kMountCloseOnExec) != 0)),
     FDAUDIT_OPENS(fsmount, NewMountOf(a.Int(0), (a.Unsigned(1) & kMountCloseOnExec) != 0, text)),
     FDAUDIT_OPENS(fspick, NewMount(a.Text(1), (a.Unsigned(2) & kMountCloseOnExec) != 0)),
-    // With flags it only tells its version.
+    // With flags it only returns its version.
     {SYS_landlock_create_ruleset, Effect::kOpens, FDAUDIT_TELLS(NewObject(FdKind::kLandlock, true)),
      FDAUDIT_WHEN(a.Unsigned(2) == 0)},
     {SYS_seccomp, Effect::kOpens, FDAUDIT_TELLS(NewObject(FdKind::kUnknown, true, "seccomp listener")),

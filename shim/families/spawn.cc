@@ -1,5 +1,5 @@
 // Programs that libc starts by itself: posix_spawn, system, popen. Their children run none of our code before their
-// exec, so what they do with descriptors is told beforehand (shim/process/spawn.h).
+// exec, so what they do with descriptors is recorded before it (shim/process/spawn.h).
 
 #include "shim/process/spawn.h"
 

@@ -58,7 +58,7 @@ __attribute__((always_inline)) inline FILE* Reopened(Function& function, const c
   return result;
 }
 
-/// endmntent tells 1 however its fclose ended: errno alone shows a failure.
+/// endmntent returns 1 however its fclose ended: only errno shows a failure.
 template <typename Function>
 __attribute__((always_inline)) inline int MountTableClosed(Function& function, FILE* stream) {
   const CallSite site = FDAUDIT_CALL_SITE(function);

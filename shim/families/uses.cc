@@ -1,9 +1,9 @@
 // Uses of a descriptor: reading, writing and the like. They change nothing in the ledger, and their recording costs a
-// comparison: only a call that failed with EBADF is looked at, and told where the number had been closed before.
+// comparison: only a call that failed with EBADF is looked at, and reported where the number had been closed before.
 //
 // Not here, because programs call them to learn whether a number is open: fstat, isatty, dup, fcntl's F_GETFD, F_GETFL
-// and F_SETFD; and of the functions below lseek(fd, 0, SEEK_CUR), transfers of no bytes, the ioctls of isatty and its
-// kin.
+// and F_SETFD; and of the functions below lseek(fd, 0, SEEK_CUR), transfers of no bytes, the ioctls of isatty and
+// the like.
 
 #include <dirent.h>
 #include <fcntl.h>

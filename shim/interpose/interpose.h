@@ -35,7 +35,7 @@ struct alignas(64) RealFunction {
     for (size_t i = 0; symbol_version[i] != '\0'; ++i) version[i] = symbol_version[i];
   }
 
-  /// Whether the real function is there, as far as it can be told by reading memory: in signal handlers, vfork children
+  /// Whether the real function is there, as far as reading memory shows: in signal handlers, vfork children
   /// and allocators too.
   bool Known() { return __atomic_load_n(&pointer, __ATOMIC_RELAXED) != nullptr || FindBehind(); }
 

@@ -33,7 +33,7 @@ void PrepareRealFunctions(bool by_reading) {
   if (by_reading) libraries_behind.Read();
   if (libraries_behind.complete()) return;
   for (RealFunction* row = __start_fdaudit_calls; row != __stop_fdaudit_calls; ++row) row->Find();
-  // What libc lacks would be told by the program's first dlerror(3). A look-up that succeeds clears that.
+  // What libc lacks would show up in the program's first dlerror(3). A look-up that succeeds clears that.
   static_cast<void>(LookUp(RTLD_NEXT, "close"));
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// Sockets and pipes in words, the same whether said when a call tells it or when the kernel is asked at the end:
+// Sockets and pipes in words, the same whether recorded at a call or asked of the kernel at the end:
 //
 //   tcp 127.0.0.1:80 (listening)              unix /run/app.sock (accepted)
 //   tcp 127.0.0.1:80 <- 10.0.0.7:51234        unix socketpair, other end 5

@@ -11,7 +11,7 @@
 
 namespace fdaudit::shim {
 
-/// `life` has just been closed: its acts are both told.
+/// `life` has just been closed: both its acts are known.
 void CountClose(const trace::Incarnation& life);
 
 /// It has not, after all.

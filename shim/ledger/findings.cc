@@ -72,7 +72,7 @@ void Join(FindingRecord& record, int fd, uint64_t closed) {
 
 /// Index + 1 of a record that was made for this, 0 where it joined an older one or there was no room.
 uint32_t MakeFinding(FindingKind kind, int fd, const trace::Act& act, const CloseOutcome& outcome, int error) {
-  // Another process opens and closes these numbers too: whose close was one too many can't be told.
+  // Another process opens and closes these numbers too: whose close was one too many is unknown.
   if ((Atomic(ImageOf(act.image)->reasons).load(std::memory_order_relaxed) & trace::kReasonSharedTable) != 0) return 0;
   const uint64_t key = KeyOf(kind, act, outcome);
   KnownFinding& place = known[key % kKnown];

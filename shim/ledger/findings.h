@@ -22,7 +22,7 @@ void NoteClose(ThreadState& thread, int fd, const trace::Act& act, const CloseOu
 /// A stale close of what was just being opened: lives[0], which it has closed.
 void NoteStaleHit(int fd, const CloseOutcome& outcome);
 
-/// A use of `fd` failed with EBADF; `outcome` tells the lives of the number, which this image had closed.
+/// A use of `fd` failed with EBADF; `outcome` has the lives of the number, which this image had closed.
 void NoteBadUse(int fd, const trace::Act& act, const CloseOutcome& outcome);
 
 /// An ordinary open was given a standard number: lives[0] now, lives[1] closed before.
@@ -32,15 +32,15 @@ void NoteStdReused(int fd, const trace::Act& act, const CloseOutcome& lives);
 void NoteCloseError(int fd, const trace::Act& act, const CloseTicket& ticket, int error);
 
 /// A call failed for want of a free descriptor (`error`: EMFILE, ENFILE), or four fifths of the limit were passed (0).
-/// The first time it tells who holds the table.
+/// The first time it records who holds the table.
 void NoteExhausted(const trace::Act& act, int error);
 
-/// The first lowest free number that tells that four fifths of the limit are in use; 0 = not looked up yet.
+/// The first lowest free number at which four fifths of the limit are in use; 0 = not looked up yet.
 inline constinit int32_t crowded_from = 0;
 /// `fd` was handed out as the lowest free number, and is not below crowded_from.
 void NoteCrowded(int fd, const trace::Act& act);
 
-/// The program that exec started has inherited `life`, which nobody arranged for; `act` is of the new image.
+/// The program that exec started has inherited `life`, without an arrangement for it; `act` is of the new image.
 void NoteCrossedExec(int fd, const trace::Act& act, const trace::Incarnation& life);
 
 /// Findings made by this image.

@@ -48,7 +48,7 @@ bool HasUnseenClose(uint32_t image) {
   return found;
 }
 
-/// The kernel counts as many as the ledger knows, and what the image has opened itself is open: then the ledger tells
+/// The kernel counts as many as the ledger knows, and what the image has opened itself is open: then the ledger knows
 /// what is. That takes one call, where asking for each number takes one for each.
 bool AgreesWithKernel(uint32_t image) {
   return CountOpenDescriptors() == static_cast<int>(LedgerCountOpen()) && !HasUnseenClose(image);
@@ -139,8 +139,8 @@ void NoteUnseenOpen(PrivateSlot& slot, uint32_t image) {
   Count(&trace::ImageRecord::untracked_opens, image);
 }
 
-/// The other end of the pair that `life` is an end of: the number is told by the call that opened both, and is that end
-/// as long as it has not been closed.
+/// The other end of the pair that `life` is an end of: the number is known from the call that opened both, and is that
+/// end as long as it has not been closed.
 Partner PartnerOf(const Incarnation& life) {
   const bool is_end = life.kind == trace::FdKind::kPipe || (life.detail & trace::kSocketPaired) != 0;
   const bool is_first_hand = (life.opened.flags & trace::kActDuplicated) == 0 && (life.flags & trace::kReceived) == 0;
@@ -152,7 +152,7 @@ Partner PartnerOf(const Incarnation& life) {
   return {life.related, head.state == SlotState::kOpen && opened.stamp == life.opened.stamp};
 }
 
-/// Completes what is told about a descriptor that stays open at the end.
+/// Completes what is recorded about a descriptor that stays open at the end.
 void DescribeAtEnd(const Place& place, int fd, uint32_t image) {
   PrivateSlot& slot = *place.slot;
   char recorded[trace::kTargetSize];
@@ -170,7 +170,8 @@ void DescribeAtEnd(const Place& place, int fd, uint32_t image) {
   if (!MirrorOpened(*place.block, slot, fd, image, target)) Dropped(image, trace::kReasonNoRoom);
 }
 
-/// Compares one number with what the kernel says of it. Returns true where it tells something: a leak or a difference.
+/// Compares one number with what the kernel says of it. Returns true where there is something to report: a leak or a
+/// difference.
 bool SettleAtEnd(int fd, bool open, uint32_t image) {
   if (!open && !WasUsed(fd)) return false;
   const Place place = Find(fd, true);
@@ -233,12 +234,12 @@ void LedgerCopied() {
 void LedgerEnd(bool comparable) {
   const uint32_t image = CurrentImage();
   trace::ImageRecord* record = ImageOf(image);
-  bool tells = false;
+  bool reports = false;
   if (comparable && SystemCallsAllowed()) {
     uint32_t open = 0;
     const auto settle = [&](int fd, bool is_open) {
       open += is_open ? 1 : 0;
-      tells = SettleAtEnd(fd, is_open, image) || tells;
+      reports = SettleAtEnd(fd, is_open, image) || reports;
     };
     if (AgreesWithKernel(image)) {
       ForEachSlot(0, UINT32_MAX, [&settle](int fd, const Place& place) {
@@ -251,11 +252,11 @@ void LedgerEnd(bool comparable) {
     record->checked_at_end = 1;
   } else {
     Atomic(record->reasons).fetch_or(trace::kReasonExitUnchecked);
-    tells = true;
+    reports = true;
   }
   LedgerSumUp();
   // Other threads may still be recording; only a process that never had any gives its blocks back.
-  if (!tells && NeverThreaded()) ReleaseBlocks(record);
+  if (!reports && NeverThreaded()) ReleaseBlocks(record);
 }
 
 }  // namespace fdaudit::shim

@@ -262,7 +262,7 @@ bool LedgerLastClosed(int fd, CloseOutcome* out) {
   const Place place = FindOwn(fd, CurrentImage());
   if (place.slot == nullptr) return false;
   const Head head = LoadHead(*place.slot);
-  // A stale close that is under way, or has hit what nobody recorded: whose number it was can't be told.
+  // A stale close that is under way, or has hit an unrecorded descriptor: whose number it was is unknown.
   if (head.state != SlotState::kClosed || head.flags != 0) return false;
   Snapshot(*place.slot, head.count, out);
   return true;

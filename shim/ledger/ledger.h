@@ -3,16 +3,16 @@
 // What each descriptor number is now and was before.
 //
 // The authoritative ledger lies in private memory, so that a forked child starts with a snapshot of its parent's; every
-// change is mirrored into the trace. Nobody waits for anybody: a slot's head (count of incarnations and state) changes
-// by compare-and-swap, and who loses looks again.
+// change is mirrored into the trace. No thread waits for another: a slot's head (count of incarnations and state)
+// changes by compare-and-swap, and who loses looks again.
 //
 // A snapshot taken by fork may be caught in the middle of another thread's change. So a number that this image has not
 // touched yet is checked with the kernel when it is (fcntl F_GETFD).
 //
 // Order. A close is recorded before its system call (the number can be handed out again the moment that returns), an
 // open after it. A stale close may therefore find its number "closed" although another thread has just been given it
-// and has not recorded that yet. Such a close leaves a mark in the slot, and whoever records later, closer or opener,
-// sees from the stamps that the two overlap, and tells the incarnation's end.
+// and has not recorded that yet. Such a close leaves a mark in the slot, and the one that records later, closer or
+// opener, sees from the stamps that the two overlap, and knows the incarnation's end.
 //
 // All functions: any thread, any signal context, no locks, errno untouched.
 
@@ -76,7 +76,7 @@ CloseTicket LedgerCloseBegin(int fd, const trace::Act& act);
 CloseOutcome LedgerCloseEnd(int fd, const CloseTicket& ticket, const trace::Act& act, int error);
 /// The story of what the ticket's close has closed; false where the number belongs to somebody else by now.
 bool LedgerLifeOf(int fd, const CloseTicket& ticket, CloseOutcome* out);
-/// A close that was notable for `verdict` has returned: tells so, unless the number belongs to somebody else by now.
+/// A close that was notable for `verdict` has returned: records it, unless the number belongs to somebody else by now.
 void LedgerNotableClose(int fd, const CloseTicket& ticket, CloseOutcome::Verdict verdict, CloseOutcome* out);
 /// A recorded close never happened (a cancelled thread, close_range that failed): puts the descriptor back.
 void LedgerCloseUndo(int fd, uint32_t count);
@@ -111,10 +111,11 @@ struct Holder {
 };
 void LedgerHolders(Holder (&out)[trace::kMaxHolders]);
 
-/// True where this image has closed `fd` and nobody opened it since; tells its last two lives.
+/// True where this image has closed `fd` and it was not opened since; returns its last two lives.
 bool LedgerLastClosed(int fd, CloseOutcome* out);
 
-/// What a call has just told about the socket `fd`. `address`: local for kBound, the peer's for the last two, in words.
+/// What a call has just shown about the socket `fd`. `address`: local for kBound, the peer's for the last two, in
+/// words.
 enum class SocketStep : uint8_t { kBound, kListening, kConnecting, kConnected };
 void LedgerAddressed(int fd, SocketStep step, const char* address);
 
@@ -122,10 +123,10 @@ void LedgerAddressed(int fd, SocketStep step, const char* address);
 void LedgerAdopt(int fd, uint8_t owner_flag, const void* owner);
 /// The tag (owner.h) of what holds `fd`; 0 = nothing, or not known.
 OwnerTag LedgerOwnerTag(int fd);
-/// `owner` (0 = nobody) takes over from `expected` (0 = nobody). False: that one does not hold it. Where it did, in a
-/// life that this image has closed since, `lost` tells that one.
+/// `owner` (0 = none) takes over from `expected` (0 = none). False: that one does not hold it. Where it did, in a
+/// life that this image has closed since, `lost` is that one.
 bool LedgerExchangeOwner(int fd, OwnerTag expected, OwnerTag owner, CloseOutcome* lost);
-/// Whoever opened `fd` leaves it open on purpose.
+/// The opener of `fd` leaves it open on purpose.
 void LedgerLeaveOpen(int fd);
 /// Descriptors above 2 that this image has opened since `stamp` and that are open.
 uint32_t LedgerCountOpenedSince(uint64_t stamp);
@@ -157,11 +158,11 @@ uint32_t LeaksSoFar();
 /// Adds up what this image has opened and closed so far, in its record.
 void LedgerSumUp();
 
-/// The image ends by exit: compares with the kernel's table, completes targets, sums up, releases what tells nothing.
-/// `comparable`: the caller's table is the ledger's.
+/// The image ends by exit: compares with the kernel's table, completes targets, sums up, releases what has nothing to
+/// report. `comparable`: the caller's table is the ledger's.
 void LedgerEnd(bool comparable);
 
-/// The caller has got a copy of the ledger's table for itself. As after a fork, nobody has to close both.
+/// The caller has got a copy of the ledger's table for itself. As after a fork, no one has to close both.
 void LedgerCopied();
 
 }  // namespace fdaudit::shim

@@ -34,7 +34,7 @@ ImageRecord* TakePrepared(uint32_t parent) {
   uint32_t image = thread_state.image == parent ? thread_state.child_image : 0;
   if (image == 0) image = ImageOfPid(raw::Pid());  // another thread than fork's comes first
   if (image == 0 || ImageOf(image)->parent != parent || ImageOf(image)->begun != 0) return nullptr;
-  Atomic(process_mark->record).store(image);  // before the record can tell that it was taken
+  Atomic(process_mark->record).store(image);  // before the record shows that it was taken
   thread_state.child_image = 0;
   Identify(ImageOf(image));
   return ImageOf(image);
@@ -54,7 +54,7 @@ ImageRecord* OwnRecord(uint32_t parent, StartedBy how) {
   return record;
 }
 
-/// Whether the caller is to begin the image. Nobody waits for another thread that does, and a signal handler leaves it
+/// Whether the caller is to begin the image. No thread waits for another one that does, and a signal handler leaves it
 /// to whom it has interrupted. But a handler may leave the beginning by siglongjmp: a frame below the caller's is gone.
 __attribute__((noinline)) bool ClaimBeginning() {
   const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));

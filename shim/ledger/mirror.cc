@@ -120,9 +120,9 @@ bool MirrorOpened(PrivateBlock& block, const PrivateSlot& slot, int fd, uint32_t
 bool IsMirrored(PrivateBlock& block, const PrivateSlot& slot, int fd, uint32_t image) {
   const uint64_t word = Atomic(MirrorWord(block, fd)).load(std::memory_order_acquire);
   if (word >> 32 != image || static_cast<uint32_t>(word) == 0) return true;  // nothing there that could be wrong
-  const trace::SlotHead& told = BlockAt(static_cast<uint32_t>(word) - 1)->slots[InBlock(fd)].head;
+  const trace::SlotHead& recorded = BlockAt(static_cast<uint32_t>(word) - 1)->slots[InBlock(fd)].head;
   const Head head = Unpack(slot.head);
-  return told.count == head.count && told.state == head.state;
+  return recorded.count == head.count && recorded.state == head.state;
 }
 
 void CopyTarget(PrivateBlock& block, int fd, uint32_t image, char (&target)[trace::kTargetSize]) {
@@ -196,8 +196,8 @@ bool FindOrigin(uint32_t origin, int fd, uint64_t when, trace::Incarnation* life
   const trace::Slot& slot = block->slots[InBlock(fd)];
   if (slot.head.count == 0) return false;
   for (const uint32_t count : {slot.head.count, slot.head.count - 1}) {
-    const bool told = count != slot.head.count || slot.head.state != trace::SlotState::kNever;
-    if (told && WasOpenAt(slot.lives[count & 1], when)) {
+    const bool recorded = count != slot.head.count || slot.head.state != trace::SlotState::kNever;
+    if (recorded && WasOpenAt(slot.lives[count & 1], when)) {
       *life = slot.lives[count & 1];
       return true;
     }

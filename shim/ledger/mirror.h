@@ -2,8 +2,8 @@
 
 // The private slots of the ledger and their mirror in the trace. A private block knows, for each group of 16 numbers,
 // which trace block mirrors it and for which image; a forked child finds its parent's there, and takes a block of its
-// own when it first changes something. Blocks of images that ended with nothing to tell are used again. Lock-free, any
-// context.
+// own when it first changes something. Blocks of images that ended with nothing to report are used again. Lock-free,
+// any context.
 
 #include <cstdint>
 
@@ -46,7 +46,7 @@ struct PrivateSlot {
   // For telling an unseen close from one that the ledger knows but can't assign.
   uint64_t began;        ///< stamp before the call that opened the current incarnation
   uint64_t last_close;   ///< stamp at which the latest close of the number returned
-  uint32_t last_closer;  ///< its thread; 0: it closed what can't be told, and may be missed by its own thread too
+  uint32_t last_closer;  ///< its thread; 0: unknown what it closed; its own thread may miss it too
   uint32_t closes_under_way;
   uint32_t registered_life;  ///< as trace::SlotBlock::registered_life
   uint16_t registered_in;    ///< as trace::SlotHead::registered_in
@@ -63,7 +63,7 @@ bool MirrorSlot(PrivateBlock& block, const PrivateSlot& slot, int fd, uint32_t i
 /// The same, with the text of what it now refers to (nullptr = none).
 bool MirrorOpened(PrivateBlock& block, const PrivateSlot& slot, int fd, uint32_t image, const char* target);
 
-/// Whether the trace tells the slot's state. Not where a signal handler has jumped out of the recording.
+/// Whether the trace has the slot's state. Not where a signal handler has jumped out of the recording.
 bool IsMirrored(PrivateBlock& block, const PrivateSlot& slot, int fd, uint32_t image);
 
 /// The target text of `fd`, empty where unknown.
@@ -73,7 +73,7 @@ void CopyTarget(PrivateBlock& block, int fd, uint32_t image, char (&target)[trac
 /// is known: each number remembers two. False: that image never touched the number, its own origin has to be asked.
 bool FindOrigin(uint32_t origin, int fd, uint64_t when, trace::Incarnation* life);
 
-/// Sums up what the image's blocks still tell, and gives them back for other images.
+/// Sums up what the image's blocks still hold, and gives them back for other images.
 void ReleaseBlocks(trace::ImageRecord* record);
 
 }  // namespace fdaudit::shim

@@ -12,7 +12,7 @@ using trace::ImageRecord;
 /// How far back the opener of an inherited descriptor is looked for.
 constexpr int kMostOrigins = 8;
 
-/// Where number `fd` of the image was before its placements. kPlacedOpened: nowhere; below that: nobody knows.
+/// Where number `fd` of the image was before its placements. kPlacedOpened: nowhere; below that: unknown.
 int BeforePlacements(const ImageRecord* record, int fd) {
   constexpr int kUnknown = trace::kPlacedOpened - 1;
   if (record->placement_count > trace::kMaxPlacements) return kUnknown;

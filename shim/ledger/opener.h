@@ -7,7 +7,7 @@
 namespace fdaudit::shim {
 
 /// Who opened number `fd` of a program that has just begun: looks in the images it comes from. Leaves `life` empty
-/// where nobody knows.
+/// where unknown.
 void FindOpener(const trace::ImageRecord* record, int fd, trace::Incarnation* life);
 
 }  // namespace fdaudit::shim

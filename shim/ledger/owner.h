@@ -1,7 +1,8 @@
 #pragma once
 
-// Who holds a descriptor, as one number: a stream is told by its address and its kind, a declared owner (fdaudit.h) by
-// the tag that it chose. Tags are laid out as Android's: the kind of the owner in the highest eight bits.
+// Who holds a descriptor, as one number: a stream is identified by its address and its kind, a declared owner
+// (fdaudit.h) by the tag that it chose. Tags are laid out as Android's: the kind of the owner in the highest eight
+// bits.
 
 #include <cstdint>
 

@@ -30,7 +30,7 @@ bool AskAddress(int fd, long call, char (&name)[trace::kTargetSize]) {
   return true;
 }
 
-/// `life.detail` keeps what only the calls could tell, and gets the rest.
+/// `life.detail` keeps what only the calls knew, and gets the rest.
 bool DescribeSocket(int fd, trace::Incarnation& life, Partner partner, const char* recorded, TextBuilder& text) {
   const int domain = SocketOption(fd, SO_DOMAIN);
   if (domain < 0) return false;
@@ -44,7 +44,7 @@ bool DescribeSocket(int fd, trace::Incarnation& life, Partner partner, const cha
   if ((life.detail & trace::kSocketPaired) != 0 && !has_local && peer[0] == '\0') {
     AddPairEnd(text, life.detail, partner.fd, partner.is_open);
   } else if (!connected && NamesPeer(recorded)) {
-    text.Add(recorded);  // reset, or not connected yet: nobody but the call knew with whom
+    text.Add(recorded);  // reset, or not connected yet: only the call knew with whom
   } else {
     life.detail &= static_cast<uint16_t>(~trace::kSocketConnecting);
     AddSocket(text, life.detail, {local, peer, connected});
@@ -83,7 +83,7 @@ FdKind KindFromMode(mode_t mode, FdKind known) {
   return S_ISREG(mode) ? FdKind::kFile : known;
 }
 
-/// "anon_inode:[eventfd]" and the like tell no more than the kind does; what the opening call told is better.
+/// "anon_inode:[eventfd]" and the like say no more than the kind does; what the opening call recorded is better.
 bool IsNoNews(const char* link, FdKind kind) {
   return kind == FdKind::kPidFd || kind == FdKind::kMount ||
          (kind != FdKind::kUnknown && StartsWith(link, "anon_inode:"));
@@ -100,7 +100,7 @@ int64_t RealtimeAt(uint64_t stamp) {
   return static_cast<int64_t>(raw::Nanoseconds(CLOCK_REALTIME)) - static_cast<int64_t>(since);
 }
 
-/// A file's name came or went at `since` or later, as far as its inode tells: rename(2), link(2) and unlink(2) change
+/// A file's name came or went at `since` or later, judging by its inode: rename(2), link(2) and unlink(2) change
 /// its ctime, whose clock ticks some hundred times a second.
 bool WasRenamed(const struct stat& file, int64_t since) {
   constexpr int64_t kTick = 20'000'000;
@@ -174,7 +174,7 @@ void DescribeOpenDescriptor(int fd, trace::Incarnation& life, Partner partner, c
     if (IsNoNews(buffer, life.kind)) return;
     // A pipe without a name: not a FIFO.
     if (life.kind == FdKind::kPipe && StartsWith(buffer, "pipe:[")) {
-      if (target[0] != '\0' && !StartsWith(target, "pipe, ")) return;  // "popen: …" tells more
+      if (target[0] != '\0' && !StartsWith(target, "pipe, ")) return;  // "popen: …" says more
       const long flags = raw::Call(SYS_fcntl, fd, F_GETFL);
       TextBuilder end(buffer, sizeof buffer);
       AddPipeEnd(end, (flags & O_ACCMODE) == O_WRONLY, partner.fd, partner.is_open);

@@ -53,7 +53,7 @@ void ForEachOpenDescriptor(Visitor visit) {
 /// than the one named. The number was closed, and handed out again, without a recorded call.
 bool IsAnother(int fd, const trace::Incarnation& life, const char* recorded_target, const char* target);
 
-/// What sort of thing the open descriptor is, by the system call or two that tell it: the rest is asked at the end.
+/// What sort of thing the open descriptor is, found by a system call or two: the rest is asked at the end.
 /// What has no sort but its name gets that.
 void DescribeKind(int fd, trace::Incarnation& life, char (&target)[trace::kTargetSize]);
 

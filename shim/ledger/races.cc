@@ -129,7 +129,7 @@ Head AfterStaleMark(PrivateSlot& slot, Head head, uint64_t began, Incarnation* l
       head.state = SlotState::kClosed;
     } else {
       if (!ManyClosed(slot, 0, slot.stale.thread))
-        Count(&trace::ImageRecord::untracked_opens, image);  // what nobody has recorded
+        Count(&trace::ImageRecord::untracked_opens, image);  // what was not recorded
     }
   }
   head.flags &= kStaleUnderWay;
@@ -166,7 +166,8 @@ CloseOutcome SettleClose(const Place& place, int fd, const CloseTicket& ticket, 
   }
   if (error != EBADF) return SettleStaleClose(place, fd, ticket, act);
   ClearStaleMark(slot, act);
-  // The close before this one closed what nobody saw opened: whose number it was, and whose it is not, can't be told.
+  // The close before this one closed a number whose opening was not seen: whose it was, and whose it is not, is
+  // unknown.
   if ((LoadHead(slot).flags & kStaleDone) != 0) return outcome;
   outcome.verdict = CloseOutcome::Verdict::kFailedNever;
   if (ticket.found == CloseTicket::Found::kClosed) {

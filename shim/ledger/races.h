@@ -1,7 +1,7 @@
 #pragma once
 
 // Closes and opens of one number that race. A stale close that is under way leaves its mark in the slot
-// (kStaleUnderWay, PrivateSlot::stale); whoever records after it, opener or closer, finds it there and tells which
+// (kStaleUnderWay, PrivateSlot::stale); the one that records after it, opener or closer, finds it there and knows which
 // incarnation it hit.
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 namespace fdaudit::shim {
 
 /// True while, or where, closes of one number by other threads than `thread` overlapped with the life of its current
-/// incarnation. Which of them hit what can't always be told then, and nobody unseen is suspected. `own`: closes of the
+/// incarnation. Which of them hit what isn't always known then, and no unseen close is suspected. `own`: closes of the
 /// asking thread that are under way.
 bool ManyClosed(PrivateSlot& slot, uint32_t own, uint32_t thread);
 

@@ -36,7 +36,7 @@ class ControlMessages {
   size_t left_;
 };
 
-/// Who is at the other end of a socket, by SO_PEERCRED; 0 = nobody knows.
+/// Who is at the other end of a socket, by SO_PEERCRED; 0 = unknown.
 int32_t PeerOf(int socket);
 
 /// A descriptor that a message has put into the receiver's table.
@@ -55,8 +55,8 @@ void PutDescriptor(const ControlMessage& control, size_t index, int fd);
 bool BringsDescriptors(const msghdr& message);
 
 /// The sender's pid, as the receiver's pid namespace knows it; 0 = unknown. The message's own credentials where it has
-/// them; else the process that made the socket's other end, which one system call tells. Where that is `own_pid`, a
-/// socketpair's, nobody knows which of the processes that hold the other end has sent.
+/// them; else the process that made the socket's other end, which costs one system call. Where that is `own_pid`, a
+/// socketpair's, it is unknown which of the processes that hold the other end has sent.
 int32_t SenderOf(const msghdr& message, int socket, int32_t own_pid);
 
 }  // namespace fdaudit::shim

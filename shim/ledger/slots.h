@@ -1,7 +1,7 @@
 #pragma once
 
 // The ledger's private slots: where they lie, how they change, how they follow into a forked child. For the files of
-// the ledger alone; what they do together is told in ledger.h.
+// the ledger alone; what they do together is explained in ledger.h.
 
 #include <cstdint>
 
@@ -57,7 +57,7 @@ void Mirror(const Place& place, int fd, uint32_t image);
 
 trace::Incarnation MakeLife(const trace::Act& act, const NewDescriptor& what);
 
-/// Ends the open incarnation that `head` tells. False: another was faster.
+/// Ends the open incarnation that `head` describes. False: another was faster.
 bool CloseOpen(const Place& place, int fd, const trace::Act& act, Head head);
 
 /// Calls visit(fd, place) for each number of the ledger in [first, last] that was ever filled. What was not is not even

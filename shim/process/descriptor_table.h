@@ -1,9 +1,9 @@
 #pragma once
 
-// Which descriptor table a caller uses. The ledger tells of one table; but clone(2) makes, in every mixture, tasks that
-// share this memory and have a table of their own (the way of vfork), or share the table and have memory of their own,
-// and unshare(2) gives a thread a table of its own. Whoever uses another table than the ledger's leaves the ledger
-// alone.
+// Which descriptor table a caller uses. The ledger describes one table; but clone(2) makes, in every mixture, tasks
+// that share this memory and have a table of their own (the way of vfork), or share the table and have memory of their
+// own, and unshare(2) gives a thread a table of its own. A task that uses another table than the ledger's leaves the
+// ledger alone.
 //
 //   own memory, own table        fork: an image of its own, which finds its process mark wiped
 //   own memory, shared table     an image of its own. Both ledgers miss what the other does: kReasonSharedTable, no
@@ -13,8 +13,8 @@
 //   shared memory, own table     its acts are not in the ledger (kReasonOwnTable), its exec is followed
 //
 // A task that clone(2) made in this memory is a *guest*. It may share even the thread-local storage of the thread that
-// made it, and run at the same time; so while a thread has guests on its TLS, gettid(2) tells who is calling. A guest
-// that nobody knows (a system call by number, no room) is the stranger, and leaves the ledger alone.
+// made it, and run at the same time; so while a thread has guests on its TLS, gettid(2) shows which of them calls. A
+// guest that is unknown (a system call by number, no room) is the stranger, and leaves the ledger alone.
 //
 // Any thread, any signal context, no locks, errno untouched.
 

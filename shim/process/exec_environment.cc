@@ -90,7 +90,7 @@ void PrepareExecEnvironment(const char* shim_path, const char* options_entry) {
 
 namespace {
 
-/// The caller's state, where it is known to be nobody else's.
+/// The caller's state, where it is known to be the caller's alone.
 ThreadState* OwnState() {
   const uint32_t image = process_mark->image;
   if (image == 0) return nullptr;
@@ -150,7 +150,7 @@ EnvironmentPlan PlanEnvironment(char* const* environment, const ExecOutlook& out
                  : outlook.problem != trace::ExecProblem::kNone ? outlook.problem
                  : !trace_reachable                             ? trace::ExecProblem::kTraceUnreachable
                                                                 : trace::ExecProblem::kNone;
-  // Once the report is made, and the trace removed, nobody would remove the second file that the program would make.
+  // Once the report is made, and the trace removed, a second file made by the program would stay for ever.
   const bool is_over = !trace_reachable && recorder.recording() && recorder.header().removed != 0;
   // A static program and one of another libc keep the shim, so that what they start is audited again.
   if (!reachable || outlook.refuses_shim || is_over) {

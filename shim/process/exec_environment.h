@@ -34,7 +34,7 @@ struct EnvironmentPlan {
   Action action = Action::kKeep;
   size_t entries = 0;                                      ///< of the given environment, without the final nullptr
   size_t room = 0;                                         ///< bytes that BuildEnvironment needs
-  uint32_t image = 0;                                      ///< record that the program continues; 0 = none is told
+  uint32_t image = 0;                                      ///< record that the program continues; 0 = none
   trace::ExecProblem problem = trace::ExecProblem::kNone;  ///< why the program will not be audited
 };
 

@@ -39,7 +39,7 @@ struct Candidate {
   alignas(Elf64_Phdr) char head[kHead] = "";
 };
 
-/// Whether a descriptor of ours, for a moment, can be in nobody's way.
+/// Whether a descriptor of ours, for a moment, can disturb no other thread.
 bool TableIsOurs() {
   if (OnForeignStorage()) return false;
   return SingleThreaded() || (thread_state.vfork_depth != 0 && thread_state.guests == 0);
@@ -65,7 +65,7 @@ long ReadAt(int fd, void* buffer, size_t size, uint64_t offset) {
   return raw::Call(SYS_pread64, fd, raw::Address(buffer), static_cast<long>(size), static_cast<long>(offset));
 }
 
-/// A file that execve(2) would load, as far as its mode tells. Others may not even be opened: a device or a FIFO would
+/// A file that execve(2) would load, judging by its mode. Others may not even be opened: a device or a FIFO would
 /// notice.
 bool IsExecutable(const struct stat& status) { return S_ISREG(status.st_mode) && (status.st_mode & 0111) != 0; }
 

@@ -1,9 +1,9 @@
 #pragma once
 
 // What the kernel will load for an exec, looked at beforehand: whether the shim can be in it, and whether the dynamic
-// linker would complain about being told to load it.
+// linker would complain about having to load it.
 //
-// Looking needs a descriptor for a moment. So it is done only where nobody else uses this table, whose open(2) could
+// Looking needs a descriptor for a moment. So it is done only where no other task uses this table, whose open(2) could
 // get another number for it, and with signals blocked. Elsewhere the analyzer looks afterwards. Only raw system calls;
 // any context.
 

@@ -35,7 +35,7 @@ bool HasSeenThreads() {
 bool MakeProcessMark() {
   void* page = raw::Map(trace::kPageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
   if (page == nullptr) return false;
-  // Before Linux 4.14 the page is not wiped; then the fork wrapper alone tells a new process.
+  // Before Linux 4.14 the page is not wiped; then only the fork wrapper notices a new process.
   wiped_on_fork = raw::Advise(page, trace::kPageSize, MADV_WIPEONFORK) == 0;
   process_mark = static_cast<ProcessMark*>(page);
   return true;

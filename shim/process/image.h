@@ -1,9 +1,9 @@
 #pragma once
 
-// Which process image this is (ledger/lifetime.h: how it begins and ends). A process is told from its parent by a page
+// Which process image this is (ledger/lifetime.h: how it begins and ends). A process differs from its parent by a page
 // that the kernel wipes on fork (MADV_WIPEONFORK): 0.4 ns a look, and no fork, clone or grandchild can slip by. vfork
-// children run on their parent's memory; a mark in the thread's state tells them (ThreadState::vfork_depth).
-// descriptor_table.h tells of clone's children.
+// children run on their parent's memory; a mark in the thread's state identifies them (ThreadState::vfork_depth).
+// For clone's children see descriptor_table.h.
 
 #include <cstdint>
 
@@ -58,7 +58,7 @@ inline constinit bool is_silenced = false;
 /// The ledger of `image` may know less than the kernel, for one of trace::CoverageReason. 0: of no image.
 void NoteReason(uint32_t image, uint32_t reason);
 
-/// True while the process and those it was forked from never had a second thread (false where libc can't tell).
+/// True while the process and those it was forked from never had a second thread (false where libc doesn't know).
 bool NeverThreaded();
 /// The same, or a forked child in which only one thread has ever recorded anything.
 bool SingleThreaded();

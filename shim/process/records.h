@@ -22,7 +22,7 @@ void Publish(trace::ImageRecord* record);
 /// The newest image of a process, 0 if there is none here.
 uint32_t ImageOfPid(int pid);
 /// The newest image of this process. In the first process of a pid namespace, and those that come into it from outside:
-/// whoever forked it knew another pid of it, and may have entered that in the index.
+/// its parent knew another pid of it, and may have entered that in the index.
 uint32_t ImageBeforeExec();
 
 /// Which namespace this process's pids are of: asked for after exec, before the first of the functions above.

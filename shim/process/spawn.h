@@ -5,7 +5,7 @@
 // in the vfork child, and awaits the program (ImageRecord::awaits_exec). It says which of the program's numbers were
 // arranged for it (ImageRecord::placements), so that the program finds who opened them.
 //
-// A vfork child's program finds its record by its pid. libc tells the pid of a spawned one only when the program may
+// A vfork child's program finds its record by its pid. libc returns the pid of a spawned one only when the program may
 // have begun already: that one finds the record's number in its options.
 
 #include <cstdint>
@@ -22,7 +22,7 @@ uint32_t PrepareSpawn(const trace::Act& act);
 void NoteSpawnTarget(uint32_t image, const char* target, trace::ExecProblem problem, bool is_known);
 /// Number `fd` of the program to come is `from` of its parent, or trace::kPlacedOpened.
 void NotePlacement(uint32_t image, int fd, int from);
-/// Something was arranged, and nobody knows what.
+/// Something was arranged; what is unknown.
 void NotePlacementsUnknown(uint32_t image);
 /// The program's pid; 0: unknown, negative: it was not started, and the record is given back.
 void NoteSpawned(uint32_t image, int pid);
@@ -37,7 +37,7 @@ trace::ImageRecord* GuestRecord(ThreadState& self, uint32_t parent);
 /// It ends without exec.
 void EndGuestRecord(ThreadState& self, int status);
 
-/// The record that awaits this process. `hint`: the number that its options tell, 0 = none.
+/// The record that awaits this process. `hint`: the number in its options, 0 = none.
 trace::ImageRecord* AwaitedRecord(uint64_t hint, trace::ImageRecord* of_pid);
 
 /// Somebody has arranged for number `fd` of the program that is to come.

@@ -176,7 +176,7 @@ class Interpreter {
     return static_cast<int64_t>(static_cast<uint64_t>(value) * static_cast<uint64_t>(entry_.data_alignment));
   }
 
-  /// The address of a counted block; the count itself is read again by whoever evaluates it.
+  /// The address of a counted block; the count itself is read again by the evaluator.
   int64_t Block() {
     const auto address = reinterpret_cast<int64_t>(reader_->position());
     reader_->Skip(reader_->ReadUleb());

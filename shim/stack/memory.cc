@@ -194,7 +194,7 @@ class RememberingWalk {
     return added;
   }
 
-  /// Gives up the outermost remembered frames. The one that becomes the outermost must tell its RBP, or not need it.
+  /// Gives up the outermost remembered frames. The one that becomes the outermost must know its RBP, or not need it.
   void MakeRoom() {
     uint32_t dropped = live_ < kDroppedAtOnce ? live_ : kDroppedAtOnce;
     const auto unusable = [](const RememberedFrame& frame) { return frame.passes_rbp && !frame.needs_rbp; };

@@ -48,7 +48,7 @@ std::span<const ElfW(Phdr)> ProgramHeaders(const Module& module) {
   if (__builtin_memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 || header->e_phentsize != sizeof(ElfW(Phdr))) return {};
   const uintptr_t bytes = header->e_phnum * sizeof(ElfW(Phdr));
   // In the first page of what linkers write. Rewritten objects (patchelf) may keep them elsewhere in the file, where
-  // the file offset no longer tells the address: those are done without.
+  // the file offset no longer gives the address: those are left out.
   if (header->e_phoff > kProbePage || bytes > kProbePage || header->e_phoff + bytes > size) return {};
   return {reinterpret_cast<const ElfW(Phdr)*>(module.map_start + header->e_phoff), header->e_phnum};
 }
@@ -85,8 +85,8 @@ uintptr_t ExecutableHeader() {
   return headers & ~(kProbePage - 1);
 }
 
-/// For an object with gaps between its segments _dl_find_object tells the one segment around the address. The whole is
-/// described by its program headers.
+/// For an object with gaps between its segments _dl_find_object returns the one segment around the address. The whole
+/// is described by its program headers.
 void WidenToObject(Module* module) {
   if (HasElfHeader(module->map_start)) return;
   const uintptr_t header = module->load_bias != 0 ? module->load_bias : ExecutableHeader();

@@ -1,7 +1,7 @@
 #pragma once
 
-// Which memory the walk may load from. A load beyond the stack would kill the audited program, and nobody tells where a
-// stack ends: pthread_getattr_np(3) opens a file and deadlocks in signal handlers, coroutine libraries ask nobody.
+// Which memory the walk may load from. A load beyond the stack would kill the audited program, and nothing says where a
+// stack ends: pthread_getattr_np(3) opens a file and deadlocks in signal handlers, coroutine libraries ask no one.
 //
 //   - The thread's own stack ends at the thread control block (NPTL puts it on top of the stack), the first thread's at
 //     __libc_stack_end. That we run on it, and not on a coroutine's stack that lies below, is proven once: every page

@@ -2,7 +2,7 @@
 
 // How to get from a frame to its caller, packed into 64 bits so that the rule cache can hold it in one atomic word.
 //
-// x86-64 needs two registers: RSP and RBP. A rule tells where the canonical frame address lies (the CFA: the value of
+// x86-64 needs two registers: RSP and RBP. A rule says where the canonical frame address lies (the CFA: the value of
 // RSP in the caller once the call has returned), where the return address is, and where the caller's RBP was saved.
 // What compilers emit, and the few hand-written forms that appear on call paths, fit; everything else is kUnknown, and
 // the walk ends there with `broken` set. docs/unwinding.md lists the classes with counts.
@@ -18,7 +18,7 @@ enum class CfaKind : uint8_t {
   kAtRbp = 3,    ///< CFA = *(RBP + n) + m: functions that realign their stack (DRAP)
   kUnknown = 4,  ///< there is a rule, and it cannot be expressed here
   kEnd = 5,      ///< outermost: the return address is undefined
-  kGuess = 6,    ///< no rule for this address: the frame pointer may tell (JIT code, assembly without CFI)
+  kGuess = 6,    ///< no rule for this address: the frame pointer may help (JIT code, assembly without CFI)
 };
 
 enum class RbpKind : uint8_t {

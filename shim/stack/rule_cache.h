@@ -1,9 +1,9 @@
 #pragma once
 
-// The process's memory of unwind rules, keyed by return address. Written by whoever sees an address first, read by all
-// threads, never locked: an entry is two words, the key xored with the rule, and the rule; an entry torn between two
-// writers fails the comparison and is a miss. Private memory, so that a forked child has a copy and a vfork child adds
-// to its parent's, harmlessly. Usable in every context.
+// The process's memory of unwind rules, keyed by return address. Written by the thread that sees an address first, read
+// by all threads, never locked: an entry is two words, the key xored with the rule, and the rule; an entry torn between
+// two writers fails the comparison and is a miss. Private memory, so that a forked child has a copy and a vfork child
+// adds to its parent's, harmlessly. Usable in every context.
 
 #include <atomic>
 #include <cstdint>

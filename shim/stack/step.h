@@ -25,7 +25,7 @@ enum class StepResult : uint8_t {
 /// What a step depended on, besides pc, RSP and the return address below the CFA.
 struct Link {
   uintptr_t rbp_from;  ///< where the new frame's RBP was loaded from: an address, or one of the below
-  bool needed_rbp;     ///< the old frame's RBP told where the new frame is
+  bool needed_rbp;     ///< the old frame's RBP showed where the new frame is
 };
 inline constexpr uintptr_t kRbpUnchanged = 0;
 inline constexpr uintptr_t kOddLoads = 1;  ///< other loads than the return address below the CFA and RBP

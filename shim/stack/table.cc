@@ -196,7 +196,7 @@ class MergedStack {
       }
     }
     flags_ = FlagsOf(walk);
-    // What is further out is still told by its Python frames.
+    // What is further out is still known from its Python frames.
     while ((walk.cut() || walk.broken()) && has_run_ && MayLieBeyond(sp) && !full_) AddRun();
     if (full_) flags_ = trace::kStackCut;
   }

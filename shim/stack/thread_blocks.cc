@@ -17,7 +17,7 @@ namespace {
 constexpr uint32_t kInChunk = 64;
 constexpr uint32_t kMostChunks = 1024;
 
-/// Blocks, and whose they are: thread ids, 0 = nobody's. The ids lie together, because they are searched.
+/// Blocks, and whose they are: thread ids, 0 = free. The ids lie together, because they are searched.
 struct Chunk {
   uint32_t owners[kInChunk];
   alignas(64) char blocks[kInChunk][kThreadBlockSize];

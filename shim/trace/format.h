@@ -110,7 +110,7 @@ struct Header {
   uint32_t run_ended;       ///< 1 = run_wait_status is valid
   int32_t run_wait_status;  ///< as of waitpid(2)
   int32_t run_pid;          ///< whose status it is
-  uint32_t removed;         ///< 1 = `fdaudit run` has reported and removed the file: nobody will read on
+  uint32_t removed;         ///< 1 = `fdaudit run` has reported and removed the file: there is no further reader
   ClockPair run_end;
   /// Name of the family's first file, where this one was made by an image that could not join it; else empty.
   char family[kFamilySize];
@@ -140,7 +140,7 @@ struct Text {
 
 enum class StartedBy : uint8_t { kUnknown = 0, kRun = 1, kFork = 2, kVfork = 3, kClone = 4, kSpawn = 5, kExec = 6 };
 
-/// How an image ended, as far as it could tell itself. kNone: it never said so; it still runs, or was killed.
+/// How an image ended, as recorded by itself. kNone: not recorded; it still runs, or was killed.
 enum class EndedBy : uint8_t {
   kNone = 0,
   kExit = 1,      ///< exit(3), _exit(2) or return from main; ImageRecord::status holds the status
@@ -242,11 +242,11 @@ struct ImageRecord {
   uint32_t events_dropped;    ///< (*) acts not recorded in the ledger for lack of room
   uint32_t awaits_exec;       ///< 1 = made before the program began (posix_spawn, vfork); it has not joined so far
   uint32_t blocks;            ///< index + 1 of the newest slot block of this image; SlotBlock::next leads to the others
-  uint32_t ledger_released;   ///< 1 = ended with nothing to tell: its slot blocks were given to others
+  uint32_t ledger_released;   ///< 1 = ended with nothing to report: its slot blocks were given to others
   uint32_t checked_at_end;    ///< 1 = the ledger was compared with the kernel's table at the end
   uint32_t indexed;           ///< 1 = reachable from Header::newest_image
   uint32_t begun;             ///< 1 = the process itself has recorded something; else its parent made this record
-  uint32_t placement_count;   ///< in the order made; above kMaxPlacements: the rest is not told
+  uint32_t placement_count;   ///< in the order made; above kMaxPlacements: the rest is not kept
   uint32_t began_session;     ///< 1 = it began a session of its own as daemons do: setsid(2), daemon(3)
   Placement placements[kMaxPlacements];
   Act placed_by;  ///< the call that opened what is kPlacedOpened; stamp 0 = none
@@ -255,13 +255,14 @@ struct ImageRecord {
   Text origin_file;
   uint32_t origin_image;
   uint32_t reserved1;
-  /// Of a process that was forked or has forked (else nobody waits for another): the latest of its threads' reads.
+  /// Of a process that was forked or has forked (else no process waits for another): the latest of its threads' reads.
   WaitingRead reading;
 };
 static_assert(sizeof(ImageRecord) == 512);
 
-/// From `stamp` on, all that an image did happened while a test ran, as pytest tells it in the environment, or behind a
-/// checkpoint of its own naming. An image begins in the context that its parent was in. Visible once `image` is set.
+/// From `stamp` on, all that an image did happened while a test ran, as pytest's environment variable names it, or
+/// behind a checkpoint of its own naming. An image begins in the context that its parent was in. Visible once `image`
+/// is set.
 struct ContextChange {
   uint64_t stamp;
   uint32_t image;
@@ -489,9 +490,9 @@ enum class FindingKind : uint32_t {
   kExhausted = 7,    ///< the table was full: `error` is EMFILE or ENFILE, 0 = four fifths of the limit were passed; fds
                      ///< holds kMaxHolders pairs (stack, open descriptors), fd the limit, count the calls that failed
   kOverwriteClosed = 8,  ///< a close of lives[0], which dup2 had put over lives[1]
-  kCrossedExec = 9,      ///< lives[0] was inherited by the program that exec started, and nobody had arranged for it
-  kOwnedClose = 4,  ///< a close of what a FILE*, DIR* or declared owner held, by another: lives[0]; act = the close
-  kFailedUse = 3,   ///< read & co. failed with EBADF on a number closed before; lives as for kFailedClose
+  kCrossedExec = 9,  ///< lives[0] was inherited by the program that exec started, and the child had not placed it there
+  kOwnedClose = 4,   ///< a close of what a FILE*, DIR* or declared owner held, by another: lives[0]; act = the close
+  kFailedUse = 3,    ///< read & co. failed with EBADF on a number closed before; lives as for kFailedClose
 };
 
 inline constexpr uint32_t kMaxFindingFds = 100;

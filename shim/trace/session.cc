@@ -94,7 +94,7 @@ bool IsPrivate(const char* directory) {
          static_cast<long>(status.st_uid) == raw::Call(SYS_geteuid);
 }
 
-/// What may be a plain directory of a chroot is left alone: nobody would look for a trace there.
+/// What may be a plain directory of a chroot is left alone: no one would look for a trace there.
 bool IsInMemory(const char* directory) {
   struct statfs fs = {};
   return raw::Call(SYS_statfs, raw::Address(directory), raw::Address(&fs)) == 0 &&
@@ -110,8 +110,8 @@ bool OpenSecond(const char* first_path, const char** problem) {
   struct stat status = {};
   const long seen = LookFor(first_path, &status);
   if (seen == 0 && OpenSecondIn(options.trace, user, problem)) return true;
-  // It was there when this program was started: its report is made, or somebody has cleared up. Nobody would do so with
-  // another one.
+  // It was there when this program was started: its report is made, or somebody has cleared up, which no one would do
+  // with another one.
   if (seen == -ENOENT && !options.apart) return false;
   char directory[64];
   TextBuilder(directory, sizeof directory).Add(kSharedMemory).Add("/fdaudit-").Add(user);

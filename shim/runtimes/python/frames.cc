@@ -24,7 +24,7 @@ uint64_t Mix(uint64_t value) {
 /// The low `bytes` of a word, as they lie in memory first.
 uint64_t Front(uint64_t word, uint64_t bytes) { return bytes >= 8 ? word : word & ((uint64_t{1} << 8 * bytes) - 1); }
 
-/// In place of Python's own hash of a str or bytes, as long as nobody asked for it. The one of a line table was asked
+/// In place of Python's own hash of a str or bytes, as long as it was not asked for. The one of a line table was asked
 /// for when the compiler made it, and says more about it than a few of its words.
 constexpr uint64_t kNoHash = ~uint64_t{0};
 
@@ -81,7 +81,7 @@ __attribute__((always_inline)) inline Parts PartsOf(const Layout& layout, uintpt
 }
 
 /// A freed code object's memory is taken by the next one, in loops over exec() with the same names and all else in the
-/// same place, too. What its parts hold tells them apart.
+/// same place, too. Their contents distinguish them.
 template <typename Memory>
 __attribute__((always_inline)) inline uint64_t FullIdentity(const Layout& layout, uintptr_t code, const Parts& parts) {
   const uint64_t names = StrIdentity<Memory>(layout, parts.file) + Mix(StrIdentity<Memory>(layout, parts.name));

@@ -57,7 +57,7 @@ uint64_t HashFrames(uintptr_t thread_state, uint32_t depth, bool guarded);
 /// set where care is called for.
 uint64_t HashThread(uint32_t depth, bool* guarded, uintptr_t* thread_state);
 
-/// A number that tells a code object from others, also from those that lay at the same address before.
+/// A number that distinguishes a code object from others, also from those that lay at the same address before.
 uint64_t Identity(uintptr_t code, bool guarded);
 
 }  // namespace fdaudit::shim::python

@@ -8,8 +8,8 @@
 
 namespace fdaudit::shim::python {
 
-/// How a run of frames that one evaluation on the native stack executes is told from the next, and where on that stack
-/// the evaluation is.
+/// How a run of frames that one evaluation on the native stack executes is separated from the next, and where on that
+/// stack the evaluation is.
 enum class Entry : uint8_t {
   kEachFrame,         ///< 3.9: every frame has an evaluation of its own, whose place is unknown
   kEachFrameInChain,  ///< 3.10: the same; the place is an element of the thread's chain of evaluations
@@ -163,7 +163,7 @@ inline constexpr Layout kLayouts[] = {
 inline constexpr size_t kIndexOf11 = 2;
 static_assert(kLayouts[kIndexOf11].minor == 11);
 
-/// `runtime`: the interpreter's _PyRuntime; `version`: as Py_Version or Py_GetVersion tell it. False: unknown, or
+/// `runtime`: the interpreter's _PyRuntime; `version`: as of Py_Version or Py_GetVersion. False: unknown, or
 /// without a global lock.
 bool FindLayout(const char* runtime, uint32_t major, uint32_t minor, Layout* out);
 

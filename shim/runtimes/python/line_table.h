@@ -1,6 +1,6 @@
 #pragma once
 
-// The table of a code object that tells which line an instruction belongs to: three formats, 3.9's pairs of deltas
+// The table of a code object with the line of each instruction: three formats, 3.9's pairs of deltas
 // (co_lnotab), 3.10's ranges and, from 3.11 on, locations (both co_linetable). Pure computation.
 
 #include <cstdint>
