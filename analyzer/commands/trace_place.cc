@@ -48,7 +48,7 @@ bool WriteField(int fd, size_t offset, const void* field, size_t size) {
   return pwrite(fd, field, size, static_cast<off_t>(offset)) == static_cast<ssize_t>(size);
 }
 
-/// Tells programs that go on.
+/// Tells programs that run on.
 void NoteRemoved(const std::string& file) {
   const int fd = open(file.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (fd < 0) return;

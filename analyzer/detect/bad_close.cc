@@ -19,7 +19,7 @@ bool IsHarmless(const std::vector<int>& fds, uint64_t nr_open) {
 void FindBadCloses(Model& model, Evidence* evidence, Grouping* out) {
   for (size_t i = 0; i < evidence->size(); ++i) {
     const Proof& proof = (*evidence)[i];
-    const bool was_open = proof.last().opened.stamp != 0 || proof.last().closed.stamp != 0;  // whoever opened it
+    const bool was_open = proof.last().opened.stamp != 0 || proof.last().closed.stamp != 0;  // by any opener
     if (evidence->IsReported(i) || !proof.is_close() || was_open) continue;
     Finding finding{Kind::kBadClose, Severity::kWarning};
     finding.processes = {proof.process};

@@ -1,4 +1,4 @@
-// std-reused: 0, 1 or 2 was closed, and a later open was given the number. Whoever prints from then on writes into that
+// std-reused: 0, 1 or 2 was closed, and a later open was given the number. A print from then on writes into that
 // file. Meant to be so, and no finding: /dev/null or a terminal, and close and open in one function, which is how
 // redirections are made by hand. (dup and F_DUPFD onto the number are not recorded as this at all.)
 

@@ -84,8 +84,8 @@ class Pair:
             return self.complaints
         if self.report is None:
             return self.complaints + ["nothing was recorded, and nobody said so"]
-        told = any(p["coverage"]["events_dropped"] or p["coverage"]["reasons"] for p in self.report["processes"])
-        return self.complaints + ([] if told else ["less was recorded, and the report does not say so"])
+        reported = any(p["coverage"]["events_dropped"] or p["coverage"]["reasons"] for p in self.report["processes"])
+        return self.complaints + ([] if reported else ["less was recorded, and the report does not say so"])
 
 
 def limited(*limits):
@@ -243,11 +243,11 @@ def exec_after_privileges_dropped():
         if (ran.status, ran.out) != (4, "65534\n0\n1\n2\n3\n") or judged.report is None:
             return [f"{ran.status} {ran.out} {ran.err} {judged.err}"]
         names = [pathlib.PurePath(p["argv"][0]).name for p in judged.report["processes"] if p["argv"]]
-        told = any(p["coverage"]["reasons"] for p in judged.report["processes"])
-        return [] if "ls" in names or told else [f"the shell is neither audited nor missed: {names}"]
+        reported = any(p["coverage"]["reasons"] for p in judged.report["processes"])
+        return [] if "ls" in names or reported else [f"the shell is neither audited nor missed: {names}"]
 
 
-def told_why(report):
+def missing_explained(report):
     """The reasons that processes give for what is missing."""
     return [reason for process in report["processes"] for reason in process["coverage"]["reasons"]]
 
@@ -266,7 +266,7 @@ def exec_where_the_shim_is_out_of_reach():
         judged = harness.report_of(trace, folder)
         if (ran.status, ran.out, ran.err) != (4, "65534\n", "") or judged.report is None:
             return [f"{ran.status} {ran.out} {ran.err} {judged.err}"]
-        return [] if told_why(judged.report) else ["the report does not say that the shell was not audited"]
+        return [] if missing_explained(judged.report) else ["the report does not say that the shell was not audited"]
 
 
 @suite.check
@@ -276,7 +276,7 @@ def exec_of_a_static_program():
         ran = harness.audit(["/bin/sh", "-c", f"{static}; exit $?"], folder)
         if ran.status != 5 or ran.report is None:
             return [f"{ran.status} {ran.err}"]
-        return [] if told_why(ran.report) else ["the report does not say that the static program was not audited"]
+        return [] if missing_explained(ran.report) else ["the report does not say that the static program was not audited"]
 
 
 @suite.check
@@ -294,7 +294,7 @@ def exec_of_a_program_of_another_libc():
         if (ran.status, ran.out, ran.err) != (5, "/dev/null\n", "") or ran.report is None:
             return [f"{ran.status} {ran.out} {ran.err}"]
         audited = [pathlib.Path(process["exe"]).name for process in ran.report["processes"]]
-        return [] if "ls" in audited and told_why(ran.report) else [f"audited: {audited}, {told_why(ran.report)}"]
+        return [] if "ls" in audited and missing_explained(ran.report) else [f"audited: {audited}, {missing_explained(ran.report)}"]
 
 
 @suite.check

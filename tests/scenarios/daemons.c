@@ -39,7 +39,7 @@ static void launch(void (*launcher)(void), int status) {
 // A daemon at work.
 static void serve(void) {
   char nothing;
-  tell(there[1]);
+  send_byte(there[1]);
   while (read(go[0], &nothing, 1) != 0) MUST(errno == EINTR);
 }
 
@@ -142,7 +142,7 @@ static void session_that_ends(void) {
     ends(0);
   }
   MUST(status_of(child) == 0);
-  tell(there[1]);
+  send_byte(there[1]);
 }
 static void session_ends_first(void) { launch(session_that_ends, 0); }
 
@@ -160,7 +160,7 @@ static void fails_to_fork(void) {
   MUST(setrlimit(RLIMIT_NPROC, &none) == 0);
   open("/etc/hostname", O_RDONLY);  // @no-daemon
   MUST(daemon(0, 0) == -1 && errno == EAGAIN);
-  tell(there[1]);
+  send_byte(there[1]);
   ends(7);
 }
 static void daemon_fails(void) { launch(fails_to_fork, 7); }

@@ -52,7 +52,7 @@ static void work_in_cage(int monitor) {
   char line[16];
   close_listed_but(monitor);
   enter_cage();
-  tell(monitor);
+  send_byte(monitor);
   int fd = receive_descriptor(monitor);
   MUST(read(fd, line, sizeof line) > 0 && close(fd) == 0 && close(monitor) == 0);
   _exit(0);
@@ -76,7 +76,7 @@ static void live(int listener, int log, int own_end, int other_end) {
   MUST(close(listener) == 0 && close(other_end) == 0 && write(log, "x", 1) == 1);
   int data = open("/etc/hostname", O_RDONLY);
   MUST(close(data) == 0);
-  tell(own_end);
+  send_byte(own_end);
   _exit(0);
 }
 static void zygote(void) {

@@ -83,7 +83,7 @@ static void with_second_thread(void) {
   int fd = open_it();
   close(fd);  // @close-threaded
   close_again(fd);
-  tell(ends[1]);
+  send_byte(ends[1]);
   pthread_join(thread, NULL);
   close(ends[0]);
   close(ends[1]);

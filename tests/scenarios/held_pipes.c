@@ -155,7 +155,7 @@ static void own_signals(void) {
   MUST(pipe(ready) == 0);
   pid_t daemon = fork();
   if (daemon == 0) {
-    tell(ready[1]);
+    send_byte(ready[1]);
     read_to_the_end(ends[0]);
   }
   await(ready[0]);
@@ -176,11 +176,11 @@ static void jumped_out(void) {
   if (reader == 0) {
     signal(SIGUSR1, jump);
     if (sigsetjmp(out, 1) == 0) {
-      tell(ready[1]);
+      send_byte(ready[1]);
       read_to_the_end(ends[0]);
     }
     close(open("/dev/null", O_RDONLY));
-    tell(ready[1]);
+    send_byte(ready[1]);
     sleep_for_ever();
   }
   MUST(write(ends[1], "x", 1) == 1);

@@ -24,7 +24,7 @@ static void child(void) {
   if (pid == 0) {
     leave_three_open();
     close_twice();
-    tell(ready[1]);
+    send_byte(ready[1]);
     for (;;) pause();
   }
   await(ready[0]);
@@ -50,7 +50,7 @@ static void in_full_swing(void) {
     for (int i = 0;; ++i) {
       int fd = open("/dev/null", O_RDONLY);
       MUST(fd >= 0 && close(fd) == 0);
-      if (i == 1000) tell(ready[1]);
+      if (i == 1000) send_byte(ready[1]);
     }
   }
   await(ready[0]);

@@ -65,7 +65,7 @@ static void must_work(int fd, int resting, int close_on_exec) {
 static void must_work_as_pair(const int* fds, int resting) {
   must_work(fds[0], resting, 0);
   must_work(fds[1], resting, 0);
-  tell(fds[1]);
+  send_byte(fds[1]);
   await(fds[0]);
   MUST(close(fds[0]) == 0 && close(fds[1]) == 0);
 }
@@ -118,7 +118,7 @@ static void accepted(void) {
   int resting = rested();
   int peer = accept(server, &address, &size);
   must_work(peer, resting, 0);
-  tell(client);
+  send_byte(client);
   await(peer);
   close(peer);
   close(client);
@@ -277,7 +277,7 @@ static void* churn(void* unused) {
   for (int i = 0; i < 3000; ++i) {
     int fds[2];
     MUST(pipe(fds) == 0);
-    tell(fds[1]);
+    send_byte(fds[1]);
     await(fds[0]);
     MUST(close(fds[0]) == 0 && close(fds[1]) == 0);
   }

@@ -43,7 +43,7 @@ static inline void run_scenario(const struct scenario* table, const char* wanted
 }
 
 // One byte through a pipe: "I am there". A signal in between does not count.
-static inline void tell(int fd) {
+static inline void send_byte(int fd) {
   while (write(fd, "x", 1) != 1) MUST(errno == EINTR);
 }
 static inline void await(int fd) {

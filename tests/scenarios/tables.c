@@ -36,11 +36,11 @@ static void close_turns(void) {
   for (int i = 0; i < 2; ++i) MUST(close(to_child[i]) == 0 && close(to_parent[i]) == 0);
 }
 static void childs_turn(void) {
-  tell(to_child[1]);
+  send_byte(to_child[1]);
   await(to_parent[0]);
 }
 static void parents_turn(void) {
-  tell(to_parent[1]);
+  send_byte(to_parent[1]);
   await(to_child[0]);
 }
 
@@ -63,7 +63,7 @@ static int does_as_it_likes(void* unused) {
   parents_turn();
   dup2(fd + 5, fd);
   close_range(fd + 5, ~0U, 0);
-  tell(to_parent[1]);
+  send_byte(to_parent[1]);
   return 3;
 }
 
@@ -207,7 +207,7 @@ static int closes_opens_closes(void* unused) {
   MUST(open_it() == fd);
   parents_turn();
   leak_it();
-  tell(to_parent[1]);
+  send_byte(to_parent[1]);
   _exit(0);
 }
 static void shared_table(void) {
@@ -231,7 +231,7 @@ static int hands_over(void* unused) {
   await(to_child[0]);
   MUST(open_it() == fd && dup2(fd, 700) == 700);
   MUST(close(fd) == 0 && close(700) == 0);
-  tell(to_parent[1]);
+  send_byte(to_parent[1]);
   _exit(0);
 }
 static void shared_table_handed_over(void) {
@@ -379,7 +379,7 @@ static void first_thread_unshares(void) {
   MUST(unshare(CLONE_FILES) == 0);
   MUST(close(fd) == 0);
   beside(opens_three);  // it has the table of who made it
-  tell(to_child[1]);
+  send_byte(to_child[1]);
   MUST(pthread_join(thread, NULL) == 0);
   close_turns();
 }

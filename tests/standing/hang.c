@@ -1,5 +1,5 @@
 // Three processes that wait for each other: the reader for the end of a pipe, whose write end lies forgotten in the keeper;
-// the keeper for a word of the parent; the parent for the reader. Tells the pids of the two, and ends well once the
+// the keeper for a word of the parent; the parent for the reader. Prints the pids of the two, and ends well once the
 // keeper is gone.
 #include <stdio.h>
 #include <sys/wait.h>

@@ -1,4 +1,4 @@
-// Files that tell of a change once, to whoever polls them first: the table of mounts, a name in /proc/sys. A monitor
+// Files that report a change once, to the one that polls them first: the table of mounts, a name in /proc/sys. A monitor
 // that forks, execs itself or starts helpers between the change and its own look still sees it. Needs the right to
 // mount; exits with 77 without.
 #define _GNU_SOURCE 1

@@ -162,7 +162,7 @@ TEST(StackTest, RbpIsAnythingBetweenFramesThatRestoreIt) {
 }
 
 // Signals at any moment, some of whose handlers never return, while call trees are walked. As in the shim, the guard
-// tells a handler whether it has interrupted a recording.
+// shows a handler whether it has interrupted a recording.
 
 sigjmp_buf restart;
 volatile sig_atomic_t signals;

@@ -6,7 +6,7 @@ static int parent_pipe[2];
 
 static void prepare_background(void) { MUST(pipe(parent_pipe) == 0); }        // @pipe
 static void close_other_descriptors(void) { MUST(close_range(3, ~0U, 0) == 0); }  // @range
-static void tell_parent(void) { MUST(write(parent_pipe[1], "OK", 2) == -1); }   // @told
+static void tell_parent(void) { MUST(write(parent_pipe[1], "OK", 2) == -1); }   // @sent
 
 int main(void) {
   prepare_background();
