@@ -57,7 +57,8 @@ SHIM_FLAGS := $(COMMON) -O2 -g1 -fPIC -fvisibility=hidden -fno-exceptions -fno-r
               -ftls-model=initial-exec -fno-omit-frame-pointer -fno-stack-protector -U_FORTIFY_SOURCE
 # Code and constants in one segment: two mappings less to make at every exec and to copy at every fork.
 SHIM_LINK := -shared -g -Wl,-z,defs -Wl,-z,now -Wl,-z,noseparate-code -Wl,--build-id -Wl,--hash-style=gnu -Wl,-soname,libfdaudit.so
-ANALYZER_FLAGS := $(COMMON) -O2 -g1 -DFDAUDIT_VERSION='"$(VERSION)"'
+# clang and gcc name some of libfmt's templates differently (up to fmt 9), and Debian's library is gcc's.
+ANALYZER_FLAGS := $(COMMON) -O2 -g1 -DFDAUDIT_VERSION='"$(VERSION)"' $(if $(findstring clang,$(CXX)),-DFMT_HEADER_ONLY)
 ANALYZER_LIBS ?= -ldw -lelf -lfmt -lz -lunwind-generic
 TEST_FLAGS := $(COMMON) -O1 -g1
 TEST_LIBS ?= -lgtest_main -lgtest -lpthread

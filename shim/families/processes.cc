@@ -16,6 +16,7 @@
 #include "shim/interpose/real_functions.h"
 #include "shim/ledger/lifetime.h"
 #include "shim/process/descriptor_table.h"
+#include "shim/trace/recorder.h"
 
 extern "C" {
 pid_t __fork();
@@ -70,12 +71,15 @@ INTERPOSE_OLD("ends the process, thread-local destructors first", "GLIBC_2.10", 
 }
 #endif
 
-INTERPOSE("may begin seccomp (PR_SET_SECCOMP)", int, prctl, int option, ...) noexcept {
+INTERPOSE("may begin seccomp (PR_SET_SECCOMP), or forbid the time-stamp counter (PR_SET_TSC)", int, prctl, int option,
+          ...)
+noexcept {
   va_list arguments;
   va_start(arguments, option);
   unsigned long values[4];
   for (unsigned long& value : values) value = va_arg(arguments, unsigned long);
   va_end(arguments);
+  if (option == PR_SET_TSC && values[0] == PR_TSC_SIGSEGV) recorder.ForgoCounter();
   if (option != PR_SET_SECCOMP) return real::prctl(option, values[0], values[1], values[2], values[3]);
   SeccompEntry entry(values[0] == SECCOMP_MODE_STRICT);
   const int result = real::prctl(option, values[0], values[1], values[2], values[3]);

@@ -17,6 +17,7 @@
 #include "shim/events/events.h"
 #include "shim/families/new_descriptors.h"
 #include "shim/ledger/lifetime.h"
+#include "shim/trace/recorder.h"
 
 // Newer than the oldest headers that this builds with. From 424 on, numbers are the same on every architecture.
 #ifndef SYS_clone3
@@ -268,6 +269,7 @@ INTERPOSE("makes a system call by number: any of the above", long, syscall, long
     entry.Settle(result < 0);
     return result;
   }
+  if (number == SYS_prctl && a.Int(0) == PR_SET_TSC && v1 == PR_TSC_SIGSEGV) recorder.ForgoCounter();
   switch (row.effect) {
     case Effect::kNone:
       break;

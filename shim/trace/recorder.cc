@@ -90,6 +90,7 @@ bool Recorder::Join(const char* path, const char* family) {
   NoteStarts();
   page_bits_ = reinterpret_cast<uint64_t*>(base_ + kPageBitmapOffset);
   stamps_are_tsc = (found.features & trace::kStampsAreTsc) != 0;
+  if (stamps_are_tsc && IsCounterForbidden()) EstimateCounter(found.started, found.latest);
   return true;
 }
 
@@ -127,7 +128,7 @@ bool Recorder::Create(const char* path, const char* family, const char** problem
   base_ = static_cast<char*>(memory);
   page_bits_ = reinterpret_cast<uint64_t*>(base_ + kPageBitmapOffset);
   trace::Header& h = header();
-  h.features = features | (InvariantTsc() ? trace::kStampsAreTsc : 0u);
+  h.features = features | (InvariantTsc() && !IsCounterForbidden() ? trace::kStampsAreTsc : 0u);
   stamps_are_tsc = (h.features & trace::kStampsAreTsc) != 0;
   h.major_version = trace::kMajorVersion;
   h.minor_version = trace::kMinorVersion;
@@ -242,6 +243,12 @@ trace::Text Recorder::AddText(const char* text, size_t length) {
   if (offset < 0) return {0, 0};
   memcpy(At<char>(RegionKind::kText, static_cast<uint64_t>(offset)), text, length);
   return {static_cast<uint32_t>(offset), static_cast<uint32_t>(length)};
+}
+
+void Recorder::ForgoCounter() {
+  if (base_ == nullptr || !stamps_are_tsc) return;
+  header().latest = Now();  // the programs that this one starts may not read the counter either, and need the rate
+  EstimateCounter(header().started, header().latest);
 }
 
 void Recorder::NoteTime() {

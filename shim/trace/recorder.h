@@ -91,6 +91,9 @@ class Recorder {
   /// Refreshes Header::latest; a system call.
   void NoteTime();
 
+  /// The program is about to forbid itself to read the time-stamp counter (clock.h).
+  void ForgoCounter();
+
  private:
   bool BackPages(uint64_t first, uint64_t last);
   void NoteBacked(trace::RegionKind kind, uint64_t last);

@@ -1,6 +1,6 @@
 // Seccomp as programs use it: questions that enter nothing (a filter at address 0, an unknown mode), by each way there
 // is; strict mode, in which nothing but read, write and exit is allowed, and the time-stamp counter is not. Prints what
-// comes of it; run.py compares that with and without the shim.
+// comes of it; run.py compares that with and without the shim. And the counter alone forbidden: prctl(PR_SET_TSC).
 #define _GNU_SOURCE 1
 
 #include <errno.h>
@@ -26,6 +26,20 @@ static void ask(void) {
   show("unknown flags", syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 1 << 30, NULL));
   show("prctl by number", syscall(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL, 0, 0));
   fflush(stdout);
+}
+
+// What it starts may not read the counter either.
+static void without_counter(int by_number) {
+  if (by_number) {
+    syscall(SYS_prctl, PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0);
+  } else {
+    prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0);
+  }
+  const int fd = open("/dev/null", O_RDONLY);
+  close(fd);
+  show("closed twice", close(fd));
+  fflush(stdout);
+  execl("/bin/sh", "sh", "-c", "exec 7</dev/null; exec true", NULL);
 }
 
 static void leak(void) { open("/dev/null", O_RDONLY); }
@@ -62,6 +76,11 @@ int main(void) {
       close(open("/dev/null", O_RDONLY));
       strictly(by_number);
     }
+    wait_for(child);
+  }
+  for (int by_number = 0; by_number < 2; ++by_number) {
+    child = fork();
+    if (child == 0) without_counter(by_number);
     wait_for(child);
   }
   child = fork();
