@@ -14,6 +14,7 @@
 #include "shim/base/message.h"
 #include "shim/base/options.h"
 #include "shim/base/probe.h"
+#include "shim/base/surroundings.h"
 #include "shim/base/text.h"
 #include "shim/events/context.h"
 #include "shim/interpose/interpose.h"
@@ -101,17 +102,18 @@ void ChooseTraceDirectory(char** environment) {
 }
 
 bool IsOfOneImage(const char* option) {
-  for (const char* name : {"trace=", "session=", "family=", "ahead="}) {
+  for (const char* name : {"trace=", "session=", "family=", "ahead=", "filters="}) {
     if (StartsWith(option, name)) return true;
   }
   return false;
 }
 
 /// The options as children get them: the user's, with the trace's absolute place and the session to join.
-void ComposeOptions(const char* given) {
+void ComposeOptions(const char* given, uint64_t filters) {
   TextBuilder text(options_entry, sizeof options_entry);
   text.Add(kOptionsPrefix).Add("trace=").Add(options.trace).Add(":session=").Add(options.session);
   if (options.family[0] != '\0') text.Add(":family=").Add(options.family);
+  if (filters != 0 && filters != UINT64_MAX) text.Add(":filters=").Add(filters);
   while (given != nullptr && *given != '\0') {
     const size_t length = LengthUntil(given, ":");
     if (length != 0 && !IsOfOneImage(given)) text.Add(":").Add(given, length);
@@ -186,12 +188,16 @@ void EndAfterExit(int status, void*) {
 void EndAfterQuickExit(void*) { EndImage(quick_exit_status); }
 
 void Start(char** environment, char* const* arguments) {
-  char shim_path[512];
-  AbsolutePath(PathOfShim(), shim_path, sizeof shim_path);
-
   char complaint[256];
   const char* given = Variable(environment, kOptionsPrefix);
   ReadOptions(given, complaint, sizeof complaint);
+  const uint64_t filters = SeccompFilters();
+  if (FiltersMayKill(filters, options.filters)) {
+    system_calls_forbidden = true;
+    return;
+  }
+  char shim_path[512];
+  AbsolutePath(PathOfShim(), shim_path, sizeof shim_path);
   CutHint(environment);
   const bool first_image = options.session[0] == '\0';
   RememberStandardError();
@@ -210,7 +216,7 @@ void Start(char** environment, char* const* arguments) {
     return;
   }
   if (recorder.created_here()) NameCalls();
-  ComposeOptions(given);
+  ComposeOptions(given, filters);
   PrepareExecEnvironment(shim_path, options_entry);
   if (first_image || origin.file[0] != '\0') AmendEnvironment(environment);
   FindExecutable(arguments);

@@ -28,15 +28,32 @@ constexpr uint64_t kMegabyte = 1 << 20;
 constexpr uint64_t kComfortableRoom = 256 * kMegabyte;  // the shim takes an eighth of what is free
 constexpr uint64_t kLeastRoom = 4 * kMegabyte;
 
-/// Runs a program that does nothing (this one, asked for its version) under the shim and looks for its trace.
-Check CheckShim(const std::string& wanted) {
-  std::string problem;
-  const std::optional<std::string> shim = FindShim(wanted, &problem);
-  if (!shim) return {"shim", Result::kProblem, problem, "build it (make), or name it with --shim"};
+/// The number behind `name` in /proc/self/status; nothing where it can't be read.
+std::optional<uint64_t> StatusNumber(const std::string& name) {
+  std::ifstream status("/proc/self/status");
+  std::string line;
+  while (std::getline(status, line)) {
+    if (line.rfind(name + ":", 0) == 0) return std::strtoull(line.c_str() + name.size() + 1, nullptr, 10);
+  }
+  return std::nullopt;
+}
+
+/// What became of a program that does nothing (this one, asked for its version) under the shim.
+struct Trial {
+  std::string problem;  ///< why it could not be tried; else empty
+  bool ran = false;
+  bool recorded = false;
+};
+
+Trial TryShim(const std::string& shim) {
+  Trial trial;
   TracePlace place;
-  if (!place.Prepare("", &problem)) return {"shim", Result::kProblem, problem, "free some room there"};
-  AuditEnvironment audit{*shim, {}, {{"trace", place.path()}}};
-  const std::vector<std::string> environment = MakeEnvironment(audit, &problem);
+  if (!place.Prepare("", &trial.problem)) return trial;
+  AuditEnvironment audit{shim, {}, {{"trace", place.path()}}};
+  if (const uint64_t filters = SeccompFilters(); filters != 0) {
+    audit.options.emplace_back("filters", std::to_string(filters));
+  }
+  const std::vector<std::string> environment = MakeEnvironment(audit, &trial.problem);
   // Its output is not wanted; descriptor 1 is lent for a moment.
   const int saved = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
   const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -46,10 +63,24 @@ Check CheckShim(const std::string& wanted) {
   dup2(saved, STDOUT_FILENO);
   close(saved);
   close(nowhere);
-  const bool ran = result.exec_error == 0 && result.fork_error == 0 && WIFEXITED(result.wait_status) &&
-                   WEXITSTATUS(result.wait_status) == 0;
-  if (!ran) return {"shim", Result::kProblem, *shim + " keeps a program from running", "report this, please"};
-  if (place.NewFiles().empty()) {
+  trial.ran = result.exec_error == 0 && result.fork_error == 0 && WIFEXITED(result.wait_status) &&
+              WEXITSTATUS(result.wait_status) == 0;
+  trial.recorded = !place.NewFiles().empty();
+  return trial;
+}
+
+Check CheckShim(const std::string& wanted) {
+  std::string problem;
+  const std::optional<std::string> shim = FindShim(wanted, &problem);
+  if (!shim) return {"shim", Result::kProblem, problem, "build it (make), or name it with --shim"};
+  const Trial trial = TryShim(*shim);
+  if (!trial.problem.empty()) return {"shim", Result::kProblem, trial.problem, "free some room there"};
+  if (!trial.ran) {
+    const bool filtered = SeccompFilters() != 0;
+    return {"shim", Result::kProblem, *shim + " keeps a program from running",
+            filtered ? "loosen the seccomp filter that is in effect here" : "report this, please"};
+  }
+  if (!trial.recorded) {
     return {"shim", Result::kProblem, *shim + " was loaded into a program and recorded nothing",
             "see whether the dynamic linker complains: LD_PRELOAD=" + *shim + " /bin/true"};
   }
@@ -114,15 +145,12 @@ Check CheckLimits() {
 }
 
 Check CheckSeccomp() {
-  std::ifstream status("/proc/self/status");
-  std::string line;
-  while (std::getline(status, line)) {
-    if (line.rfind("Seccomp:", 0) != 0) continue;
-    if (std::atoi(line.c_str() + 8) == 0) return {"seccomp", Result::kOk, "no filter", ""};
-    return {"seccomp", Result::kNote, "a filter is in effect here (a container's?)",
-            "where programs die by SIGSYS, loosen it"};
-  }
-  return {"seccomp", Result::kNote, "/proc/self/status cannot be read", "mount /proc"};
+  const std::optional<uint64_t> mode = StatusNumber("Seccomp");
+  if (!mode) return {"seccomp", Result::kNote, "/proc/self/status cannot be read", "mount /proc"};
+  if (*mode == 0) return {"seccomp", Result::kOk, "no filter", ""};
+  return {
+      "seccomp", Result::kNote, "a filter is in effect here (a container's?)",
+      "preloaded without fdaudit run, the shim stays idle unless the container's first process has the same filter"};
 }
 
 Check CheckPreload() {
@@ -132,6 +160,17 @@ Check CheckPreload() {
 }
 
 }  // namespace
+
+uint64_t SeccompFilters() {
+  constexpr uint64_t kFilterMode = 2;
+  if (StatusNumber("Seccomp") != kFilterMode) return 0;
+  return StatusNumber("Seccomp_filters").value_or(1);
+}
+
+bool SurvivesFilters(const std::string& shim) {
+  const Trial trial = TryShim(shim);
+  return !trial.problem.empty() || (trial.ran && trial.recorded);
+}
 
 std::vector<Check> CheckMachine(const std::string& shim) {
   return {CheckKernel(), CheckShim(shim), CheckPlace(), CheckLimits(), CheckSeccomp(), CheckPreload()};

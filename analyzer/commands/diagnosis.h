@@ -2,6 +2,7 @@
 
 // What can keep an audit from working: the checks behind `doctor`, and run's answer when nothing was recorded.
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,13 @@ struct Check {
   std::string found;   ///< what is the case
   std::string advice;  ///< what to do; empty where nothing needs to be done
 };
+
+/// Seccomp filters that this process has, and what it starts will have; 0 = none.
+uint64_t SeccompFilters();
+
+/// Whether a program under the shim survives these filters: one that does nothing is run. True also where that can't be
+/// tried for another reason.
+bool SurvivesFilters(const std::string& shim);
 
 /// Whether this machine lets programs be audited. `shim`: as in FindShim.
 std::vector<Check> CheckMachine(const std::string& shim);

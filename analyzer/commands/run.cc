@@ -155,6 +155,17 @@ int RunCommand(int argc, char** argv) {
   std::string problem;
   const std::optional<std::string> shim = FindShim(options.shim, &problem);
   if (!shim) return Complain(problem, kExitRunFailed);
+  if (const uint64_t filters = SeccompFilters(); filters != 0) {
+    if (SurvivesFilters(*shim)) {
+      options.shim_options.emplace_back("filters", std::to_string(filters));
+    } else if (!options.force) {
+      return Complain(
+          options.program.front() + " cannot be audited: the seccomp filter that is in effect here kills " +
+              "what the shim needs at its start; loosen the filter (systemd: SystemCallFilter=), or start " +
+              "fdaudit outside of it; --force runs it unaudited",
+          kExitNotAudited);
+    }
+  }
   // Before the program runs: its work should not be lost to a report that can't be written.
   ReportOutput output;
   if (!output.Open(options.report, options.report.format == "text" ? stderr : stdout)) {

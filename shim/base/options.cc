@@ -83,6 +83,7 @@ constexpr OptionRow kOptionRows[] = {
     {"session", [](Value v) { return ReadText(v, options.session); }},
     {"family", [](Value v) { return ReadText(v, options.family); }},
     {"ahead", [](Value v) { return ReadSize(v, 0, 4096, &options.ahead); }},
+    {"filters", [](Value v) { return ReadSize(v, 0, UINT32_MAX, &options.filters); }},
     {"apart", [](Value v) { return ReadSwitch(v, &options.apart); }},
     {"image", [](Value v) { return ReadSize(v, 0, UINT32_MAX, &options.image); }},
     {"skip", [](Value v) { return ReadText(v, options.skip); }},

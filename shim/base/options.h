@@ -24,6 +24,8 @@ struct Options {
   uint32_t depth = 64;  ///< frames, 1–256
   uint64_t image = 0;   ///< the record in the session that this process continues; set for children, not for users
   uint64_t journal = uint64_t{16} << 20;  ///< bytes
+  /// Seccomp filters under which the shim's start is known to survive; set by `fdaudit run` and for children.
+  uint64_t filters = UINT64_MAX;
   bool apart = false;  ///< the image before knew that this one can't reach the session; set for children, not for users
   bool follow = true;
   bool python = true;

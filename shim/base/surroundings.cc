@@ -1,6 +1,8 @@
 #include "shim/base/surroundings.h"
 
 #include <linux/magic.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
@@ -59,6 +61,43 @@ long ReadSmallFile(const char* path, char* buffer, size_t size) {
   if (length > 0 && buffer[length - 1] == '\n') --length;
   buffer[length] = '\0';
   return length;
+}
+
+namespace {
+
+constinit long seccomp_mode_at_start = SECCOMP_MODE_DISABLED;
+
+/// The line "Seccomp_filters:" of a proc_pid_status(5) file.
+uint64_t FiltersIn(const char* path) {
+  constexpr char kName[] = "\nSeccomp_filters:\t";
+  char status[4096];
+  if (ReadSmallFile(path, status, sizeof status) <= 0) return UINT64_MAX;
+  const char* line = FindText(status, kName);
+  if (line == nullptr) return UINT64_MAX;
+  uint64_t number = 0;
+  for (const char* c = line + sizeof kName - 1; *c >= '0' && *c <= '9'; ++c) {
+    number = number * 10 + static_cast<uint64_t>(*c - '0');
+  }
+  return number;
+}
+
+}  // namespace
+
+uint64_t SeccompFilters() {
+  seccomp_mode_at_start = raw::Call(SYS_prctl, PR_GET_SECCOMP);
+  if (seccomp_mode_at_start != SECCOMP_MODE_FILTER) return 0;
+  return FiltersIn("/proc/self/status");
+}
+
+bool FindsHiddenSeccomp() {
+  if (!SystemCallsAllowed() || raw::Call(SYS_prctl, PR_GET_SECCOMP) == seccomp_mode_at_start) return false;
+  system_calls_forbidden = true;
+  return true;
+}
+
+bool FiltersMayKill(uint64_t filters, uint64_t known) {
+  if (filters == 0 || (known != UINT64_MAX && (filters == known || filters == UINT64_MAX))) return false;
+  return filters == UINT64_MAX || FiltersIn("/proc/1/status") != filters;
 }
 
 uint64_t NrOpen() {

@@ -26,6 +26,19 @@ bool FileSystemRoom(int fd, uint64_t* bytes, bool* memory_backed);
 /// nodename of uname(2), cut where it doesn't fit.
 void HostName(char* out, size_t size);
 
+/// Seccomp filters of this process at its start: 0 = none, UINT64_MAX = the kernel doesn't count them (before 5.9).
+uint64_t SeccompFilters();
+
+/// Forbids the shim's system calls where the program has entered seccomp past the shim, by an instruction of its own.
+/// Asked before the shim makes several in a row. Returns whether that has just come out.
+bool FindsHiddenSeccomp();
+
+/// Whether a seccomp filter that was there before the program may answer system calls of the shim's with death. Not
+/// where its start was survived under `known` filters (UINT64_MAX = nothing known) and these are as many: they are
+/// inherited, and never taken away. Nor where the first process of the pid namespace has them too: they are the
+/// container's, whose refusals are errors.
+bool FiltersMayKill(uint64_t filters, uint64_t known);
+
 /// This process's effective user id as the user namespace around its own counts it.
 uint64_t OuterUser();
 

@@ -6,6 +6,7 @@
 #include "shim/base/guard.h"
 #include "shim/base/options.h"
 #include "shim/base/raw_io.h"
+#include "shim/base/surroundings.h"
 #include "shim/base/thread.h"
 #include "shim/base/thread_pointer.h"
 #include "shim/ledger/ledger.h"
@@ -75,6 +76,9 @@ uint32_t BeginImage(StartedBy how) {
     FallSilent();
     return 0;
   }
+  // The child is not recorded then; that is in the record that its parent has made.
+  if (FindsHiddenSeccomp() && thread_state.image == last_image)
+    NoteReason(thread_state.child_image, trace::kReasonSeccomp);
   if (!SystemCallsAllowed() || !ClaimBeginning()) return process_mark->image;
   const uint32_t parent = last_image;
   thread_state.vfork_depth = 0;
@@ -261,6 +265,7 @@ void EndImage(int status) {
   }
   ImageRecord* record = ImageOf(image);
   if (record->ended_by == trace::EndedBy::kExit) return;
+  if (FindsHiddenSeccomp()) NoteReason(image, trace::kReasonSeccomp);
   if (GuestsShareTable()) Atomic(record->reasons).fetch_or(trace::kReasonSharedTable);
   LedgerEnd(!self.own_table);
   record->status = status & 0xff;

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "shim/base/raw_io.h"
+#include "shim/base/surroundings.h"
 #include "shim/base/text.h"
 #include "shim/base/thread.h"
 #include "shim/base/thread_pointer.h"
@@ -193,7 +194,7 @@ ExecOutlook LookAt(Candidate& candidate) {
 }  // namespace
 
 __attribute__((noinline)) ExecOutlook LookAtProgram(const ProgramName& name) {
-  if (!SystemCallsAllowed() || !TableIsOurs()) return {};
+  if (FindsHiddenSeccomp() || !SystemCallsAllowed() || !TableIsOurs()) return {};
   const SignalsBlocked blocked;
   Candidate candidate;
   return Find(name, candidate) ? LookAt(candidate) : ExecOutlook{};
