@@ -13,6 +13,7 @@ inline constexpr int kExitOk = 0;
 inline constexpr int kExitGateFailed = 1;  ///< of gate, diff and run --gate
 inline constexpr int kExitUsage = 2;
 inline constexpr int kExitUnreadable = 3;
+inline constexpr int kExitEvidenceLost = 4;  ///< of gate, diff and run --gate, where no finding fails them
 /// Of `run`, besides the program's own.
 inline constexpr int kExitRunFailed = 125;
 inline constexpr int kExitNotAudited = 126;

@@ -34,7 +34,8 @@ constexpr Key kGateKeys[] = {{"fail-on", Shape::kTexts},
                              {"max", Shape::kCounts},
                              {"min-count", Shape::kNumber},
                              {"error-exitcode", Shape::kNumber},
-                             {"no-default-suppressions", Shape::kFlag}};
+                             {"no-default-suppressions", Shape::kFlag},
+                             {"allow-loss", Shape::kFlag}};
 constexpr Key kReportKeys[] = {{"source-root", Shape::kFile},
                                {"sysroot", Shape::kFile},
                                {"debug-dir", Shape::kFiles},

@@ -54,7 +54,7 @@ Judged JudgeAll(const std::vector<std::string>& inputs, const ReportOptions& opt
   }
   if (judged.document) {
     judged.subjects = judged.document->Subjects();
-    judged.verdict = Judge(policy, &judged.subjects);
+    judged.verdict = Judge(policy, judged.document->Lost(), &judged.subjects);
     judged.document->SetVerdict(judged.subjects, judged.verdict);
   } else {
     judged.subjects = Subjects(*judged.report);
@@ -95,7 +95,7 @@ int RunGate(const std::vector<std::string>& inputs, const GateOptions& gate, con
     const bool is_shown = options.format == "text" && (options.output.empty() || options.output == "-");
     if (!is_shown) std::fputs(RenderVerdict(judged.verdict, judged.subjects).c_str(), stderr);
   }
-  return judged.verdict.failed ? gate.error_exitcode() : kExitOk;
+  return gate.StatusOf(judged.verdict, judged.subjects);
 }
 
 /// Reads what the options name and calls judge(policy); what is wrong becomes a complaint and its status.
@@ -123,8 +123,8 @@ void DescribeDocumentFormats(CommandLine* line) {
 int GateCommand(int argc, char** argv) {
   CommandLine line(
       "Exits with 1 where traces or stored reports (report -f json) have findings that should stop a build; several\n"
-      "are judged together, a cause that is in many of them once. Says which findings, and with --baseline what is "
-      "gone.",
+      "are judged together, a cause that is in many of them once. Says which findings, and with --baseline what is\n"
+      "gone. Exits with 4 where no finding fails, but the trace had no room for all evidence (--allow-loss).",
       "fdaudit gate");
   ReportOptions options;
   GateOptions gate;

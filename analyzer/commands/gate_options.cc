@@ -46,6 +46,9 @@ void GateOptions::Declare(CommandLine* line, bool with_baseline) {
               .type = "N",
               .least = 1,
               .most = 1000000000},
+             {.names = "--allow-loss",
+              .target = &allow_loss_,
+              .help = "do not fail where the trace had no room for evidence"},
              {.names = "--error-exitcode",
               .target = &error_exitcode_,
               .help = "status where the gate fails (1)",
@@ -79,7 +82,11 @@ std::string GateOptions::LoadConfiguration(ReportOptions* report) {
   fill_text(configuration.gate, "baseline", &baseline_);
   fill_number("min-count", &min_count_);
   fill_number("error-exitcode", &error_exitcode_);
-  no_default_suppressions_ |= configuration.gate["no-default-suppressions"] == std::vector<std::string>{"true"};
+  const auto fill_flag = [&configuration](const char* key, bool* flag) {
+    *flag |= configuration.gate[key] == std::vector<std::string>{"true"};
+  };
+  fill_flag("no-default-suppressions", &no_default_suppressions_);
+  fill_flag("allow-loss", &allow_loss_);
   fill_text(configuration.report, "source-root", &report->source_root);
   fill_text(configuration.report, "sysroot", &report->sysroot);
   fill_text(configuration.report, "ignore-before", &report->ignore_before);
@@ -112,6 +119,7 @@ std::string GateOptions::Load(ReportOptions* report) {
   policy_.scope = scope_ == "all" ? Scope::kAll : Scope::kOwn;
   if (problem.empty()) problem = ReadMax();
   policy_.min_count = static_cast<uint64_t>(std::max(min_count_, 1));
+  policy_.allow_loss = allow_loss_;
   if (error_exitcode_ == 0) error_exitcode_ = kExitGateFailed;
   for (const std::string& file : suppressions_) {
     if (!problem.empty()) break;
@@ -124,6 +132,11 @@ std::string GateOptions::Load(ReportOptions* report) {
   // Last: a report that can't be read throws.
   if (problem.empty() && !baseline_.empty()) policy_.baseline = ReadBaseline(baseline_);
   return problem;
+}
+
+int GateOptions::StatusOf(const Verdict& verdict, const std::vector<Subject>& subjects) const {
+  const bool has_failing = std::any_of(subjects.begin(), subjects.end(), [](const Subject& one) { return one.gates; });
+  return has_failing ? error_exitcode_ : verdict.failed ? kExitEvidenceLost : kExitOk;
 }
 
 }  // namespace fdaudit::analyzer

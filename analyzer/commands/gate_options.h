@@ -22,6 +22,8 @@ class GateOptions {
 
   const Policy& policy() const { return policy_; }
   int error_exitcode() const { return error_exitcode_; }
+  /// The command's exit status.
+  int StatusOf(const Verdict& verdict, const std::vector<Subject>& subjects) const;
   bool print_suppressions() const { return print_suppressions_; }
 
  private:
@@ -37,6 +39,7 @@ class GateOptions {
   int min_count_ = 0;
   int error_exitcode_ = 0;  ///< 0: not given
   bool no_default_suppressions_ = false;
+  bool allow_loss_ = false;
   bool print_suppressions_ = false;
   Policy policy_;
 };

@@ -8,8 +8,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <map>
-#include <set>
 #include <string_view>
 #include <utility>
 
@@ -67,22 +67,6 @@ std::vector<TraceFile> OpenTraces(const std::vector<std::string>& paths) {
     }
   }
   return files;
-}
-
-/// Files of the same families that lie elsewhere; what can't be read of them is reported in `notes`.
-void AddRelatives(std::vector<TraceFile>* files, std::vector<std::string>* closed, std::vector<std::string>* notes) {
-  const FamilySearch search = FindFamilies(*files);
-  *closed = search.closed;
-  std::set<std::string> families;
-  for (const TraceFile& file : *files) families.insert(FamilyName(file));
-  for (const std::string& name : search.files) {
-    try {
-      TraceFile file = TraceFile::Open(name);
-      if (families.count(FamilyName(file)) != 0) files->push_back(std::move(file));
-    } catch (const TraceError& error) {
-      notes->push_back(std::string("a part of the session is missing: ") + error.what());
-    }
-  }
 }
 
 /// Whether a program was started that should have made a trace file of its own, and none was found.
@@ -153,12 +137,12 @@ LoadedTraces::LoadedTraces(const std::vector<std::string>& paths, const ReportOp
     return known->second;
   };
   std::vector<TraceFile> files = OpenTraces(paths);
-  std::vector<std::string> closed, notes;
-  AddRelatives(&files, &closed, &notes);
+  Relatives relatives = FindRelatives(files);
+  std::move(relatives.files.begin(), relatives.files.end(), std::back_inserter(files));
   model_ = std::make_unique<Model>(std::move(files), std::move(model_options));
-  for (std::string& note : notes) model_->AddNote(std::move(note));
+  for (std::string& note : relatives.notes) model_->AddNote(std::move(note));
   if (!MissesFiles(*model_)) return;
-  for (const std::string& directory : closed) {
+  for (const std::string& directory : relatives.closed) {
     model_->AddNote("what was not audited may be recorded in " + directory);
   }
 }

@@ -60,7 +60,7 @@ bool ReadRunArguments(int argc, char** argv, RunOptions* options, int* status) {
             {.names = "--force", .target = &options->force, .help = "run the program even where it cannot be audited"},
             {.names = "--gate",
              .target = &options->has_gate,
-             .help = "exit with 1 if the program succeeded and findings fail the gate"}});
+             .help = "exit with 1 if the program succeeded and findings fail the gate, with 4 if evidence was lost"}});
   options->gate.Declare(&line);
   shim_options.Declare(&line);
   line.set_footer("The program and its arguments follow --:  fdaudit run -- PROGRAM [ARG...]");
@@ -114,12 +114,12 @@ int ReportStartFailure(const std::string& name, const ChildResult& result) {
 /// The status is the program's, whether or not somebody still reads the report (`… | head -1`).
 void IgnoreBrokenPipes() { std::signal(SIGPIPE, SIG_IGN); }
 
-/// True where the gate fails. What can't be reported fails it: a build must not pass for want of a look.
-bool ReportRun(const RunOptions& options, const TargetInfo& target, TracePlace& place, ReportOutput& output) {
+/// What --gate makes the status of a program that succeeded. What can't be reported fails the gate: a build must not
+/// pass for want of a look.
+int ReportRun(const RunOptions& options, const TargetInfo& target, TracePlace& place, ReportOutput& output) {
   const std::vector<std::string> files = place.NewFiles();
   if (files.empty()) {
-    Complain("nothing was recorded: " + WhyNothingRecorded(target, place.path()), 0);
-    return true;
+    return Complain("nothing was recorded: " + WhyNothingRecorded(target, place.path()), options.gate.error_exitcode());
   }
   try {
     LoadedTraces traces(files, options.report);
@@ -137,10 +137,9 @@ bool ReportRun(const RunOptions& options, const TargetInfo& target, TracePlace& 
     output.Write(write, options.report);
     if (!is_text) std::fputs(verdict.c_str(), stderr);
     if (options.gate.print_suppressions()) std::fputs(RenderSuppressions(subjects).c_str(), stdout);
-    return report.gate.failed;
+    return options.gate.StatusOf(report.gate, subjects);
   } catch (const TraceError& error) {
-    Complain(std::string("no report: ") + error.what(), 0);
-    return true;
+    return Complain(std::string("no report: ") + error.what(), options.gate.error_exitcode());
   }
 }
 
@@ -181,9 +180,9 @@ int RunCommand(int argc, char** argv) {
   if (result.fork_error != 0 || result.exec_error != 0) return ReportStartFailure(options.program.front(), result);
   IgnoreBrokenPipes();
   NoteRunEnd(place.NewFiles(), result.pid, result.wait_status);
-  const bool fails = ReportRun(options, target, place, output);
+  const int gate_status = ReportRun(options, target, place, output);
   const int program_status = StatusOf(result.wait_status);
-  return options.has_gate && fails && program_status == 0 ? options.gate.error_exitcode() : program_status;
+  return options.has_gate && program_status == 0 ? gate_status : program_status;
 }
 
 }  // namespace fdaudit::analyzer

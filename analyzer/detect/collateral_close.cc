@@ -57,8 +57,9 @@ bool CollateralCloses::IsCollateral(size_t index) {
   const uint32_t file = evidence_.FileOf(index);
   const PathId opener = model_.PathOf(file, life.opened);
   const PathId sweeper = model_.PathOf(file, life.closed);
+  const PathId failed = model_.PathOf(file, proof.record.act);
   return IsOwnCode(opener) && IsOwnCode(sweeper) && !model_.paths().InSameFunction(opener, sweeper) &&
-         !model_.paths().InSameFunction(model_.PathOf(file, proof.record.act), sweeper);
+         failed != kNoPath && !model_.paths().InSameFunction(failed, sweeper);
 }
 
 Finding CollateralCloses::MakeFinding(size_t index) {

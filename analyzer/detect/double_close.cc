@@ -23,8 +23,8 @@ using trace::Incarnation;
 using RangeKey = std::pair<ProcessIndex, uint64_t>;  // process, stamp of its close_range
 
 struct Stumble {
-  uint32_t opened;  // stacks
-  uint32_t closed_again;
+  trace::Act opened;
+  trace::Act closed_again;
 };
 
 /// A close that nobody recorded (a raw system call) is coverage: nobody is accused of having done it twice.
@@ -66,7 +66,7 @@ void DoubleCloses::NoteSweeps() {
   for (size_t i = 0; i < evidence_.size(); ++i) {
     const Proof& proof = evidence_[i];
     if (evidence_.IsReported(i) || !IsDoubleClose(proof) || !WasSwept(proof.last())) continue;
-    sweeps_[{proof.process, proof.last().closed.stamp}].push_back({proof.last().opened.stack, proof.record.act.stack});
+    sweeps_[{proof.process, proof.last().closed.stamp}].push_back({proof.last().opened, proof.record.act});
   }
 }
 
@@ -75,7 +75,7 @@ bool DoubleCloses::StumblesLikeOthers(const Proof& proof) const {
   const auto others = sweeps_.find({proof.process, earlier.closed.stamp});
   if (!WasSwept(earlier) || others == sweeps_.end()) return false;
   return std::any_of(others->second.begin(), others->second.end(), [&](const Stumble& other) {
-    return other.opened == earlier.opened.stack && other.closed_again == proof.record.act.stack;
+    return HaveSamePath(other.opened, earlier.opened) && HaveSamePath(other.closed_again, proof.record.act);
   });
 }
 
@@ -87,8 +87,8 @@ bool DoubleCloses::IsEarlierOwners(const Proof& proof) const {
   };
   const auto& [later, earlier] = proof.record.lives;
   // A function that closes for everybody (an interpreter's) says nothing; its whole call path does.
-  const bool is_earliers = is_of(earlier.opened) || earlier.closed.stack == proof.record.act.stack;
-  return is_earliers && !is_of(later.opened) && !is_of(later.closed) && earlier.opened.stack != later.opened.stack;
+  const bool is_earliers = is_of(earlier.opened) || HaveSamePath(earlier.closed, proof.record.act);
+  return is_earliers && !is_of(later.opened) && !is_of(later.closed) && HaveOtherPaths(earlier.opened, later.opened);
 }
 
 size_t DoubleCloses::MeantLife(const Proof& proof) const {

@@ -14,6 +14,20 @@
 
 namespace fdaudit::analyzer {
 
+/// A call whose path the trace had no room for. (What came with the process was no call here.)
+inline bool HasLostPath(const trace::Act& act) {
+  const bool was_call = act.stamp != 0 && (act.flags & (trace::kActInherited | trace::kActSeenAtEnd)) == 0;
+  return was_call && act.stack == trace::kNoIndex;
+}
+
+/// Whether two acts of one file have the same call path, or different ones. Of a lost one neither is known.
+inline bool HaveSamePath(const trace::Act& a, const trace::Act& b) {
+  return a.stack == b.stack && !HasLostPath(a) && !HasLostPath(b);
+}
+inline bool HaveOtherPaths(const trace::Act& a, const trace::Act& b) {
+  return a.stack != b.stack && !HasLostPath(a) && !HasLostPath(b);
+}
+
 struct Proof {
   ProcessIndex process;
   trace::FindingRecord record;

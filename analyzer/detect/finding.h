@@ -65,6 +65,7 @@ struct StoryEvent {
   double time_s = 0;
   int fd = -1;
   PathId path = kNoPath;
+  bool has_lost_path = false;                   ///< the trace had no room for it
   std::optional<Sender> sender = std::nullopt;  ///< of what was received
   uint64_t count = 0;          ///< of descriptors, where the event stands for a call path's; 0 = for one
   int made_from = -1;          ///< of what was duplicated

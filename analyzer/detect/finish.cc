@@ -17,7 +17,9 @@ std::string Where(Model& model, const Finding& finding, Role role) {
   for (const StoryEvent& event : finding.events) {
     if (event.role != role || event.is_background) continue;
     const Frame* frame = model.paths().Location(event.path);
-    if (frame == nullptr) return event.call.empty() ? "?" : event.call;
+    if (frame == nullptr) {
+      return event.call.empty() ? "?" : event.call + (event.has_lost_path ? " (call path not recorded)" : "");
+    }
     const bool collected = PythonActOf(model.paths().Frames(event.path)).by_collector;
     return Describe(*frame) + (collected ? " (by Python's collector)" : "");
   }

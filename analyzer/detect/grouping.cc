@@ -10,14 +10,15 @@
 namespace fdaudit::analyzer {
 namespace {
 
-/// Events without a stack are distinguished by the call alone.
-std::string KeyOf(const Finding& finding) {
+/// A finding that has an event whose path was lost gets a key of its own, with `unique` in it: what its cause has in
+/// common with another's is not known.
+std::string KeyOf(const Finding& finding, size_t unique) {
   std::string key = fmt::format("{} {}", static_cast<int>(finding.kind), finding.error);
   for (const StoryEvent& event : finding.events) {
     if (event.is_background || event.role == Role::kInherited || event.role == Role::kForked)
       continue;  // how it came here is no other cause
     key += ' ' + std::to_string(static_cast<int>(event.role)) + ':' + std::to_string(event.path);
-    if (event.path == kNoPath) key += event.call;
+    if (event.path == kNoPath) key += event.has_lost_path ? fmt::format("#{}", unique) : event.call;
   }
   return key;
 }
@@ -62,7 +63,7 @@ void Grouping::Add(Finding finding) {
     left_out_ += finding.count;
     return;
   }
-  const auto [known, is_new] = known_.try_emplace(KeyOf(finding), findings_.size());
+  const auto [known, is_new] = known_.try_emplace(KeyOf(finding, findings_.size()), findings_.size());
   if (is_new) {
     findings_.push_back(std::move(finding));
   } else {

@@ -37,7 +37,16 @@ struct Left {
   std::set<OpenDescriptor> first;  // the earliest kMaxDescriptors
 };
 
-using LeftKey = std::tuple<ProcessIndex, uint32_t, uint16_t>;  // process, stack, call (for what has no stack)
+/// Where a call path was lost, every descriptor stands for itself: nothing ties it to others. So that a lost table does
+/// not make a report of a million findings, those behind the first kMostLost of a process are one, which says no more
+/// than that.
+struct LeftKey {
+  ProcessIndex process;
+  uint32_t stack;
+  uint32_t lost;  // of those without a stack: the how-manieth
+  auto operator<=>(const LeftKey&) const = default;
+};
+constexpr uint32_t kMostLost = 100;
 using LineKey = std::tuple<ProcessIndex, std::string>;
 
 /// What one line left open in one process, over all call paths that lead to it: a leak in a recursion, or below callers
@@ -82,11 +91,11 @@ DescriptorNote NoteOfOpen(const Model& model, const Registrations& registrations
 }
 
 LineKey LineOf(Model& model, const LeftKey& key) {
-  const ProcessIndex index = std::get<0>(key);
+  const ProcessIndex index = key.process;
   const Process& process = model.processes()[index];
-  const PathId path = model.paths().Intern(process.file, std::get<1>(key), process.pid);
+  const PathId path = model.paths().Intern(process.file, key.stack, process.pid);
   const Frame* frame = model.paths().Location(path);
-  if (frame == nullptr) return {index, std::to_string(std::get<2>(key))};
+  if (frame == nullptr) return {index, fmt::format("{} {}", key.stack, key.lost)};
   const bool is_named = !frame->file.empty() && frame->line > 0;
   return {index, is_named ? fmt::format("{} {}:{}", frame->function, frame->file, frame->line)
                           : fmt::format("{} {:x}", frame->module, frame->offset)};
@@ -111,12 +120,18 @@ Growth GrowthOf(const Model& model, ProcessIndex index, const Left& left, const 
   return growth;
 }
 
-Finding MakeFinding(Model& model, const Registrations& registrations, ProcessIndex index, Left left,
+bool Grows(const LeftKey& key, const Left& left) {
+  return key.stack != trace::kNoIndex && left.calls.size() >= kGrowingCalls;
+}
+
+Finding MakeFinding(Model& model, const Registrations& registrations, const LeftKey& key, Left left,
                     const LeftByLine& line) {
+  const ProcessIndex index = key.process;
   const Process& process = model.processes()[index];
   Finding finding{Kind::kLeak, Severity::kWarning};
-  if (line.calls > 1) finding.growth = GrowthOf(model, index, left, line);
-  finding.growing = left.calls.size() >= kGrowingCalls;
+  const bool is_known = key.stack != trace::kNoIndex;
+  if (is_known && line.calls > 1) finding.growth = GrowthOf(model, index, left, line);
+  finding.growing = Grows(key, left);
   // What an event loop watches when the process is killed is at work, however much of it there is.
   const bool no_chance = process.end.kind != EndKind::kExit && left.unwatched.size() < kGrowingCalls;
   finding.severity = no_chance ? Severity::kNote : finding.growing ? Severity::kError : Severity::kWarning;
@@ -167,22 +182,23 @@ void FindLeaks(Model& model, Grouping* out) {
   const Registrations registrations(model);
   const HandedOver handed_over(model);
   std::map<LeftKey, Left> lefts;
+  std::map<ProcessIndex, uint32_t> lost;
   model.ForEachSlot([&](ProcessIndex index, int fd, const trace::Slot& slot) {
     if (!IsLeft(model.processes()[index], fd, slot)) return;
     const trace::Act& opened = CurrentLife(slot).opened;
     if (handed_over.Contains(index, opened.stamp)) return;
     if (out->LeavesOut(index, model.Seconds(model.processes()[index].file, opened.stamp))) return;
-    Note(fd, slot, registrations.SetOf(index, fd).has_value(),
-         &lefts[{index, opened.stack, opened.stack == trace::kNoIndex ? opened.call : uint16_t{0}}]);
+    LeftKey key{index, opened.stack, 0};
+    if (opened.stack == trace::kNoIndex) key.lost = std::min(++lost[index], kMostLost + 1);
+    Note(fd, slot, registrations.SetOf(index, fd).has_value(), &lefts[key]);
   });
   const LeftsByLine by_line = SumByLine(model, &lefts);
   for (auto& [key, left] : lefts) {
-    const ProcessIndex index = std::get<0>(key);
-    const EndKind end = model.processes()[index].end.kind;
+    const EndKind end = model.processes()[key.process].end.kind;
     // What a running process has open is its business, unless it grows.
     const bool may_go_on = end == EndKind::kRunning || end == EndKind::kUnknown;
-    if (may_go_on && left.calls.size() < kGrowingCalls) continue;
-    out->Add(MakeFinding(model, registrations, index, std::move(left), by_line.at(LineOf(model, key))));
+    if (may_go_on && !Grows(key, left)) continue;
+    out->Add(MakeFinding(model, registrations, key, std::move(left), by_line.at(LineOf(model, key))));
   }
 }
 

@@ -67,6 +67,7 @@ StoryEvent EventOf(Model& model, uint32_t file, Role role, const trace::Act& act
   StoryEvent event{role, "", model.Find(file, act.image), act.thread, model.Seconds(file, act.stamp), fd, kNoPath};
   event.call = model.CallOf(file, act);
   event.path = model.PathOf(file, act);
+  event.has_lost_path = HasLostPath(act);
   return event;
 }
 
@@ -122,8 +123,8 @@ void TakeNumbers(const Model& model, const Proof& proof, size_t life, Finding* f
     // or the number was reused; its kind is the first one's, since the same call path opened it.
     trace::Slot slot;
     const bool known = model.FindSlot(proof.process, fd, &slot) &&
-                       CurrentLife(slot).opened.stack == first.opened.stack &&
-                       CurrentLife(slot).closed.stack == first.closed.stack;
+                       HaveSamePath(CurrentLife(slot).opened, first.opened) &&
+                       HaveSamePath(CurrentLife(slot).closed, first.closed);
     finding->descriptors.push_back(known ? NoteOf(model, proof.process, fd, CurrentLife(slot), FieldText(slot.target))
                                          : NoteOf(model, proof.process, fd, first, ""));
   }

@@ -123,7 +123,7 @@ bool WrongCloses::IsRetry(size_t index) const {
   const Proof& proof = evidence_[index];
   const Act& first = proof.before().closed;
   const Act& again = proof.last().closed;
-  return first.stack == again.stack && first.thread == again.thread && first.image == again.image &&
+  return HaveSamePath(first, again) && first.thread == again.thread && first.image == again.image &&
          evidence_.ErrorOf(proof.process, proof.record.fd, proof.before()) == EINTR;
 }
 
@@ -159,7 +159,7 @@ bool WrongCloses::Judge(size_t index, Certainty* certainty) {
     return true;
   }
   *certainty = Certainty::kOneOf;
-  const bool other_opener = proof.before().opened.stack != proof.last().opened.stack;
+  const bool other_opener = HaveOtherPaths(proof.before().opened, proof.last().opened);
   return proof.is_close() && had_own && other_opener && OneThreadDidIt(proof);
 }
 
@@ -190,12 +190,13 @@ bool WrongCloses::JudgeStrangers(const History& acts, Certainty* certainty) cons
 }
 
 bool IsSameCause(const Proof& a, const Proof& b) {
-  return a.process == b.process && a.last().opened.stack == b.last().opened.stack &&
-         a.last().closed.stack == b.last().closed.stack && a.before().opened.stack == b.before().opened.stack;
+  if (&a == &b) return true;
+  return a.process == b.process && HaveSamePath(a.last().opened, b.last().opened) &&
+         HaveSamePath(a.last().closed, b.last().closed) && HaveSamePath(a.before().opened, b.before().opened);
 }
 
 bool IsSameAct(const Proof& a, const Proof& b) {
-  return a.record.act.stack == b.record.act.stack && a.record.act.call == b.record.act.call;
+  return HaveSamePath(a.record.act, b.record.act) && a.record.act.call == b.record.act.call;
 }
 
 /// Of one cause: how often, and by which proofs.

@@ -58,8 +58,11 @@ std::vector<std::string> FailOn::Words() const {
   return words;
 }
 
-Verdict Judge(const Policy& policy, std::vector<Subject>* subjects) {
+Verdict Judge(const Policy& policy, const Losses& lost, std::vector<Subject>* subjects) {
   Verdict verdict;
+  verdict.lost = lost;
+  verdict.failed_for_loss = lost.Any() && !policy.allow_loss;
+  verdict.failed = verdict.failed_for_loss;
   verdict.fail_on = policy.fail_on.Words();
   verdict.scope = policy.scope;
   verdict.gone = policy.baseline;

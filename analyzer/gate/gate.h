@@ -10,6 +10,7 @@
 
 #include "analyzer/detect/finding.h"
 #include "analyzer/gate/suppressions.h"
+#include "analyzer/model/losses.h"
 
 namespace fdaudit::analyzer {
 
@@ -45,6 +46,7 @@ struct Policy {
   std::vector<Suppression> suppressions;
   std::map<Kind, uint64_t> max;  ///< so many new findings of a kind are tolerated
   uint64_t min_count = 1;        ///< findings of fewer descriptors are tolerated
+  bool allow_loss = false;       ///< lost evidence is tolerated
 };
 
 /// A finding as the gate sees it.
@@ -63,7 +65,9 @@ struct Subject {
 };
 
 struct Verdict {
-  bool failed = false;
+  bool failed = false;           ///< for findings, or for lost evidence
+  bool failed_for_loss = false;  ///< evidence was lost, and that is not tolerated
+  Losses lost;
   std::vector<std::string> fail_on;
   Scope scope = Scope::kOwn;
   uint64_t new_findings = 0;
@@ -74,8 +78,8 @@ struct Verdict {
   std::vector<std::string> unused_suppressions;  ///< "FILE:LINE: text"; of the user's files alone
 };
 
-/// Fills the subjects' state and gates.
-Verdict Judge(const Policy& policy, std::vector<Subject>* subjects);
+/// Fills the subjects' state and gates. `lost`: what the subjects may lack.
+Verdict Judge(const Policy& policy, const Losses& lost, std::vector<Subject>* subjects);
 
 Baseline BaselineOf(const std::vector<Subject>& subjects);
 

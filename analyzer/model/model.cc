@@ -305,6 +305,30 @@ void Model::RedactProcesses() {
   }
 }
 
+Losses Model::LossesOf(uint32_t file) const {
+  Losses lost;
+  const auto count = [&](uint64_t* sum, RegionKind kind) {
+    const uint64_t here = files_[file].Lost(kind);
+    const uint64_t first = files_[file].FirstLost(kind);
+    *sum += here;
+    if (here != 0 && first != 0) lost.Add({.since_s = Seconds(file, first)});
+  };
+  count(&lost.findings, RegionKind::kFindings);
+  for (const RegionKind kind :
+       {RegionKind::kStackIndex, RegionKind::kStackWords, RegionKind::kModules, RegionKind::kPythonCode}) {
+    count(&lost.stacks, kind);
+  }
+  count(&lost.images, RegionKind::kImages);
+  uint64_t blocks = 0;
+  count(&blocks, RegionKind::kSlots);
+  for (const Process& process : processes_) {
+    const bool is_for_want_of_room = process.file == file && (process.reasons & trace::kReasonNoRoom) != 0;
+    if (is_for_want_of_room) lost.events += process.events_dropped;
+  }
+  lost.events = std::max(lost.events, blocks);
+  return lost;
+}
+
 void Model::DescribeSession() {
   if (!processes_.empty()) session_.command = processes_.front().argv;
   if (!files_.empty()) session_.host = Shown(files_.front().header().host);
@@ -315,11 +339,7 @@ void Model::DescribeSession() {
     const trace::Header& header = files_[file].header();
     session_.duration_s = std::max(session_.duration_s, Seconds(file, header.latest.stamp));
     if (header.run_ended == 1) session_.duration_s = std::max(session_.duration_s, Seconds(file, header.run_end.stamp));
-    for (const RegionKind kind :
-         {RegionKind::kImages, RegionKind::kModules, RegionKind::kStackIndex, RegionKind::kStackWords,
-          RegionKind::kText, RegionKind::kSlots, RegionKind::kFindings}) {
-      session_.lost += files_[file].Lost(kind);
-    }
+    session_.lost.Add(LossesOf(file));
     if (files_[file].cut_at() != 0) {
       session_.notes.push_back(files_[file].name() + " is cut off at offset " + std::to_string(files_[file].cut_at()) +
                                " of " + std::to_string(header.file_size) + ": what lay behind it is missing");

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "analyzer/model/call_paths.h"
+#include "analyzer/model/losses.h"
 #include "analyzer/model/process.h"
 #include "analyzer/model/redact.h"
 #include "analyzer/model/timeline.h"
@@ -41,7 +42,7 @@ struct Session {
   int64_t started_realtime_ns = 0;
   double duration_s = 0;
   bool is_running = false;         ///< some process of it still runs
-  uint64_t lost = 0;               ///< records for which the trace had no room
+  Losses lost;                     ///< evidence for which the trace had no room
   std::vector<std::string> notes;  ///< what is wrong with the trace files, a sentence each
 };
 
@@ -119,6 +120,7 @@ class Model {
   void DecideEnds();
   void ApplyRunStatus(uint32_t file);
   void DescribeSession();
+  Losses LossesOf(uint32_t file) const;
   void RedactProcesses();
   ProcessEnd EndOf(const Process& process) const;
 

@@ -45,6 +45,10 @@ const char* WhyOf(const Process& process) {
   return "unseen-call";
 }
 
+void AddCount(uint64_t count, const char* one, const char* several, std::string* list) {
+  if (count != 0) *list += fmt::format("{}{} {}", list->empty() ? "" : ", ", count, count == 1 ? one : several);
+}
+
 constexpr size_t kMaxUntrackedLines = 5;
 
 void AddUntracked(const Model& model, std::vector<std::string>* lines) {
@@ -83,10 +87,22 @@ std::map<ProcessIndex, std::vector<Untracked>> UntrackedDescriptors(const Model&
   return found;
 }
 
+std::string DescribeLosses(const Losses& lost) {
+  std::string list;
+  AddCount(lost.findings, "finding", "findings", &list);
+  AddCount(lost.stacks, "call path", "call paths", &list);
+  AddCount(lost.images, "process", "processes", &list);
+  AddCount(lost.events, "open or close", "opens and closes", &list);
+  if (list.empty()) return "";
+  const std::string since = lost.since_s ? fmt::format(" from {:.3f} s on", *lost.since_s) : "";
+  return fmt::format("evidence was lost for lack of room{} ({}), so findings may be missing", since, list);
+}
+
 std::vector<std::string> CoverageLines(const Model& model) {
   std::vector<std::string> lines = model.session().notes;
+  const Losses& lost = model.session().lost;
   uint64_t opens = 0, closes = 0, dropped = 0;
-  uint32_t reasons = model.session().lost != 0 ? static_cast<uint32_t>(trace::kReasonNoRoom) : 0;
+  uint32_t reasons = lost.Any() ? static_cast<uint32_t>(trace::kReasonNoRoom) : 0;
   for (const Process& process : model.processes()) {
     opens += process.untracked_opens;
     closes += process.untracked_closes;
@@ -102,7 +118,8 @@ std::vector<std::string> CoverageLines(const Model& model) {
   if (closes != 0)
     lines.push_back(Counted(closes) + " closed without fdaudit seeing it: never reported as double closes");
   AddUntracked(model, &lines);
-  if (dropped != 0) lines.push_back(fmt::format("{} events were not recorded for lack of room", dropped));
+  if (lost.Any()) lines.push_back(DescribeLosses(lost));
+  if (dropped > lost.events) lines.push_back(fmt::format("{} events were not recorded", dropped - lost.events));
   for (const Reason& reason : LedgerReasons(reasons)) lines.emplace_back(reason.text);
   AddUnaudited(model, &lines);
   return lines;

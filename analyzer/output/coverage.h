@@ -27,6 +27,10 @@ inline constexpr size_t kMaxUntracked = 100;  ///< of one process
 /// Those of all processes, each by its number's order.
 std::map<ProcessIndex, std::vector<Untracked>> UntrackedDescriptors(const Model& model);
 
+/// "evidence was lost for lack of room from 0.120 s on (3 findings, 1 call path), so findings may be missing"; empty
+/// where nothing was.
+std::string DescribeLosses(const Losses& lost);
+
 /// One line for each way in which something was missed; none where all was seen.
 std::vector<std::string> CoverageLines(const Model& model);
 

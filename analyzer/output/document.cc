@@ -152,6 +152,13 @@ std::string ProblemOf(const Json& document) {
 
 }  // namespace
 
+Losses LossesOf(const Json& document) {
+  const Json& lost = document["coverage"]["lost"];
+  const Json& since = lost["since_s"];
+  return {lost["findings"].Count(), lost["stacks"].Count(), lost["images"].Count(), lost["events"].Count(),
+          since.IsNumber() ? std::optional(since.Real()) : std::nullopt};
+}
+
 Document::Document(const Report& report) {
   JsonValueMaker maker;
   SendReport(report, &maker);
@@ -183,6 +190,12 @@ void Document::Merge(Document other) {
   const Json& more = other.json_["summary"];
   summary.At("left_out") = summary["left_out"].Count() + more["left_out"].Count();
   if (summary["ignore_before"].IsNull()) summary.At("ignore_before") = more["ignore_before"];
+  Losses lost = Lost();
+  lost.Add(other.Lost());
+  JsonValueMaker maker;
+  JsonWriter out(&maker);
+  WriteLosses(lost, out);
+  json_.At("coverage").At("lost") = maker.Take();
   session.At("duration_s") = std::max(session["duration_s"].Real(), theirs["duration_s"].Real());
   SumUp(json_);
 }

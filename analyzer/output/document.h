@@ -17,6 +17,9 @@
 
 namespace fdaudit::analyzer {
 
+/// What a report may lack; nothing where it was stored by a version that did not say.
+Losses LossesOf(const JsonValue& document);
+
 class Document {
  public:
   using Json = JsonValue;
@@ -26,6 +29,9 @@ class Document {
   static Document Read(const std::string& path);
 
   const Json& json() const { return json_; }
+
+  /// What the report may lack.
+  Losses Lost() const { return LossesOf(json_); }
 
   /// Adds another report's processes and findings; those of one fingerprint become one.
   void Merge(Document other);

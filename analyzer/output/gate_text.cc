@@ -7,6 +7,7 @@
 #include <set>
 
 #include "analyzer/detect/kinds.h"
+#include "analyzer/output/coverage.h"
 #include "analyzer/output/escape.h"
 
 namespace fdaudit::analyzer {
@@ -26,7 +27,8 @@ std::string Judgement(const Verdict& verdict, uint64_t failing) {
   const bool is_usual = FailsOnErrorsAndWarnings(verdict);
   const std::string rule = is_usual ? "" : fmt::format(" ({})", fmt::join(verdict.fail_on, " or "));
   const char* where = verdict.scope == Scope::kOwn ? "in your code" : "in any code";
-  if (verdict.failed) return fmt::format("gate failed: {}{} {}", Plural(failing, "new finding"), rule, where);
+  if (failing != 0) return fmt::format("gate failed: {}{} {}", Plural(failing, "new finding"), rule, where);
+  if (verdict.failed_for_loss) return "gate failed: evidence was lost";
   return fmt::format("gate passed: no new {}{} {}", is_usual ? "errors or warnings" : "findings", rule, where);
 }
 
@@ -41,6 +43,10 @@ std::string RenderVerdict(const Verdict& verdict, const std::vector<Subject>& su
   if (verdict.known != 0) out += fmt::format("; {} known by the baseline", verdict.known);
   if (verdict.suppressed != 0) out += fmt::format("; {} suppressed", verdict.suppressed);
   out += '\n';
+  if (verdict.lost.Any()) {
+    out += fmt::format("{} ({})\n", DescribeLosses(verdict.lost),
+                       verdict.failed_for_loss ? "--allow-loss tolerates this" : "tolerated");
+  }
   if (!verdict.gone.empty()) {
     out += fmt::format("{} of the baseline {} gone:\n", verdict.gone.size(), verdict.gone.size() == 1 ? "is" : "are");
     size_t listed = 0;

@@ -18,7 +18,7 @@ Report MakeReport(Model* model, const DetectOptions& options, const Policy& poli
     ++report.by_severity[static_cast<size_t>(finding.severity)];
   }
   std::vector<Subject> subjects = Subjects(report);
-  report.gate = Judge(policy, &subjects);
+  report.gate = Judge(policy, model->session().lost, &subjects);
   for (size_t i = 0; i < subjects.size(); ++i) {
     report.findings[i].state = subjects[i].state;
     report.findings[i].gates = subjects[i].gates;

@@ -318,9 +318,20 @@ void WriteProcesses(const Model& model, JsonWriter& out) {
 
 }  // namespace
 
+void WriteLosses(const Losses& lost, JsonWriter& out) {
+  out.Object([&] {
+    out.Field("findings", lost.findings);
+    out.Field("stacks", lost.stacks);
+    out.Field("images", lost.images);
+    out.Field("events", lost.events);
+    out.Field("since_s", lost.since_s ? std::optional(Seconds(*lost.since_s)) : std::nullopt);
+  });
+}
+
 void WriteGate(const Verdict& gate, JsonWriter& out) {
   out.Object([&] {
     out.Field("failed", gate.failed);
+    out.Field("failed_for_loss", gate.failed_for_loss);
     out.Field("fail_on", gate.fail_on);
     out.Field("scope", Name(gate.scope));
     out.Field("new", gate.new_findings);
@@ -357,6 +368,10 @@ void SendReport(const Report& report, JsonEvents* to) {
       for (const ContextLeft& left : report.contexts) WriteContext(report, left, out);
     });
     out.Object("stacks", [&] { WriteStacks(report, out); });
+    out.Object("coverage", [&] {
+      out.Name("lost");
+      WriteLosses(model.session().lost, out);
+    });
     WriteSummary(report, out);
     out.Name("gate");
     WriteGate(report.gate, out);

@@ -13,6 +13,9 @@ void SendReport(const Report& report, JsonEvents* to);
 /// The verdict, as the value of the root's member "gate".
 void WriteGate(const Verdict& verdict, JsonWriter& out);
 
+/// What a session has lost, as the value of "lost" in the root's member "coverage".
+void WriteLosses(const Losses& lost, JsonWriter& out);
+
 /// Text of the audited program: repaired, and null where it is empty.
 std::optional<std::string> TextOrNull(std::string_view text);
 std::optional<std::string> IdOrNull(const Model& model, ProcessIndex process);

@@ -16,6 +16,7 @@
 #include <unordered_map>
 
 #include "analyzer/symbols/extent_map.h"
+#include "analyzer/symbols/reader_process.h"
 #include "analyzer/symbols/regular_file.h"
 #include "analyzer/symbols/symbol_name.h"
 
@@ -160,6 +161,24 @@ void SetCallLine(Unit* unit, Dwarf_Die* inlined, DebugFrame* frame) {
 
 }  // namespace
 
+namespace {
+
+// Every file that libdw finds for itself is in the budget, too.
+int FindElf(Dwfl_Module* module, void** data, const char* name, Dwarf_Addr base, char** path, Elf** elf) {
+  const int fd = dwfl_build_id_find_elf(module, data, name, base, path, elf);
+  ReaderProcess::AllowFor(fd);
+  return fd;
+}
+
+int FindDebugFile(Dwfl_Module* module, void** data, const char* name, Dwarf_Addr base, const char* file,
+                  const char* link, GElf_Word checksum, char** path) {
+  const int fd = dwfl_standard_find_debuginfo(module, data, name, base, file, link, checksum, path);
+  ReaderProcess::AllowFor(fd);
+  return fd;
+}
+
+}  // namespace
+
 struct DebugInfo::Impl {
   std::string debuginfo_path = ":.debug";  // beside the file, and in .debug/ there
   char* debuginfo_path_pointer = nullptr;  // libdwfl wants the address of a pointer
@@ -182,8 +201,8 @@ struct DebugInfo::Impl {
   explicit Impl(const std::vector<std::string>& debug_dirs) {
     for (const std::string& dir : debug_dirs) debuginfo_path += ":" + dir;
     debuginfo_path_pointer = debuginfo_path.data();
-    callbacks.find_elf = dwfl_build_id_find_elf;
-    callbacks.find_debuginfo = dwfl_standard_find_debuginfo;
+    callbacks.find_elf = FindElf;
+    callbacks.find_debuginfo = FindDebugFile;
     callbacks.section_address = dwfl_offline_section_address;
     callbacks.debuginfo_path = &debuginfo_path_pointer;
     dwfl = dwfl_begin(&callbacks);
@@ -334,6 +353,7 @@ std::unique_ptr<DebugInfo> DebugInfo::Open(const std::string& file, const std::v
     *problem = file + ": " + std::strerror(errno);
     return nullptr;
   }
+  ReaderProcess::AllowFor(fd);
   auto impl = std::make_unique<Impl>(debug_dirs);
   if (!impl->dwfl || !impl->Load(file, fd)) {
     *problem = file + ": it cannot be read as an ELF file";

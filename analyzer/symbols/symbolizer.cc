@@ -1,132 +1,139 @@
 #include "analyzer/symbols/symbolizer.h"
 
-#include <filesystem>
-#include <unordered_map>
+#include <cstring>
+#include <optional>
+#include <string_view>
+#include <type_traits>
 
-#include "analyzer/symbols/debug_info.h"
-#include "analyzer/symbols/display_name.h"
+#include "analyzer/symbols/module_reader.h"
+#include "analyzer/symbols/reader_process.h"
 
 namespace fdaudit::analyzer {
 namespace {
 
-constexpr std::string_view kSystemDebugDir = "/usr/lib/debug";
-constexpr std::string_view kDeleted = " (deleted)";  // what the kernel appends to an executable's path
+constexpr int kMostReaders = 4;  // each that dies has taken its share of time
 
-// libdwfl takes a relative directory as one beside the module.
-std::string Absolute(const std::string& path) {
-  std::error_code error;
-  std::filesystem::path absolute = std::filesystem::absolute(path, error);
-  return error ? path : absolute.string();
-}
+constexpr char kLookup = 'l';
+constexpr char kProblem = 'p';
 
-// "/a/./b//../c" as "/a/c". Where a directory is a symbolic link this may not name the file, but compilers write such
-// paths for sources that lie in plain trees, and users look for the plain form.
-std::string Tidy(const std::string& path) {
-  if (!path.starts_with("./") && path.find("/.") == std::string::npos && path.find("//") == std::string::npos)
-    return path;
-  return std::filesystem::path(path).lexically_normal().string();
-}
+/// What goes between the two processes: numbers, and texts with their length before them.
+class Message {
+ public:
+  Message() = default;
+  explicit Message(std::string_view text) : text_(text) {}
 
-// Code that the kernel brings ("[vdso]", "linux-vdso.so.1") has no file.
-bool HasFile(const std::string& path) {
-  return !path.empty() && path[0] != '[' && path.rfind("linux-vdso", 0) != 0 && path.rfind("linux-gate", 0) != 0;
-}
-
-// "/usr/lib/debug/.build-id/ab/cdef….debug"
-std::string BuildIdPath(const std::string& debug_dir, const std::vector<uint8_t>& build_id) {
-  constexpr char kHex[] = "0123456789abcdef";
-  std::string path = debug_dir + "/.build-id/";
-  for (size_t i = 0; i < build_id.size(); ++i) {
-    if (i == 1) path += '/';
-    path += kHex[build_id[i] >> 4];
-    path += kHex[build_id[i] & 15];
+  template <typename T>
+  Message& Put(T number) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    text_.append(reinterpret_cast<const char*>(&number), sizeof number);
+    return *this;
   }
-  return path + ".debug";
-}
-
-// Where the module may lie now, the likeliest first. Beyond the first only a build ID makes sure that it is the one.
-std::vector<std::string> Candidates(const ModuleRef& module, const Symbolizer::Options& options) {
-  std::vector<std::string> paths = {options.sysroot + module.path};
-  if (module.path.ends_with(kDeleted)) {
-    paths.push_back(options.sysroot + module.path.substr(0, module.path.size() - kDeleted.size()));
+  template <typename Bytes>
+  Message& PutBytes(const Bytes& bytes) {
+    Put(static_cast<uint32_t>(bytes.size()));
+    text_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    return *this;
   }
-  if (module.build_id.size() < 2) return paths;
-  if (!options.sysroot.empty()) paths.push_back(module.path);
-  // A debug file alone has all that is needed, too.
-  for (const std::string& dir : options.debug_dirs) paths.push_back(BuildIdPath(dir, module.build_id));
-  return paths;
-}
 
-// The linkage name says most (parameters, enclosing templates). DWARF leaves it out for C and for what is local to a
-// file; for the latter the symbol has it, unless the function was inlined.
-std::string FunctionName(const DebugFrame& frame, const std::string& symbol) {
-  if (IsMangled(frame.linkage_name)) return DisplayName(frame.linkage_name);
-  if (!frame.is_inlined && !symbol.empty()) {
-    // "__libc_read" is what libc calls its read() inside.
-    bool is_internal = frame.name.starts_with("__") && symbol[0] != '_';
-    if (frame.name.empty() || is_internal || IsMangled(symbol)) return DisplayName(symbol);
+  /// 0, or an empty one, at the end.
+  template <typename T>
+  T Take() {
+    T number{};
+    if (text_.size() - at_ < sizeof number) return number;
+    std::memcpy(&number, text_.data() + at_, sizeof number);
+    at_ += sizeof number;
+    return number;
   }
-  return ShortenCxxName(frame.name);
+  template <typename Bytes>
+  Bytes TakeBytes() {
+    const size_t size = std::min<size_t>(Take<uint32_t>(), text_.size() - at_);
+    Bytes bytes(text_.begin() + static_cast<ptrdiff_t>(at_), text_.begin() + static_cast<ptrdiff_t>(at_ + size));
+    at_ += size;
+    return bytes;
+  }
+  bool is_at_end() const { return at_ == text_.size(); }
+
+  std::string text() && { return std::move(text_); }
+
+ private:
+  std::string text_;
+  size_t at_ = 0;
+};
+
+std::string PackFrames(const std::vector<SymbolFrame>& frames) {
+  Message message;
+  for (const SymbolFrame& frame : frames) {
+    message.PutBytes(frame.function).PutBytes(frame.file).Put(int32_t{frame.line}).Put(frame.is_inlined);
+  }
+  return std::move(message).text();
 }
 
-std::vector<SymbolFrame> MakeFrames(DebugInfo* info, uint64_t address) {
-  std::vector<DebugFrame> debug_frames = info->Frames(address);
-  if (debug_frames.empty()) debug_frames.emplace_back();
-  std::string symbol = info->Symbol(address);
+std::vector<SymbolFrame> UnpackFrames(std::string_view text) {
   std::vector<SymbolFrame> frames;
-  frames.reserve(debug_frames.size());
-  for (const DebugFrame& frame : debug_frames) {
-    frames.push_back({FunctionName(frame, symbol), Tidy(frame.file), frame.line, frame.is_inlined});
+  for (Message message(text); !message.is_at_end();) {
+    SymbolFrame frame;
+    frame.function = message.TakeBytes<std::string>();
+    frame.file = message.TakeBytes<std::string>();
+    frame.line = message.Take<int32_t>();
+    frame.is_inlined = message.Take<uint8_t>() != 0;
+    frames.push_back(std::move(frame));
   }
+  if (frames.empty()) frames.emplace_back();
   return frames;
+}
+
+/// In the reader.
+std::string AnswerTo(ModuleReader* reader, std::string_view question) {
+  Message message(question);
+  const char what = message.Take<char>();
+  const auto address = message.Take<uint64_t>();
+  ModuleRef ref;
+  ref.path = message.TakeBytes<std::string>();
+  ref.build_id = message.TakeBytes<std::vector<uint8_t>>();
+  return what == kLookup ? PackFrames(reader->Lookup(ref, address)) : reader->Problem(ref);
 }
 
 }  // namespace
 
-struct Symbolizer::Module {
-  std::unique_ptr<DebugInfo> info;  // null where there is a problem, or no file
-  std::string problem;
-  std::unordered_map<uint64_t, std::vector<SymbolFrame>> frames;
-};
-
-Symbolizer::Symbolizer(Options options) : options_(std::move(options)) {
-  while (options_.sysroot.ends_with('/')) options_.sysroot.pop_back();
-  if (!options_.sysroot.empty()) {
-    options_.sysroot = Absolute(options_.sysroot);
-    options_.debug_dirs.push_back(options_.sysroot + std::string(kSystemDebugDir));
-  }
-  options_.debug_dirs.emplace_back(kSystemDebugDir);
-  for (std::string& dir : options_.debug_dirs) dir = Absolute(dir);
-}
+Symbolizer::Symbolizer(Options options) : options_(std::move(options)), readers_left_(kMostReaders) {}
 
 Symbolizer::~Symbolizer() = default;
 
-Symbolizer::Module& Symbolizer::Find(const ModuleRef& ref) {
-  std::unique_ptr<Module>& module = modules_[{ref.path, ref.build_id}];
-  if (module) return *module;
-  module = std::make_unique<Module>();
-  if (!HasFile(ref.path)) return *module;
-  for (const std::string& path : Candidates(ref, options_)) {
-    std::string problem;
-    module->info = DebugInfo::Open(path, ref.build_id, options_.debug_dirs, &problem);
-    if (module->info) break;
-    if (module->problem.empty()) module->problem = problem;
+std::string Symbolizer::Ask(char what, const ModuleRef& ref, uint64_t address, Module* module) {
+  if (module->is_refused) return "";
+  if (!reader_ && readers_left_ > 0) {
+    reader_ = std::make_unique<ReaderProcess>([this] {
+      const auto reader = std::make_shared<ModuleReader>(options_);
+      return [reader](std::string_view question) { return AnswerTo(reader.get(), question); };
+    });
   }
-  if (!module->info && !ref.build_id.empty()) {
-    module->info = DebugInfo::OpenByBuildId(ref.build_id, options_.debug_dirs);
+  Message question;
+  question.Put(what).Put(address).PutBytes(ref.path).PutBytes(ref.build_id);
+  if (reader_) {
+    if (std::optional<std::string> answer = reader_->Ask(std::move(question).text())) return *std::move(answer);
+    reader_.reset();
+    --readers_left_;
   }
-  if (module->info) module->problem.clear();
-  return *module;
+  module->is_refused = module->has_problem = true;
+  module->problem = ref.path + ": reading its symbols took more memory or time than a file of its size may take";
+  return "";
 }
 
 std::vector<SymbolFrame> Symbolizer::Lookup(const ModuleRef& ref, uint64_t address) {
   Module& module = Find(ref);
-  if (!module.info) return {SymbolFrame{}};
-  auto [entry, is_new] = module.frames.try_emplace(address);
-  if (is_new) entry->second = MakeFrames(module.info.get(), address);
-  return entry->second;
+  const auto [known, is_new] = module.frames.try_emplace(address);
+  if (is_new) known->second = UnpackFrames(Ask(kLookup, ref, address, &module));
+  return known->second;
 }
 
-std::string Symbolizer::Problem(const ModuleRef& ref) { return Find(ref).problem; }
+std::string Symbolizer::Problem(const ModuleRef& ref) {
+  Module& module = Find(ref);
+  if (!module.has_problem) {
+    std::string problem = Ask(kProblem, ref, 0, &module);
+    if (!module.is_refused) module.problem = std::move(problem);
+    module.has_problem = true;
+  }
+  return module.problem;
+}
 
 }  // namespace fdaudit::analyzer

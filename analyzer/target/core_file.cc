@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <map>
 
@@ -20,7 +21,9 @@
 namespace fdaudit::analyzer {
 namespace {
 
-constexpr uint64_t kMaxNotes = 256 << 20;
+constexpr uint64_t kMaxNotes = 256 << 20;  // bytes, of all segments together
+constexpr size_t kMaxThreads = 1 << 16;
+constexpr clock_t kMaxUnwinding = 60 * CLOCKS_PER_SEC;  // of all threads; those behind it have no frames
 
 /// The bytes of all notes of a type, in the file's order.
 using Notes = std::multimap<uint32_t, std::string>;
@@ -62,12 +65,14 @@ Notes NotesOf(const std::string& name, std::vector<Elf64_Phdr>* memory) {
     throw TraceError(name, 0, "no core file of an x86-64 program");
   }
   Notes notes;
+  uint64_t room = kMaxNotes;
   for (int i = 0; i < header.e_phnum; ++i) {
     Elf64_Phdr segment;
     const uint64_t at = header.e_phoff + static_cast<uint64_t>(i) * sizeof segment;
     if (!Take(ReadAt(file, at, sizeof segment), 0, &segment)) break;
-    if (segment.p_type == PT_NOTE && segment.p_filesz <= kMaxNotes) {
+    if (segment.p_type == PT_NOTE && segment.p_filesz <= room) {
       ReadNotes(ReadAt(file, segment.p_offset, segment.p_filesz), &notes);
+      room -= segment.p_filesz;
     }
     if (segment.p_type == PT_LOAD && segment.p_filesz > 0) memory->push_back(segment);
   }
@@ -163,12 +168,16 @@ StoppedProcess LookAtCore(const std::string& file) {
   CoreMemory memory(file, std::move(segments), code);
   const ReadMemory read = [&memory](uint64_t address, void* to, size_t size) { return memory.Read(address, to, size); };
   const auto [first, end] = notes.equal_range(NT_PRSTATUS);
-  for (auto note = first; note != end; ++note) {
+  const clock_t began = clock();
+  for (auto note = first; note != end && process.threads.size() < kMaxThreads; ++note) {
     prstatus_t registers;
     if (!Take(note->second, 0, &registers)) continue;
     if (process.threads.empty()) process.signal = registers.pr_cursig;  // the one that it struck comes first
     StoppedThread thread = ThreadOf(registers);
-    for (const uint64_t place : Unwind(code, FromUser(RegistersOf(registers)), read).places) {
+    const bool has_time = clock() - began < kMaxUnwinding;
+    const std::vector<uint64_t> places =
+        has_time ? Unwind(code, FromUser(RegistersOf(registers)), read).places : std::vector<uint64_t>();
+    for (const uint64_t place : places) {
       thread.frames.push_back(code.Find(thread.frames.empty() ? place : place - 1));
     }
     process.threads.push_back(std::move(thread));

@@ -14,8 +14,9 @@ namespace {
 constexpr size_t kMaxSegments = 1024;  // real programs have a dozen
 constexpr size_t kMaxPath = 4096;      // PATH_MAX, the kernel's limit for PT_INTERP
 constexpr size_t kMaxDynamicEntries = 65536;
-constexpr size_t kMaxNotes = 1 << 20;
-constexpr uint32_t kGoBuildId = 4;  // note type, owner "Go"
+constexpr size_t kMaxNeeded = 4096;
+constexpr size_t kMaxNotes = 1 << 20;  // of all segments together
+constexpr uint32_t kGoBuildId = 4;     // note type, owner "Go"
 
 class Reader {
  public:
@@ -75,7 +76,7 @@ void ReadDynamic(const Reader& reader, const Segments& segments, const Elf64_Phd
   for (size_t i = 0; i < count; ++i) {
     auto entry = reader.Get<Elf64_Dyn>(dynamic.p_offset + i * sizeof(Elf64_Dyn));
     if (!entry || entry->d_tag == DT_NULL) break;
-    if (entry->d_tag == DT_NEEDED) needed.push_back(entry->d_un.d_val);
+    if (entry->d_tag == DT_NEEDED && needed.size() < kMaxNeeded) needed.push_back(entry->d_un.d_val);
     if (entry->d_tag == DT_SONAME) soname = entry->d_un.d_val;
     if (entry->d_tag == DT_STRTAB) strings = FileOffset(segments, entry->d_un.d_ptr);
   }
@@ -84,8 +85,8 @@ void ReadDynamic(const Reader& reader, const Segments& segments, const Elf64_Phd
   if (soname) summary->soname = reader.Text(*strings + *soname);
 }
 
-bool HasGoNote(const Reader& reader, const Elf64_Phdr& segment) {
-  std::string notes = reader.Bytes(segment.p_offset, std::min<uint64_t>(segment.p_filesz, kMaxNotes));
+bool HasGoNote(const Reader& reader, const Elf64_Phdr& segment, uint64_t most) {
+  std::string notes = reader.Bytes(segment.p_offset, std::min<uint64_t>(segment.p_filesz, most));
   auto aligned = [](uint64_t size) { return (size + 3) & ~uint64_t{3}; };
   for (uint64_t at = 0; at + sizeof(Elf64_Nhdr) <= notes.size();) {
     Elf64_Nhdr header;
@@ -120,12 +121,19 @@ void ReadNativeElf(const Reader& reader, ElfSummary* summary) {
   } else if (!ReadSegments(reader, *header, &segments)) {
     summary->damage = "its program headers lie outside of the file";
   }
+  uint64_t notes = kMaxNotes;
+  bool has_dynamic = false;
   for (const Elf64_Phdr& segment : segments) {
     bool is_whole = reader.Holds(segment.p_offset, segment.p_filesz);
     if (!is_whole && segment.p_type == PT_LOAD) summary->damage = "it is cut short";
     if (!is_whole) continue;
-    if (segment.p_type == PT_DYNAMIC) ReadDynamic(reader, segments, segment, summary);
-    if (segment.p_type == PT_NOTE && HasGoNote(reader, segment)) summary->is_go = true;
+    // The dynamic linker takes one, too.
+    if (segment.p_type == PT_DYNAMIC && !has_dynamic) ReadDynamic(reader, segments, segment, summary);
+    has_dynamic |= segment.p_type == PT_DYNAMIC;
+    if (segment.p_type == PT_NOTE) {
+      if (HasGoNote(reader, segment, notes)) summary->is_go = true;
+      notes -= std::min<uint64_t>(notes, segment.p_filesz);
+    }
     if (segment.p_type != PT_INTERP) continue;
     summary->interpreter = reader.Text(segment.p_offset);
     if (summary->interpreter.empty()) summary->damage = "the name of its dynamic linker is unreadable";

@@ -26,6 +26,11 @@ class FileSource : public ByteSource {
     return fstat(fd_, &status) == 0 ? static_cast<uint64_t>(status.st_size) : 0;
   }
 
+  std::optional<uint32_t> Owner() const override {
+    struct stat status = {};
+    return fstat(fd_, &status) == 0 ? std::optional<uint32_t>(status.st_uid) : std::nullopt;
+  }
+
   size_t Read(uint64_t offset, void* to, size_t size) const override {
     size_t done = 0;
     while (done < size) {
@@ -68,9 +73,9 @@ class MemorySource : public ByteSource {
 
 }  // namespace
 
-std::unique_ptr<ByteSource> OpenFile(const std::string& path) {
+std::unique_ptr<ByteSource> OpenFile(const std::string& path, int flags) {
   // O_NONBLOCK: a FIFO must not make us wait.
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
   if (fd < 0) throw TraceError(path, std::string("cannot be opened: ") + strerror(errno));
   auto source = std::make_unique<FileSource>(fd);
   struct stat status = {};

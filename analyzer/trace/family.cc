@@ -1,14 +1,21 @@
 #include "analyzer/trace/family.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
+#include <optional>
 #include <set>
 #include <string_view>
 #include <utility>
+
+#include "analyzer/trace/byte_source.h"
+#include "analyzer/trace/trace_error.h"
 
 namespace fdaudit::analyzer {
 namespace {
@@ -64,6 +71,41 @@ FileIdentity Identify(const std::string& path) {
   return {status.st_dev, status.st_ino};
 }
 
+/// The users whose files are taken.
+class Trust {
+ public:
+  Trust() : users_{0, geteuid()} {}
+
+  void Add(const TraceFile& file) {
+    if (file.owner()) users_.insert(*file.owner());
+    file.ForEach<trace::ImageRecord>(trace::RegionKind::kImages, [this](uint64_t, const trace::ImageRecord& image) {
+      if (image.id != 0 && image.reserved1 != 0) users_.insert(image.reserved1 - 1);
+    });
+  }
+  bool Has(std::optional<uint32_t> user) const { return user && users_.contains(*user); }
+
+ private:
+  std::set<uint32_t> users_;
+};
+
+struct Candidate {
+  std::string path;
+  std::unique_ptr<ByteSource> source;
+};
+
+/// Those that can be opened. Links are not followed: they would lead to where their maker may not read.
+std::vector<Candidate> OpenAll(const std::vector<std::string>& paths, std::vector<std::string>* notes) {
+  std::vector<Candidate> opened;
+  for (const std::string& path : paths) {
+    try {
+      opened.push_back({path, OpenFile(path, O_NOFOLLOW)});
+    } catch (const TraceError& error) {
+      notes->push_back(std::string("a part of the session is missing: ") + error.what());
+    }
+  }
+  return opened;
+}
+
 }  // namespace
 
 std::string FamilyName(const TraceFile& file) {
@@ -72,7 +114,7 @@ std::string FamilyName(const TraceFile& file) {
   return name.empty() ? file.file_name() : name;
 }
 
-FamilySearch FindFamilies(const std::vector<TraceFile>& files) {
+Relatives FindRelatives(const std::vector<TraceFile>& files) {
   std::set<std::string> families, directories;
   std::set<FileIdentity> known = {{0, 0}};
   for (const TraceFile& file : files) {
@@ -81,20 +123,45 @@ FamilySearch FindFamilies(const std::vector<TraceFile>& files) {
     known.insert(Identify(file.name()));
   }
   for (const std::string& directory : UsersDirectories()) directories.insert(directory + "/");
-  FamilySearch search;
+  Relatives found;
+  std::vector<std::string> paths;
   for (const std::string& directory : directories) {
     int error = 0;
     for (const std::string& name : NamesIn(directory, &error)) {
       const std::string path = directory == "." ? name : directory + name;
       if (families.count(FamilyByName(name)) == 0) continue;
-      if (known.insert(Identify(path)).second) search.files.push_back(path);
+      if (known.insert(Identify(path)).second) paths.push_back(path);
     }
     if (error == 0) continue;
-    search.closed.push_back(directory.substr(0, directory.size() - 1) + ", which can't be read here (" +
-                            strerror(error) + ")");
+    found.closed.push_back(directory.substr(0, directory.size() - 1) + ", which can't be read here (" +
+                           strerror(error) + ")");
   }
-  std::sort(search.files.begin(), search.files.end());
-  return search;
+  if (paths.empty()) return found;
+  std::sort(paths.begin(), paths.end());
+  Trust trust;
+  for (const TraceFile& file : files) trust.Add(file);
+  std::vector<Candidate> candidates = OpenAll(paths, &found.notes);
+  const auto is_trusted = [&trust](const Candidate& one) { return trust.Has(one.source->Owner()); };
+  for (auto next = candidates.begin();
+       (next = std::find_if(candidates.begin(), candidates.end(), is_trusted)) != candidates.end();) {
+    try {
+      TraceFile file(std::move(next->source), next->path);
+      if (families.count(FamilyName(file)) != 0) {
+        trust.Add(file);
+        found.files.push_back(std::move(file));
+      }
+    } catch (const TraceError& error) {
+      found.notes.push_back(std::string("a part of the session is missing: ") + error.what());
+    }
+    candidates.erase(next);
+  }
+  if (!candidates.empty()) {
+    found.notes.push_back(std::to_string(candidates.size()) + " trace files that name this session are left out, " +
+                          candidates.front().path + " first: they belong to users as which none of its programs ran");
+  }
+  std::sort(found.files.begin(), found.files.end(),
+            [](const TraceFile& a, const TraceFile& b) { return a.name() < b.name(); });
+  return found;
 }
 
 }  // namespace fdaudit::analyzer

@@ -147,6 +147,8 @@ uint64_t TraceFile::Count(RegionKind kind) const {
 
 uint64_t TraceFile::Lost(RegionKind kind) const { return RegionOf(kind).lost; }
 
+uint64_t TraceFile::FirstLost(RegionKind kind) const { return RegionOf(kind).reserved[0]; }
+
 bool TraceFile::ReadCached(uint64_t offset, void* to, size_t size) const {
   auto* out = static_cast<char*>(to);
   while (size != 0) {

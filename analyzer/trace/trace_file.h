@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -26,6 +27,8 @@ class TraceFile {
   const std::string& name() const { return name_; }
   /// Without its directory.
   std::string file_name() const { return name_.substr(name_.rfind('/') + 1); }
+  /// Whose file it is; nothing where it is none.
+  std::optional<uint32_t> owner() const { return source_->Owner(); }
   const trace::Header& header() const { return header_; }
   /// Where the file ends before its header says it should: the offset. 0 = it is whole.
   uint64_t cut_at() const { return cut_at_; }
@@ -35,6 +38,8 @@ class TraceFile {
   uint64_t Count(trace::RegionKind kind) const;
   /// Claims that found no room in the region.
   uint64_t Lost(trace::RegionKind kind) const;
+  /// Stamp of the first of them; 0 = there was none, or the shim was too old to note it.
+  uint64_t FirstLost(trace::RegionKind kind) const;
 
   /// Copies element `index`; false where there is none.
   template <typename T>

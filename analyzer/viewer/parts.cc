@@ -9,6 +9,7 @@
 #include <map>
 
 #include "analyzer/model/frame_class.h"
+#include "analyzer/output/coverage.h"
 
 namespace fdaudit::analyzer {
 namespace {
@@ -190,6 +191,9 @@ void WriteCoverage(const Json& document, const Json* history, Html* out) {
       out->Raw("<li>").Text(line.Text()).Raw("</li>\n");
       ++lines;
     }
+  } else if (const std::string loss = DescribeLosses(LossesOf(document)); !loss.empty()) {
+    out->Raw("<li>").Text(loss).Raw("</li>\n");
+    ++lines;
   }
   for (const Json& process : document["processes"]) {
     const Json& coverage = process["coverage"];

@@ -192,8 +192,7 @@ void NoteSkipped() {
   ImageRecord* record = AwaitedRecord(options.image, predecessor);
   if (record == nullptr) record = predecessor;
   if (record == nullptr || record->ended_by != trace::EndedBy::kExec || record->successor != 0) return;
-  record->exec_problem = trace::ExecProblem::kSkipped;
-  Atomic(record->reasons).fetch_or(trace::kReasonExecUnaudited);
+  NoteProblem(record, trace::ExecProblem::kSkipped);
 }
 
 uint32_t NoteExec(const char* target, trace::ExecProblem problem, bool is_known) {
@@ -205,9 +204,8 @@ uint32_t NoteExec(const char* target, trace::ExecProblem problem, bool is_known)
   GuestLeaves(self);
   ImageRecord* record = is_guest ? GuestRecord(self, image) : ImageOf(image);
   if (record == nullptr) return 0;
-  if (problem != trace::ExecProblem::kNone) Atomic(record->reasons).fetch_or(trace::kReasonExecUnaudited);
+  NoteProblem(record, problem);
   record->exec_target = recorder.AddText(target, strlen(target));
-  record->exec_problem = problem;
   record->exec_looked_at = is_known ? 1 : 0;
   if (!is_guest) LedgerSumUp();
   if (SystemCallsAllowed()) record->ended = Now();

@@ -168,6 +168,13 @@ void NoteOrigin(ImageRecord* record) {
   if (origin.image != 0) record->started_by = StartedBy::kExec;
 }
 
+void NoteProblem(ImageRecord* record, trace::ExecProblem problem) {
+  record->exec_problem = problem;
+  if (problem == trace::ExecProblem::kNone) return;
+  Atomic(record->reasons).fetch_or(trace::kReasonExecUnaudited);
+  if (problem == trace::ExecProblem::kTraceUnreachable) record->reserved1 = static_cast<uint32_t>(OuterUser() + 1);
+}
+
 void ForgetProblem(ImageRecord* record) {
   record->exec_problem = trace::ExecProblem::kNone;
   Atomic(record->reasons).fetch_and(~trace::kReasonExecUnaudited);

@@ -39,6 +39,9 @@ void FindRelatives(trace::ImageRecord* record, uint32_t before);
 /// The image before this one is in another file (session.h), where this process's pid finds it if nothing else does.
 void NoteOrigin(trace::ImageRecord* record);
 
+/// The program that is about to be started will not be audited, or (kTraceUnreachable) not in this file.
+void NoteProblem(trace::ImageRecord* record, trace::ExecProblem problem);
+
 /// It was audited after all, whatever was thought of it beforehand.
 void ForgetProblem(trace::ImageRecord* record);
 

@@ -28,8 +28,7 @@ uint32_t PrepareSpawn(const trace::Act& act) {
 
 void NoteSpawnTarget(uint32_t image, const char* target, trace::ExecProblem problem, bool is_known) {
   ImageRecord* record = ImageOf(image);
-  if (problem != trace::ExecProblem::kNone) record->reasons |= trace::kReasonExecUnaudited;
-  record->exec_problem = problem;
+  NoteProblem(record, problem);
   record->exec_looked_at = is_known ? 1 : 0;
   record->exec_target = recorder.AddText(target, strlen(target));
   record->ended = record->started;

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import pathlib
+import resource
 import shutil
 import subprocess
 import sys
@@ -129,6 +130,45 @@ def without_a_trace_the_gate_fails():
     """A build must not pass because nothing was looked at."""
     static = harness.build(SOURCE, name="gate-static", flags=["-static"])
     return expect_output(fdaudit("run", "--gate", "--force", "--", static), 1, "nothing was recorded")
+
+
+# --- lost evidence ----------------------------------------------------------------------------------------------------
+
+
+def small_files():
+    """Before the exec: no file may become larger than the smallest room for a trace, which holds no 32,768 call paths."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 20, 4 << 20))
+
+
+@suite.check
+def lost_evidence_fails():
+    """A full table of call paths: a sentence and status 4 of its own; findings that fail and the program's status come
+    first. Stored reports keep it."""
+    paths = harness.build(HERE / "paths.c")
+    complaints = []
+    with harness.Folder() as folder:
+        stored = folder / "full.json"
+        for options, words, status, texts in [
+                (["--gate"], ["15"], 4, ["gate failed: evidence was lost", "--allow-loss"]),
+                (["--gate", "--allow-loss"], ["15"], 0, ["gate passed", "(tolerated)"]),
+                (["--gate"], ["15", "twice"], 1, ["gate failed: 1 new finding", "evidence was lost for lack of room"]),
+                (["--gate"], ["15", "fail"], 3, ["gate failed: evidence was lost"]),
+                (["-f", "json", "-o", stored], ["15"], 0, [])]:
+            ran = fdaudit("run", *options, "--", paths, *words, preexec_fn=small_files)
+            complaints += [f"{options} {words}: {c}" for c in expect_output(ran, status, *texts)]
+        document = json.loads(stored.read_text())
+        lost = document["coverage"]["lost"]
+        if lost["stacks"] == 0 or not document["gate"]["failed_for_loss"]:
+            complaints.append(f"{lost} {document['gate']}")
+        complaints += harness.schema_errors(document)
+        whole = report(folder, "whole.json")
+        complaints += expect_output(fdaudit("gate", stored), 4, "gate failed: evidence was lost")
+        complaints += expect_output(fdaudit("gate", whole, stored), 4, "gate failed: evidence was lost")
+        complaints += expect_output(fdaudit("gate", "--allow-loss", stored), 0, "gate passed")
+        complaints += expect_output(fdaudit("gate", whole), 0, "gate passed")
+        (folder / ".fdaudit.toml").write_text("[gate]\nallow-loss = true\n")
+        complaints += expect_output(fdaudit("gate", stored, cwd=folder), 0, "gate passed")
+    return complaints
 
 
 # --- baselines and fingerprints ---------------------------------------------------------------------------------------

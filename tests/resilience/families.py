@@ -289,7 +289,41 @@ def unreadable():
             remove(second_files(trace))
 
 
+def planted():
+    """A file of the right name by a user as which no program of the session ran: left out, and said. Links of such users
+    are not followed."""
+    user = nobody_else()
+    prefix = as_user(user)
+    place = SHARED / f"fdaudit-{user}"
+    with harness.Folder() as theirs, harness.Folder() as trace, harness.Folder() as folder:
+        for directory in (theirs, trace):
+            directory.chmod(0o700)
+        try:
+            harness.audit([*prefix, "/bin/sh", "-c", f"exec {LEAKS}"], folder, arguments=["--trace", theirs])
+            harness.audit(["/bin/sh", "-c", "true; true"], folder, arguments=["--trace", trace])
+            (second,), (first,) = second_files(theirs), list(trace.iterdir())
+            stem = second.name.split("+")[0]
+            content = bytearray(second.read_bytes())
+            at = content.index(stem.encode())
+            content[at:at + 112] = first.name.encode().ljust(112, b"\0")
+            forged = place / second.name.replace(stem, first.stem)
+            forged.write_bytes(content)
+            os.chown(forged, user, user)
+            link = place / f"{first.stem}+{user}-1.fdaudit"
+            link.symlink_to(first)
+            ran = harness.report_of(trace, folder)
+            text = harness.run([harness.FDAUDIT, "report", trace], env=harness.clean_environment())
+            complaints = [] if not ran.report["findings"] else [f"taken: {ran.report['findings']}"]
+            said = "1 trace files that name this session are left out" in text.out
+            forged.unlink()
+            link.unlink()
+            return complaints + ([] if said else [text.out])
+        finally:
+            remove(second_files(theirs))
+
+
 CHECKS = {
+    "planted": planted,
     "another-user": another_user,
     "removed": removed_after_the_report,
     "over": over,

@@ -204,8 +204,12 @@ std::string TraceBuilder::Bytes() const {
   Append(RegionKind::kSlots, blocks, &header, &bytes);
   Append(RegionKind::kFindings, findings_, &header, &bytes);
   Append(RegionKind::kCloseCounts, close_counts_, &header, &bytes);
-  header.regions[static_cast<uint32_t>(RegionKind::kCloseCounts)].lost = close_counts_lost;
   Append(RegionKind::kJournal, journal_, &header, &bytes);
+  for (const auto& [kind, lost] : lost_) {
+    trace::Region& region = header.regions[static_cast<uint32_t>(kind)];
+    region.lost = lost.first;
+    region.reserved[0] = lost.second;
+  }
   if (header.file_size == 0) header.file_size = bytes.size();
   memcpy(bytes.data(), &header, sizeof header);
   return bytes;

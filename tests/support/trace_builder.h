@@ -50,7 +50,9 @@ class TraceBuilder {
 
   /// `count` descriptors that one stack opened were closed by another.
   void AddCloseCount(uint32_t opened, uint32_t closed, uint64_t count);
-  uint64_t close_counts_lost = 0;  ///< what the table had no room for
+
+  /// A region had no room for `count` of its elements, since `stamp`.
+  void SetLost(trace::RegionKind kind, uint64_t count, uint64_t stamp = 0) { lost_[kind] = {count, stamp}; }
 
   void AddEvent(uint32_t image, uint32_t thread, const trace::Event& event);
   /// An event at a stamp, with the rest left at plausible values.
@@ -74,6 +76,7 @@ class TraceBuilder {
   std::vector<trace::FindingRecord> findings_;
   std::vector<trace::CloseCount> close_counts_;
   std::vector<trace::JournalBlock> journal_;
+  std::map<trace::RegionKind, std::pair<uint64_t, uint64_t>> lost_;                   // count, first stamp
   std::map<std::pair<uint32_t, uint32_t>, std::pair<size_t, uint32_t>> open_blocks_;  // image, thread -> block, events
 };
 

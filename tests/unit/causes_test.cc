@@ -69,7 +69,7 @@ TEST_F(Causes, NoneClosedIsSaidAsWell) {
 TEST_F(Causes, WhatTheTraceHadNoRoomForIsSaid) {
   Leak(5, Stack("open_job", 12));
   trace().AddCloseCount(Stack("other", 1), Stack("finish", 88), 1);
-  trace().close_counts_lost = 1;
+  trace().SetLost(trace::RegionKind::kCloseCounts, 1);
   EXPECT_EQ(SiblingsOf(scene_.Detect().at(0)), "not known: the trace had no room to count all closes");
   trace().AddCloseCount(Stack("open_job", 12), Stack("finish", 88), 2);
   EXPECT_EQ(SiblingsOf(scene_.Detect().at(0)),

@@ -4,10 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -55,6 +57,42 @@ TEST_F(Detectors, WhatIsNoLeak) {
   trace().AddOpenSlot(image_, 6, Act("open", "unseen", 5)).head.state = trace::SlotState::kUnseen;
   trace().AddOpenSlot(image_, 7, Act("open", "others", 6)).lives[1].opened.image = image_ + 1;
   EXPECT_TRUE(scene_.Detect().empty());
+}
+
+TEST_F(Detectors, LostCallPathsTieNothingTogether) {
+  for (int fd = 5; fd < 14; ++fd) trace().AddOpenSlot(image_, fd, trace().MakeAct(image_, "open", trace::kNoIndex));
+  const auto findings = scene_.Detect();
+  ASSERT_EQ(findings.size(), 9u);
+  std::set<std::string> ids;
+  for (const Finding& finding : findings) {
+    EXPECT_EQ(finding.count, 1u);
+    EXPECT_FALSE(finding.growing || finding.growth);
+    EXPECT_EQ(finding.severity, Severity::kWarning);
+    ids.insert(finding.id);
+  }
+  EXPECT_EQ(ids.size(), 9u);
+  EXPECT_EQ(findings[0].message,
+            "1 descriptor opened at open (call path not recorded) was still open when the process exited");
+}
+
+TEST_F(Detectors, ManyLostCallPathsAreOneFindingWithoutGrowth) {
+  for (int fd = 5; fd < 155; ++fd) trace().AddOpenSlot(image_, fd, trace().MakeAct(image_, "open", trace::kNoIndex));
+  const auto findings = scene_.Detect();
+  ASSERT_EQ(findings.size(), 101u);
+  EXPECT_TRUE(std::none_of(findings.begin(), findings.end(), [](const Finding& one) { return one.growing; }));
+  EXPECT_EQ(std::count_if(findings.begin(), findings.end(), [](const Finding& one) { return one.count == 50; }), 1);
+}
+
+TEST_F(Detectors, DoubleClosesOfLostCallPathsAreReportedEachForItself) {
+  for (int fd = 5; fd < 8; ++fd) {
+    trace::FindingRecord& record =
+        trace().AddFailedClose(image_, fd, trace().MakeAct(image_, "close", trace::kNoIndex));
+    record.lives[0].opened = trace().MakeAct(image_, "open", trace::kNoIndex);
+    record.lives[0].closed = trace().MakeAct(image_, "close", trace::kNoIndex);
+  }
+  const auto findings = scene_.Detect();
+  ASSERT_EQ(findings.size(), 3u);
+  for (const Finding& finding : findings) EXPECT_EQ(finding.kind, Kind::kDoubleClose);
 }
 
 TEST_F(Detectors, ExecIsNoEnd) {

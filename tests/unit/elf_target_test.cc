@@ -54,6 +54,35 @@ class PathGuard {
   std::string old_;
 };
 
+TEST_F(ElfTargetTest, NamesThatAFileRepeatsAreNotReadWithoutEnd) {
+  constexpr size_t kSegments = 1000, kNames = 5000;
+  Elf64_Ehdr header = {};
+  std::copy_n(
+      "\x7f"
+      "ELF\2\1\1",
+      7, header.e_ident);
+  header.e_type = ET_DYN;
+  header.e_machine = EM_X86_64;
+  header.e_phoff = sizeof header;
+  header.e_phentsize = sizeof(Elf64_Phdr);
+  header.e_phnum = kSegments + 1;
+  const uint64_t dynamic = sizeof header + sizeof(Elf64_Phdr) * (kSegments + 1);
+  const uint64_t names = dynamic + sizeof(Elf64_Dyn) * (kNames + 2);
+  std::string bytes;
+  const auto add = [&bytes](const auto& part) { bytes.append(reinterpret_cast<const char*>(&part), sizeof part); };
+  add(header);
+  add(Elf64_Phdr{PT_LOAD, PF_R, 0, 0, 0, names + 4096, names + 4096, 4096});
+  for (size_t i = 0; i < kSegments; ++i) {
+    add(Elf64_Phdr{PT_DYNAMIC, PF_R, dynamic, dynamic, dynamic, names - dynamic, names - dynamic, 8});
+  }
+  add(Elf64_Dyn{DT_STRTAB, {names}});
+  for (size_t i = 0; i < kNames; ++i) add(Elf64_Dyn{DT_NEEDED, {0}});
+  add(Elf64_Dyn{DT_NULL, {0}});
+  bytes += std::string(4095, 'x') + '\0';
+  Write("greedy", bytes);
+  EXPECT_LE(Inspect("greedy").needed.size(), 4096u);
+}
+
 TEST_F(ElfTargetTest, AnOrdinaryProgramCanBeAudited) {
   TargetInfo info = InspectProgram("/bin/true");
   EXPECT_EQ(info.problem, "");

@@ -70,7 +70,7 @@ TEST(Judge, OwnAndNewFindingsFail) {
       MakeSubject("1:c", Kind::kLeak, Severity::kNote), MakeSubject("1:d", Kind::kDoubleClose, Severity::kError)};
   Policy policy;
   policy.baseline = {{"1:d", {"double-close", "old"}}, {"1:e", {"leak", "fixed"}}};
-  const Verdict verdict = Judge(policy, &subjects);
+  const Verdict verdict = Judge(policy, {}, &subjects);
   EXPECT_TRUE(verdict.failed);
   EXPECT_TRUE(subjects[0].gates);
   EXPECT_FALSE(subjects[1].gates);
@@ -88,10 +88,22 @@ TEST(Judge, PutsUpWithSoManyOfAKind) {
                                    MakeSubject("1:b", Kind::kLeak, Severity::kWarning)};
   Policy policy;
   policy.max[Kind::kLeak] = 2;
-  EXPECT_FALSE(Judge(policy, &subjects).failed);
+  EXPECT_FALSE(Judge(policy, {}, &subjects).failed);
   policy.max[Kind::kLeak] = 1;
-  EXPECT_TRUE(Judge(policy, &subjects).failed);
+  EXPECT_TRUE(Judge(policy, {}, &subjects).failed);
   EXPECT_TRUE(subjects[0].gates && subjects[1].gates);  // which of them is too many, nobody can say
+}
+
+TEST(Judge, LostEvidenceFailsUnlessThatIsTolerated) {
+  std::vector<Subject> subjects;
+  Policy policy;
+  const Verdict verdict = Judge(policy, {.stacks = 2}, &subjects);
+  EXPECT_TRUE(verdict.failed && verdict.failed_for_loss);
+  EXPECT_FALSE(Judge(policy, {.since_s = 1.0}, &subjects).failed);  // nothing was lost
+  policy.allow_loss = true;
+  const Verdict tolerated = Judge(policy, {.stacks = 2}, &subjects);
+  EXPECT_FALSE(tolerated.failed || tolerated.failed_for_loss);
+  EXPECT_EQ(tolerated.lost.stacks, 2u);
 }
 
 TEST(Judge, BuiltInSuppressionsLookAtTheLocationAlone) {
@@ -108,7 +120,7 @@ TEST(Judge, BuiltInSuppressionsLookAtTheLocationAlone) {
   subjects[1].traits.location = &frames[1];
   Policy policy;
   policy.suppressions = BuiltInSuppressions();
-  const Verdict verdict = Judge(policy, &subjects);
+  const Verdict verdict = Judge(policy, {}, &subjects);
   EXPECT_EQ(subjects[0].state, State::kNew);
   EXPECT_EQ(subjects[1].state, State::kSuppressed);
   EXPECT_TRUE(verdict.unused_suppressions.empty());

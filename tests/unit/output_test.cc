@@ -189,6 +189,72 @@ TEST(Json, HasEveryFieldOfTheContract) {
   EXPECT_EQ(report["gate"]["new"], 2);
 }
 
+/// A program of whose trace some regions were full.
+void FillUp(Scene* scene) {
+  FillScene(scene);
+  scene->trace.SetLost(trace::RegionKind::kFindings, 3, 500000000);
+  scene->trace.SetLost(trace::RegionKind::kStackIndex, 1, 250000000);
+  scene->trace.SetLost(trace::RegionKind::kModules, 1);  // by a shim that did not note the moment
+  scene->trace.SetLost(trace::RegionKind::kImages, 1, 900000000);
+  scene->trace.SetLost(trace::RegionKind::kJournal, 4711, 1000000);  // a ring loses its beginning
+  scene->trace.Image(1).reasons |= trace::kReasonNoRoom;
+  scene->trace.Image(1).events_dropped = 2;
+}
+
+constexpr const char* kLostSentence =
+    "evidence was lost for lack of room from 0.249 s on (3 findings, 2 call paths, 1 process, 2 opens and closes), "
+    "so findings may be missing";
+
+TEST(Losses, AreInTheReportWithTheMomentTheyBegan) {
+  Scene scene;
+  FillUp(&scene);
+  const analyzer::Report report = analyzer::MakeReport(&scene.Load(), {});
+  const json document = json::parse(RenderJson(report));
+  EXPECT_EQ(document["coverage"]["lost"],
+            json({{"findings", 3}, {"stacks", 2}, {"images", 1}, {"events", 2}, {"since_s", 0.249}}));
+  EXPECT_EQ(document["gate"]["failed"], true);
+  EXPECT_EQ(document["gate"]["failed_for_loss"], true);
+  EXPECT_NE(RenderText(report, false).find(std::string("note: ") + kLostSentence + "\n"), std::string::npos)
+      << RenderText(report, false);
+}
+
+TEST(Losses, AreInEveryFormat) {
+  Scene scene;
+  FillUp(&scene);
+  const analyzer::Document document(analyzer::MakeReport(&scene.Load(), {}));
+  for (const char* format : {"sarif", "junit", "github", "gitlab", "markdown"}) {
+    std::string text = analyzer::Render(document, format, {});
+    std::erase(text, '\\');
+    EXPECT_NE(text.find("evidence was lost for lack of room"), std::string::npos) << format << text;
+    Scene whole;
+    FillScene(&whole);
+    const analyzer::Document other(analyzer::MakeReport(&whole.Load(), {}));
+    EXPECT_EQ(analyzer::Render(other, format, {}).find("evidence was lost"), std::string::npos) << format;
+  }
+}
+
+TEST(Losses, AreNothingWhereNothingWasLost) {
+  Scene scene;
+  FillScene(&scene);
+  scene.trace.SetLost(trace::RegionKind::kJournal, 4711, 1000000);
+  const json document = json::parse(RenderJson(analyzer::MakeReport(&scene.Load(), {})));
+  EXPECT_EQ(document["coverage"]["lost"],
+            json({{"findings", 0}, {"stacks", 0}, {"images", 0}, {"events", 0}, {"since_s", nullptr}}));
+  EXPECT_EQ(document["gate"]["failed_for_loss"], false);
+}
+
+TEST(Losses, StayInStoredReports) {
+  const Workshop shop;
+  Scene scene;
+  FillUp(&scene);
+  std::ofstream(shop.Path("report.json")) << RenderJson(analyzer::MakeReport(&scene.Load(), {}));
+  analyzer::Document document = analyzer::Document::Read(shop.Path("report.json"));
+  EXPECT_EQ(analyzer::DescribeLosses(document.Lost()), kLostSentence);
+  document.Merge(analyzer::Document::Read(shop.Path("report.json")));
+  EXPECT_EQ(document.Lost().findings, 6u);
+  EXPECT_EQ(document.Lost().since_s, 0.249);
+}
+
 TEST(Json, IsTheSameInPiecesAndAsADocument) {
   Scene scene;
   FillScene(&scene);

@@ -1,6 +1,7 @@
 #include "analyzer/symbols/symbolizer.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "tests/support/workshop.h"
@@ -71,6 +72,63 @@ class SymbolizerTest : public ::testing::Test {
 
   Workshop shop_;
 };
+
+/// 4,000 functions share one list of 4,000 ranges: 16 million extents, of 84 KB.
+constexpr const char* kGreedy = R"(
+  .text
+  .globl here
+here:
+  .skip 0x20000
+  .section .debug_abbrev,"",@progbits
+  .uleb128 1, 0x11
+  .byte 1
+  .uleb128 0x55, 0x17, 0, 0
+  .uleb128 2, 0x2e
+  .byte 0
+  .uleb128 0x55, 0x17, 0, 0
+  .byte 0
+  .section .debug_ranges,"",@progbits
+  .set at, 16
+  .rept 4000
+  .quad at, at + 4
+  .set at, at + 8
+  .endr
+  .quad 0, 0
+  .section .debug_info,"",@progbits
+  .long end - start
+start:
+  .value 4
+  .long 0
+  .byte 8
+  .uleb128 1
+  .long 0
+  .rept 4000
+  .uleb128 2
+  .long 0
+  .endr
+  .byte 0
+end:
+)";
+
+TEST_F(SymbolizerTest, AFileThatTakesTooMuchIsRefusedAndOthersAreRead) {
+  BuildInlines("-g");
+  shop_.Write("greedy.s", kGreedy);
+  shop_.Run("gcc -shared -nostdlib -o greedy.so greedy.s");
+  const ModuleRef greedy{shop_.Path("greedy.so"), {}};
+  {
+    Symbolizer symbolizer({});
+    EXPECT_EQ(symbolizer.Lookup(Module(), Address("mark_hidden")).back().function, "Hidden");
+    const std::vector<SymbolFrame> frames = symbolizer.Lookup(greedy, 0x1010);
+    ASSERT_EQ(frames.size(), 1u);
+    EXPECT_EQ(frames[0].function, "");
+    EXPECT_NE(symbolizer.Problem(greedy).find("more memory or time"), std::string::npos) << symbolizer.Problem(greedy);
+    EXPECT_EQ(symbolizer.Lookup(Module(), Address("mark_inner")).size(), 3u);
+    EXPECT_EQ(symbolizer.Problem(Module()), "");
+  }
+  rusage children = {};
+  getrusage(RUSAGE_CHILDREN, &children);
+  EXPECT_LT(children.ru_maxrss, 1 << 20);  // KB
+}
 
 TEST_F(SymbolizerTest, InlinedCallsOfGcc) {
   for (const char* flags : {"-g", "-gdwarf-4", "-gdwarf-5", "-g1", "-g -gz", "-g -flto", "-gdwarf-5 -gsplit-dwarf"}) {

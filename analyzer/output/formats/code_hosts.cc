@@ -32,6 +32,11 @@ bool IsNew(const Json& finding) { return finding["state"].Text() == "new"; }
 
 std::string RenderGithub(const Json& document, const FormatOptions& options) {
   std::string out;
+  if (const std::string loss = LossOf(document); !loss.empty()) {
+    const char* command = document["gate"]["failed_for_loss"].IsTrue() ? "error" : "warning";
+    out += fmt::format("::{} title={}::{}\n", command, CommandText("fdaudit: evidence lost", true),
+                       CommandText(loss, false));
+  }
   for (const Json& finding : document["findings"]) {
     if (!IsNew(finding)) continue;
     const std::string severity = finding["severity"].Text();
@@ -64,12 +69,28 @@ void WriteProblem(const Json& finding, const FormatOptions& options, JsonWriter&
   });
 }
 
+/// GitLab knows problems alone, each with a place.
+void WriteLoss(const std::string& loss, JsonWriter& out) {
+  out.Object([&] {
+    out.Field("description", loss);
+    out.Field("check_name", "evidence-lost");
+    out.Field("fingerprint", "evidence-lost");
+    out.Field("severity", "major");
+    out.Object("location", [&] {
+      out.Field("path", "unknown");
+      out.Object("lines", [&] { out.Field("begin", 1); });
+    });
+  });
+}
+
 }  // namespace
 
 std::string RenderGitlab(const Json& document, const FormatOptions& options) {
+  const std::string loss = LossOf(document);
   const auto write = [&](JsonEvents* to) {
     JsonWriter out(to);
     out.List([&] {
+      if (!loss.empty()) WriteLoss(loss, out);
       for (const Json& finding : document["findings"]) {
         if (IsNew(finding)) WriteProblem(finding, options, out);
       }

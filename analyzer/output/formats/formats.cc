@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "analyzer/output/coverage.h"
 #include "analyzer/output/escape.h"
 #include "analyzer/output/json/text.h"
 
@@ -52,6 +53,8 @@ std::string Render(const Document& document, const std::string& format, const Fo
   const Format* found = Find(format);
   return found == nullptr ? "" : found->render(document.json(), options);
 }
+
+std::string LossOf(const Json& document) { return DescribeLosses(LossesOf(document)); }
 
 std::string RootDirectory(const FormatOptions& options) {
   std::error_code error;

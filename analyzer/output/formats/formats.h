@@ -29,6 +29,9 @@ struct SourceLine {
 };
 SourceLine SourceLineOf(const Document::Json& place, const FormatOptions& options);
 
+/// What the document may lack, as a sentence without its full stop; empty where it lacks nothing.
+std::string LossOf(const Document::Json& document);
+
 /// "opened by open at load_config (config.c:41)" for each event of the finding, one a line.
 std::string StoryOf(const Document::Json& document, const Document::Json& finding);
 

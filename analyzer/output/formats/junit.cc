@@ -73,6 +73,15 @@ std::string RenderJunit(const Json& document, const FormatOptions& options) {
     cases += TestCase(document, finding, options);
   }
   size_t tests = document["findings"].size();
+  if (const std::string loss = LossOf(document); !loss.empty()) {
+    const bool fails = document["gate"]["failed_for_loss"].IsTrue();
+    failures += fails ? 1 : 0;
+    ++tests;
+    cases += fmt::format(
+        "    <testcase classname=\"fdaudit\" name=\"evidence lost\" time=\"0\">\n      {}\n    </testcase>\n",
+        fails ? fmt::format("<failure type=\"error\" message=\"{}\"/>", loss)
+              : fmt::format("<system-out>{}</system-out>", loss));
+  }
   if (tests == 0) {
     tests = 1;
     cases = "    <testcase classname=\"fdaudit\" name=\"no findings\" time=\"0\"/>\n";

@@ -74,6 +74,7 @@ std::string Row(const Json& finding, const FormatOptions& options) {
 
 std::string RenderMarkdown(const Json& document, const FormatOptions& options) {
   std::string out = VerdictLine(document);
+  if (const std::string loss = LossOf(document); !loss.empty()) out += "\n**" + Escape(loss) + ".**\n";
   const Json& findings = document["findings"];
   if (findings.empty()) return out + "\nNo findings.\n";
   out += "\n| gate | severity | kind | what | where |\n| --- | --- | --- | --- | --- |\n";

@@ -174,6 +174,21 @@ void WriteRules(JsonWriter& out) {
   });
 }
 
+/// The run as a whole has something to say, not one of its results.
+void WriteLoss(const std::string& loss, JsonWriter& out) {
+  out.List("invocations", [&] {
+    out.Object([&] {
+      out.Field("executionSuccessful", true);
+      out.List("toolExecutionNotifications", [&] {
+        out.Object([&] {
+          out.Field("level", "warning");
+          WriteMessage("message", loss, out);
+        });
+      });
+    });
+  });
+}
+
 void WriteRun(const Json& document, const FormatOptions& options, JsonWriter& out) {
   out.Object([&] {
     out.Object("tool", [&] {
@@ -186,6 +201,7 @@ void WriteRun(const Json& document, const FormatOptions& options, JsonWriter& ou
     out.Object("originalUriBaseIds",
                [&] { out.Object(kRootName, [&] { out.Field("uri", "file://" + Percent(RootDirectory(options))); }); });
     out.Field("columnKind", "utf16CodeUnits");
+    if (const std::string loss = LossOf(document); !loss.empty()) WriteLoss(loss, out);
     out.List("results", [&] {
       for (const Json& finding : document["findings"]) WriteResult(document, finding, options, out);
     });
