@@ -18,42 +18,12 @@ using trace::RegionKind;
 constexpr char kTraceSuffix[] = ".fdaudit";
 constexpr uint32_t kMaxTextBytes = 4 << 20;  // twice what execve(2) takes by default
 
-/// Smallest element a reader of this version can use; 0 = a kind that this version does not know.
-uint32_t ElementSize(RegionKind kind) {
-  switch (kind) {
-    case RegionKind::kCalls:
-      return sizeof(trace::CallName);
-    case RegionKind::kImages:
-      return sizeof(trace::ImageRecord);
-    case RegionKind::kModules:
-      return sizeof(trace::ModuleRecord);
-    case RegionKind::kStackIndex:
-      return sizeof(trace::StackEntry);
-    case RegionKind::kStackWords:
-      return sizeof(uint64_t);
-    case RegionKind::kText:
-      return 1;
-    case RegionKind::kSlots:
-      return sizeof(trace::SlotBlock);
-    case RegionKind::kFindings:
-      return sizeof(trace::FindingRecord);
-    case RegionKind::kJournal:
-      return sizeof(trace::JournalBlock);
-    case RegionKind::kCloseCounts:
-      return sizeof(trace::CloseCount);
-    case RegionKind::kPythonCode:
-      return sizeof(trace::PythonCode);
-    case RegionKind::kContexts:
-      return sizeof(trace::ContextChange);
-    default:
-      return 0;
+/// nullptr: a kind that this version does not know.
+const trace::RegionPlan* PlanOf(RegionKind kind) {
+  for (const trace::RegionPlan& plan : trace::kRegionPlans) {
+    if (plan.kind == kind) return &plan;
   }
-}
-
-/// Elements whose place does not follow from the order in which they were made: all of the capacity may be in use.
-bool IsScattered(RegionKind kind) {
-  return kind == RegionKind::kCalls || kind == RegionKind::kModules || kind == RegionKind::kStackIndex ||
-         kind == RegionKind::kJournal || kind == RegionKind::kCloseCounts || kind == RegionKind::kPythonCode;
+  return nullptr;
 }
 
 bool EndsWith(const std::string& text, const std::string& end) {
@@ -99,7 +69,7 @@ void TraceFile::ReadHeader() {
     throw TraceError(name_, offsetof(trace::Header, region_count),
                      "damaged header: " + std::to_string(header_.region_count) + " regions are impossible");
   }
-  regions_.assign(static_cast<size_t>(RegionKind::kContexts) + 1, trace::Region{});
+  regions_.assign(static_cast<size_t>(RegionKind::kContexts) + 1, {});
   for (uint32_t i = 0; i < header_.region_count; ++i) TakeRegion(i, header_.regions[i]);
   if (RegionOf(RegionKind::kImages).element_size == 0) {
     throw TraceError(name_, offsetof(trace::Header, regions), "damaged header: it names no region of process images");
@@ -110,21 +80,40 @@ void TraceFile::ReadHeader() {
 }
 
 void TraceFile::TakeRegion(uint32_t index, const trace::Region& region) {
-  const uint32_t least = ElementSize(region.kind);
-  if (least == 0) return;
+  const trace::RegionPlan* plan = PlanOf(region.kind);
+  if (plan == nullptr) return;
   const uint64_t at = offsetof(trace::Header, regions) + index * sizeof(trace::Region);
   const std::string what = "damaged header: region " + std::to_string(index) + " ";
-  if (region.element_size < least || region.element_size > (1u << 20)) {
-    throw TraceError(
-        name_, at,
-        what + "has elements of " + std::to_string(region.element_size) + " bytes, expected " + std::to_string(least));
+  if (region.element_size < plan->element_size || region.element_size > (1u << 20)) {
+    throw TraceError(name_, at,
+                     what + "has elements of " + std::to_string(region.element_size) + " bytes, expected " +
+                         std::to_string(plan->element_size));
   }
-  const uint64_t limit = uint64_t{1} << 62;  // far beyond every file; keeps the arithmetic below from overflowing
-  if (region.offset < header_.header_size || region.offset > limit ||
-      region.capacity > (limit - region.offset) / region.element_size) {
+  // No place in a file overflows below this.
+  const uint64_t limit = (uint64_t{1} << 62) / region.element_size;
+  const bool has_place = region.capacity == 0 || uint64_t{region.windows[0]} * trace::kPageSize >= header_.header_size;
+  if (!has_place || region.first_log2 > trace::kLargestFirst || region.capacity > limit ||
+      region.capacity > trace::WindowBegin(trace::kMaxWindows, region.first_log2)) {
     throw TraceError(name_, at, what + "lies outside of every possible file");
   }
-  regions_[static_cast<size_t>(region.kind)] = region;
+  ReadableRegion& readable = regions_[static_cast<size_t>(region.kind)];
+  readable.region = region;
+  const bool is_scattered = plan->order == trace::Order::kScattered;
+  readable.count = std::min(is_scattered ? region.capacity : region.used, Present(region));
+}
+
+/// How many elements lie in the file, up to the first that does not.
+uint64_t TraceFile::Present(const trace::Region& region) const {
+  uint64_t present = 0;
+  for (uint32_t window = 0; window < trace::kMaxWindows; ++window) {
+    const uint64_t elements = trace::WindowElements(region, window);
+    const uint64_t offset = uint64_t{region.windows[window]} * trace::kPageSize;
+    if (elements == 0 || offset < header_.header_size || offset >= size_) break;
+    const uint64_t here = std::min(elements, (size_ - offset) / region.element_size);
+    present += here;
+    if (here < elements) break;
+  }
+  return present;
 }
 
 void TraceFile::ReadCallNames() {
@@ -135,19 +124,15 @@ void TraceFile::ReadCallNames() {
   });
 }
 
-const trace::Region& TraceFile::RegionOf(RegionKind kind) const { return regions_[static_cast<size_t>(kind)]; }
-
-uint64_t TraceFile::Count(RegionKind kind) const {
-  const trace::Region& region = RegionOf(kind);
-  if (region.element_size == 0 || region.offset >= size_) return 0;
-  const uint64_t present = (size_ - region.offset) / region.element_size;
-  const uint64_t filled = IsScattered(kind) ? region.capacity : std::min(region.used, region.capacity);
-  return std::min(filled, present);
-}
-
 uint64_t TraceFile::Lost(RegionKind kind) const { return RegionOf(kind).lost; }
 
 uint64_t TraceFile::FirstLost(RegionKind kind) const { return RegionOf(kind).reserved[0]; }
+
+uint64_t TraceFile::InOneWindow(RegionKind kind, uint64_t index) const {
+  const trace::Region& region = RegionOf(kind);
+  const uint32_t window = trace::WindowOf(index, region.first_log2);
+  return std::min(Count(kind), trace::WindowBegin(window + 1, region.first_log2)) - index;
+}
 
 bool TraceFile::ReadCached(uint64_t offset, void* to, size_t size) const {
   auto* out = static_cast<char*>(to);
@@ -171,7 +156,7 @@ bool TraceFile::ReadCached(uint64_t offset, void* to, size_t size) const {
 std::string TraceFile::GetText(trace::Text text) const {
   const uint64_t count = Count(RegionKind::kText);
   if (text.offset == 0 || text.offset >= count) return "";
-  const uint64_t length = std::min<uint64_t>({text.length, count - text.offset, kMaxTextBytes});
+  const uint64_t length = std::min<uint64_t>({text.length, InOneWindow(RegionKind::kText, text.offset), kMaxTextBytes});
   std::string out(length, '\0');
   if (!ReadCached(OffsetOf(RegionKind::kText, text.offset), out.data(), length)) return "";
   return out;
@@ -183,7 +168,7 @@ bool TraceFile::GetStack(uint32_t stack, std::vector<uint64_t>* frames, uint16_t
   if (stack == trace::kNoIndex || !Get(RegionKind::kStackIndex, stack - 1, &entry) || entry.words == 0) return false;
   const uint64_t count = Count(RegionKind::kStackWords);
   if (entry.words >= count) return false;
-  frames->resize(std::min<uint64_t>(entry.frames, count - entry.words));
+  frames->resize(std::min(uint64_t{entry.frames}, InOneWindow(RegionKind::kStackWords, entry.words)));
   if (!ReadCached(OffsetOf(RegionKind::kStackWords, entry.words), frames->data(), frames->size() * sizeof(uint64_t))) {
     frames->clear();
     return false;

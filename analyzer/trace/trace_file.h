@@ -15,6 +15,7 @@
 
 #include "analyzer/trace/byte_source.h"
 #include "shim/trace/format.h"
+#include "shim/trace/layout.h"
 
 namespace fdaudit::analyzer {
 
@@ -35,7 +36,7 @@ class TraceFile {
 
   /// Elements of a region that may be read: what was claimed (hash tables and rings: the capacity), as far as the file
   /// reaches.
-  uint64_t Count(trace::RegionKind kind) const;
+  uint64_t Count(trace::RegionKind kind) const { return regions_[static_cast<size_t>(kind)].count; }
   /// Claims that found no room in the region.
   uint64_t Lost(trace::RegionKind kind) const;
   /// Stamp of the first of them; 0 = there was none, or the shim was too old to note it.
@@ -75,12 +76,17 @@ class TraceFile {
   void Scan(trace::RegionKind kind, Visit visit) const;
   void ReadHeader();
   void TakeRegion(uint32_t index, const trace::Region& region);
+  uint64_t Present(const trace::Region& region) const;
   void ReadCallNames();
-  const trace::Region& RegionOf(trace::RegionKind kind) const;
+  const trace::Region& RegionOf(trace::RegionKind kind) const { return regions_[static_cast<size_t>(kind)].region; }
   uint64_t OffsetOf(trace::RegionKind kind, uint64_t index) const {
     const trace::Region& region = RegionOf(kind);
-    return region.offset + index * region.element_size;  // TakeRegion made sure that it does not overflow
+    const uint32_t window = trace::WindowOf(index, region.first_log2);
+    return uint64_t{region.windows[window]} * trace::kPageSize +  // TakeRegion made sure that it does not overflow
+           (index - trace::WindowBegin(window, region.first_log2)) * region.element_size;
   }
+  /// Elements from `index`, which is below Count(), to its window's end.
+  uint64_t InOneWindow(trace::RegionKind kind, uint64_t index) const;
   bool ReadCached(uint64_t offset, void* to, size_t size) const;
 
   std::unique_ptr<ByteSource> source_;
@@ -88,7 +94,11 @@ class TraceFile {
   uint64_t size_ = 0;
   uint64_t cut_at_ = 0;
   trace::Header header_{};
-  std::vector<trace::Region> regions_;  // by kind; element_size 0 = the file has none
+  struct ReadableRegion {
+    trace::Region region;  ///< element_size 0 = the file has none
+    uint64_t count;        ///< elements that may be read
+  };
+  std::vector<ReadableRegion> regions_;  // by kind
   std::vector<std::string> call_names_;
   mutable std::unordered_map<uint64_t, std::unique_ptr<std::string>> chunks_;
 };
@@ -108,10 +118,14 @@ void TraceFile::Scan(trace::RegionKind kind, Visit visit) const {
   for (uint64_t index = 0; index < count;) {
     const uint64_t offset = OffsetOf(kind, index);
     const uint64_t data = source_->NextData(offset);
-    if (data > offset) index += (data - offset) / stride;
-    if (index >= count) break;
-    const uint64_t wanted = count - index < batch ? count - index : batch;
-    const uint64_t got = source_->Read(OffsetOf(kind, index), buffer.data(), wanted * stride) / stride;
+    const uint64_t here = InOneWindow(kind, index);
+    const uint64_t hole = data > offset ? (data - offset) / stride : 0;
+    if (hole != 0) {
+      index += hole < here ? hole : here;
+      continue;
+    }
+    const uint64_t wanted = here < batch ? here : batch;
+    const uint64_t got = source_->Read(offset, buffer.data(), wanted * stride) / stride;
     if (got == 0) break;  // the file became shorter meanwhile
     for (uint64_t i = 0; i < got; ++i) visit(index + i, buffer.data() + i * stride);
     index += got;

@@ -15,6 +15,7 @@
 #include "shim/events/clone.h"
 #include "shim/events/daemon.h"
 #include "shim/events/events.h"
+#include "shim/events/memory_lock.h"
 #include "shim/families/new_descriptors.h"
 #include "shim/ledger/lifetime.h"
 #include "shim/trace/recorder.h"
@@ -270,6 +271,7 @@ INTERPOSE("makes a system call by number: any of the above", long, syscall, long
     return result;
   }
   if (number == SYS_prctl && a.Int(0) == PR_SET_TSC && v1 == PR_TSC_SIGSEGV) recorder.ForgoCounter();
+  if (__builtin_expect(number == SYS_mlockall, 0)) return LockedAll(a.Int(0), made, number, v0);
   switch (row.effect) {
     case Effect::kNone:
       break;

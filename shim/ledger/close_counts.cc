@@ -8,22 +8,18 @@ namespace {
 using trace::CloseCount;
 using trace::RegionKind;
 
-// The table is filled from its first page on, so that short-lived processes touch no other. Where threads or processes
-// count the same pair at once, each begins to look elsewhere and gets an entry of its own: one that both add to would
-// cost each of them ten times as much.
-constexpr uint64_t kFirstEntries = trace::kPageSize / sizeof(CloseCount);
-constexpr uint64_t kFirstProbes = 8;
-constexpr uint64_t kProbes = 64;
+// Where threads or processes count the same pair at once, each begins to look elsewhere and gets an entry of its own:
+// one that both add to would cost each of them ten times as much.
 constexpr uint64_t kShards = 4;
+constexpr uint64_t kFirstEntries = trace::kPageSize / sizeof(CloseCount);
 
 /// The count of a pair; nullptr where there is no room.
 uint64_t* Find(uint64_t key, uint32_t thread) {
   trace::Region& region = recorder.region(RegionKind::kCloseCounts);
-  const uint64_t first = region.capacity < kFirstEntries ? region.capacity : kFirstEntries;
   const uint64_t hash = (key ^ thread % kShards << 60) * 0x9e3779b97f4a7c15 >> 32;
-  for (uint64_t probe = 0; probe < kProbes && region.capacity != 0; ++probe) {
-    const uint64_t index = (hash + probe) % (probe < kFirstProbes ? first : region.capacity);
-    const uint32_t ahead = index < first ? 1 : 0;  // the first page is remembered to be there
+  for (uint32_t probe = 0; probe < kTableProbes; ++probe) {
+    const uint64_t index = recorder.TablePlace(RegionKind::kCloseCounts, hash, probe);
+    const uint32_t ahead = index < kFirstEntries ? 1 : 0;  // the first page is remembered to be there
     if (!recorder.Back(RegionKind::kCloseCounts, index, 1, ahead)) break;
     auto* entry = recorder.At<CloseCount>(RegionKind::kCloseCounts, index);
     uint64_t found = Atomic(entry->key).load(std::memory_order_relaxed);

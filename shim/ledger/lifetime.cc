@@ -24,35 +24,33 @@ using trace::RegionKind;
 using trace::StartedBy;
 
 /// This process is that image from now on.
-uint32_t Become(const ImageRecord* record) {
-  last_image = NumberOf(record);
-  Atomic(process_mark->image).store(last_image, std::memory_order_release);
-  return last_image;
+void Become(uint32_t image) {
+  last_image = image;
+  Atomic(process_mark->image).store(image, std::memory_order_release);
 }
 
-/// The record that the parent has made for this process, nullptr where there is none (raw clone).
-ImageRecord* TakePrepared(uint32_t parent) {
+/// The record that the parent has made for this process, 0 where there is none (raw clone).
+uint32_t TakePrepared(uint32_t parent) {
   uint32_t image = thread_state.image == parent ? thread_state.child_image : 0;
   if (image == 0) image = ImageOfPid(raw::Pid());  // another thread than fork's comes first
-  if (image == 0 || ImageOf(image)->parent != parent || ImageOf(image)->begun != 0) return nullptr;
+  if (image == 0 || ImageOf(image)->parent != parent || ImageOf(image)->begun != 0) return 0;
   Atomic(process_mark->record).store(image);  // before the record shows that it was taken
   thread_state.child_image = 0;
   Identify(ImageOf(image));
-  return ImageOf(image);
+  return image;
 }
 
-/// This process's record; nullptr where there is no room for one.
-ImageRecord* OwnRecord(uint32_t parent, StartedBy how) {
+/// The number of this process's record; 0 where there is no room for one.
+uint32_t OwnRecord(uint32_t parent, StartedBy how) {
   if (process_mark->record != 0) {
-    ImageRecord* record = ImageOf(process_mark->record);
-    Identify(record);
-    return record;
+    Identify(ImageOf(process_mark->record));
+    return process_mark->record;
   }
-  ImageRecord* record = TakePrepared(parent);
-  if (record != nullptr) return record;
-  record = NewImage(how);
-  if (record != nullptr) Atomic(process_mark->record).store(NumberOf(record));
-  return record;
+  uint32_t image = TakePrepared(parent);
+  if (image != 0) return image;
+  image = NewImage(how);
+  if (image != 0) Atomic(process_mark->record).store(image);
+  return image;
 }
 
 /// Whether the caller is to begin the image. No thread waits for another one that does, and a signal handler leaves it
@@ -83,18 +81,19 @@ uint32_t BeginImage(StartedBy how) {
   const uint32_t parent = last_image;
   thread_state.vfork_depth = 0;
   ForgetSharing();
-  ImageRecord* record = OwnRecord(parent, how);
-  if (record == nullptr) {
+  const uint32_t image = OwnRecord(parent, how);
+  if (image == 0) {
     FallSilent();
     return 0;
   }
+  ImageRecord* record = ImageOf(image);
   record->parent = parent;
   record->reasons |= reasons_from_birth;
   reasons_from_birth = 0;
   SetProgram(record);
   began_by_fork = true;
-  Publish(record);
-  const uint32_t image = Become(record);
+  Publish(image);
+  Become(image);
   process_mark->looked_at = Stamp();
   LedgerBeginForked();
   return image;
@@ -107,8 +106,9 @@ PreparedChild PrepareForChild(StartedBy how) {
   if (!options.follow || !SystemCallsAllowed()) return child;
   const ThreadState& self = ThreadOf(image);
   if (&self != &thread_state || !self.UsesLedger()) return child;
-  ImageRecord* record = ClaimImage(how);
-  if (record == nullptr) return child;
+  child.image = ClaimImage(how);
+  if (child.image == 0) return child;
+  ImageRecord* record = ImageOf(child.image);
   record->parent = image;
   record->parent_pid = ImageOf(image)->pid;
   record->pid_namespace = OwnPidNamespace();
@@ -116,7 +116,6 @@ PreparedChild PrepareForChild(StartedBy how) {
   record->peak = record->inherited;
   record->open_at_end = record->inherited;
   SetProgram(record);
-  child.image = NumberOf(record);
   thread_state.child_image = child.image;
   return child;
 }
@@ -138,7 +137,7 @@ void NoteChild(const PreparedChild& child, int pid) {
   }
   ImageRecord* record = ImageOf(child.image);
   if (Atomic(record->begun).load() == 0) record->pid = pid;
-  Publish(record);
+  Publish(child.image);
 }
 
 namespace {
@@ -161,13 +160,14 @@ uint32_t BeginExecedImage(char* const* arguments) {
   FindPidNamespace();
   const bool is_new_here = origin.file[0] != '\0';
   const uint32_t before = is_new_here ? 0 : ImageBeforeExec();
-  ImageRecord* record = AwaitedRecord(options.image, before == 0 ? nullptr : ImageOf(before));
-  const bool awaited = record != nullptr;
-  if (!awaited) record = NewImage(StartedBy::kRun);
-  if (record == nullptr) {
+  uint32_t image = AwaitedRecord(options.image, before);
+  const bool awaited = image != 0;
+  if (!awaited) image = NewImage(StartedBy::kRun);
+  if (image == 0) {
     FallSilent();
     return 0;
   }
+  ImageRecord* record = ImageOf(image);
   if (awaited) {
     Join(record);
   } else if (is_new_here) {
@@ -176,8 +176,8 @@ uint32_t BeginExecedImage(char* const* arguments) {
     FindRelatives(record, before);
   }
   DescribeProgram(record, arguments);
-  Publish(record);
-  const uint32_t image = Become(record);
+  Publish(image);
+  Become(image);
   if (record->predecessor != 0) NoteSuccessor(ImageOf(record->predecessor), image);
   process_mark->looked_at = Stamp();
   LedgerBeginExeced();
@@ -188,10 +188,11 @@ void NoteSkipped() {
   if (origin.file[0] != '\0') return;  // that one's record is out of reach
   FindPidNamespace();
   const uint32_t before = ImageBeforeExec();
-  ImageRecord* predecessor = before == 0 ? nullptr : ImageOf(before);
-  ImageRecord* record = AwaitedRecord(options.image, predecessor);
-  if (record == nullptr) record = predecessor;
-  if (record == nullptr || record->ended_by != trace::EndedBy::kExec || record->successor != 0) return;
+  const uint32_t awaited = AwaitedRecord(options.image, before);
+  const uint32_t image = awaited != 0 ? awaited : before;
+  if (image == 0) return;
+  ImageRecord* record = ImageOf(image);
+  if (record->ended_by != trace::EndedBy::kExec || record->successor != 0) return;
   NoteProblem(record, trace::ExecProblem::kSkipped);
 }
 
@@ -202,15 +203,16 @@ uint32_t NoteExec(const char* target, trace::ExecProblem problem, bool is_known)
   const bool is_guest = IsGuestProcess(self);
   if (is_guest && !SystemCallsAllowed()) return 0;
   GuestLeaves(self);
-  ImageRecord* record = is_guest ? GuestRecord(self, image) : ImageOf(image);
-  if (record == nullptr) return 0;
+  const uint32_t ending = is_guest ? GuestRecord(self, image) : image;
+  if (ending == 0) return 0;
+  ImageRecord* record = ImageOf(ending);
   NoteProblem(record, problem);
   record->exec_target = recorder.AddText(target, strlen(target));
   record->exec_looked_at = is_known ? 1 : 0;
   if (!is_guest) LedgerSumUp();
   if (SystemCallsAllowed()) record->ended = Now();
   record->ended_by = trace::EndedBy::kExec;
-  return NumberOf(record);
+  return ending;
 }
 
 void NoteExecFailed() {

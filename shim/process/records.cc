@@ -74,8 +74,9 @@ uint32_t ImageBeforeExec() {
   const int pid = raw::Pid();
   const uint32_t found = ImageOfPid(pid);
   if (found != 0 || (pid != 1 && raw::ParentPid() != 0)) return found;
-  const trace::Region& images = recorder.region(RegionKind::kImages);
-  for (uint64_t image = images.used < images.capacity ? images.used : images.capacity; image != 0; --image) {
+  const uint64_t used = Atomic(recorder.region(RegionKind::kImages).used).load(std::memory_order_relaxed);
+  const uint64_t capacity = recorder.Capacity(RegionKind::kImages);
+  for (uint64_t image = used < capacity ? used : capacity; image != 0; --image) {
     const ImageRecord* record = ImageOf(static_cast<uint32_t>(image));
     if (recorder.IsBacked(RegionKind::kImages, image - 1) && record->id == image && record->pid == pid &&
         record->pid_namespace == pid_namespace)
@@ -92,16 +93,16 @@ void FindPidNamespace() {
 
 uint64_t OwnPidNamespace() { return pid_namespace; }
 
-ImageRecord* ClaimImage(StartedBy how) {
+uint32_t ClaimImage(StartedBy how) {
   int64_t index = recorder.TakeReleased(RegionKind::kImages, &ImageRecord::next_with_pid_hash);
   if (index < 0) index = recorder.Claim(RegionKind::kImages);
-  if (index < 0) return nullptr;
+  if (index < 0) return 0;
   auto* record = recorder.At<ImageRecord>(RegionKind::kImages, static_cast<uint64_t>(index));
   memset(static_cast<void*>(record), 0, sizeof *record);
   record->started_by = how;
   record->descriptor_limit = SoftLimit(RLIMIT_NOFILE);
   record->started = Now();
-  return record;
+  return static_cast<uint32_t>(index) + 1;
 }
 
 void Identify(ImageRecord* record) {
@@ -113,19 +114,16 @@ void Identify(ImageRecord* record) {
   record->begun = 1;
 }
 
-ImageRecord* NewImage(StartedBy how) {
-  ImageRecord* record = ClaimImage(how);
-  if (record != nullptr) Identify(record);
-  return record;
+uint32_t NewImage(StartedBy how) {
+  const uint32_t image = ClaimImage(how);
+  if (image != 0) Identify(ImageOf(image));
+  return image;
 }
 
-uint32_t NumberOf(const ImageRecord* record) {
-  return static_cast<uint32_t>(record - recorder.At<ImageRecord>(RegionKind::kImages, 0)) + 1;
-}
-
-void Publish(ImageRecord* record) {
-  if (Atomic(record->indexed).exchange(1) == 0) AddToPidIndex(record, NumberOf(record));
-  Atomic(record->id).store(NumberOf(record), std::memory_order_release);
+void Publish(uint32_t image) {
+  ImageRecord* record = ImageOf(image);
+  if (Atomic(record->indexed).exchange(1) == 0) AddToPidIndex(record, image);
+  Atomic(record->id).store(image, std::memory_order_release);
 }
 
 void SetProgram(ImageRecord* record) {

@@ -7,17 +7,16 @@
 
 namespace fdaudit::shim {
 
-/// Claims a record and fills what does not depend on which process it is for. nullptr: the trace is full.
-trace::ImageRecord* ClaimImage(trace::StartedBy how);
+/// Claims a record and fills what does not depend on which process it is for. Returns its number, 0 where the trace is
+/// full.
+uint32_t ClaimImage(trace::StartedBy how);
 /// It is this process's.
 void Identify(trace::ImageRecord* record);
-/// Both. nullptr: the trace is full.
-trace::ImageRecord* NewImage(trace::StartedBy how);
-
-uint32_t NumberOf(const trace::ImageRecord* record);
+/// Both.
+uint32_t NewImage(trace::StartedBy how);
 
 /// Lets readers, and its process, find the record. A child and its parent may both do so.
-void Publish(trace::ImageRecord* record);
+void Publish(uint32_t image);
 
 /// The newest image of a process, 0 if there is none here.
 uint32_t ImageOfPid(int pid);

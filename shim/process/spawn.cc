@@ -15,15 +15,16 @@ using trace::RegionKind;
 using trace::StartedBy;
 
 uint32_t PrepareSpawn(const trace::Act& act) {
-  ImageRecord* record = ClaimImage(StartedBy::kSpawn);
-  if (record == nullptr) return 0;
+  const uint32_t image = ClaimImage(StartedBy::kSpawn);
+  if (image == 0) return 0;
+  ImageRecord* record = ImageOf(image);
   record->parent = act.image;
   record->parent_pid = ImageOf(act.image)->pid;
   record->pid_namespace = OwnPidNamespace();
   record->placed_by = act;
   record->awaits_exec = 1;
   SetProgram(record);
-  return NumberOf(record);
+  return image;
 }
 
 void NoteSpawnTarget(uint32_t image, const char* target, trace::ExecProblem problem, bool is_known) {
@@ -55,27 +56,28 @@ void NoteSpawned(uint32_t image, int pid) {
   }
   int32_t unknown = 0;
   Atomic(record->pid).compare_exchange_strong(unknown, pid);  // the program itself may have been faster
-  Publish(record);
+  Publish(image);
 }
 
 void NoteGuestPlacement(ThreadState& self, const trace::Act& act, int fd, int from) {
-  ImageRecord* record = SystemCallsAllowed() ? GuestRecord(self, act.image) : nullptr;
-  if (record == nullptr) return;
-  if (from == trace::kPlacedOpened) record->placed_by = act;
-  NotePlacement(NumberOf(record), fd, from);
+  const uint32_t image = SystemCallsAllowed() ? GuestRecord(self, act.image) : 0;
+  if (image == 0) return;
+  if (from == trace::kPlacedOpened) ImageOf(image)->placed_by = act;
+  NotePlacement(image, fd, from);
 }
 
-ImageRecord* GuestRecord(ThreadState& self, uint32_t parent) {
-  if (IsStranger(self)) return nullptr;
-  if (self.vfork_image != 0) return ImageOf(self.vfork_image);
-  ImageRecord* record = NewImage(self.vfork_depth != 0 ? StartedBy::kVfork : StartedBy::kClone);
-  if (record == nullptr) return nullptr;
+uint32_t GuestRecord(ThreadState& self, uint32_t parent) {
+  if (IsStranger(self)) return 0;
+  if (self.vfork_image != 0) return self.vfork_image;
+  const uint32_t image = NewImage(self.vfork_depth != 0 ? StartedBy::kVfork : StartedBy::kClone);
+  if (image == 0) return 0;
+  ImageRecord* record = ImageOf(image);
   record->parent = parent;
   record->awaits_exec = 1;
   SetProgram(record);
-  self.vfork_image = NumberOf(record);
-  Publish(record);
-  return record;
+  self.vfork_image = image;
+  Publish(image);
+  return image;
 }
 
 void EndGuestRecord(ThreadState& self, int status) {
@@ -86,7 +88,7 @@ void EndGuestRecord(ThreadState& self, int status) {
   record->ended_by = trace::EndedBy::kExit;
 }
 
-ImageRecord* AwaitedRecord(uint64_t hint, ImageRecord* of_pid) {
+uint32_t AwaitedRecord(uint64_t hint, uint32_t of_pid) {
   if (hint != 0 && hint <= Atomic(recorder.region(RegionKind::kImages).used).load()) {
     ImageRecord* record = ImageOf(static_cast<uint32_t>(hint));
     // The options may have come here through a program that is not audited, from that one's parent: then this is not
@@ -95,9 +97,11 @@ ImageRecord* AwaitedRecord(uint64_t hint, ImageRecord* of_pid) {
         record->awaits_exec != 0 && record->started_by == StartedBy::kSpawn && record->parent_pid == raw::ParentPid();
     int32_t pid = 0;
     const int own = raw::Pid();
-    if (fits && (Atomic(record->pid).compare_exchange_strong(pid, own) || pid == own)) return record;
+    if (fits && (Atomic(record->pid).compare_exchange_strong(pid, own) || pid == own)) {
+      return static_cast<uint32_t>(hint);
+    }
   }
-  return of_pid != nullptr && of_pid->awaits_exec != 0 ? of_pid : nullptr;
+  return of_pid != 0 && ImageOf(of_pid)->awaits_exec != 0 ? of_pid : 0;
 }
 
 bool IsPlaced(const ImageRecord* record, int fd) {

@@ -33,12 +33,12 @@ void NoteGuestPlacement(ThreadState& self, const trace::Act& act, int fd, int fr
 
 /// The record of what such a process execs; made when first asked for. nullptr: it is not known well enough, or the
 /// trace is full.
-trace::ImageRecord* GuestRecord(ThreadState& self, uint32_t parent);
+uint32_t GuestRecord(ThreadState& self, uint32_t parent);
 /// It ends without exec.
 void EndGuestRecord(ThreadState& self, int status);
 
 /// The record that awaits this process. `hint`: the number in its options, 0 = none.
-trace::ImageRecord* AwaitedRecord(uint64_t hint, trace::ImageRecord* of_pid);
+uint32_t AwaitedRecord(uint64_t hint, uint32_t of_pid);
 
 /// Somebody has arranged for number `fd` of the program that is to come.
 bool IsPlaced(const trace::ImageRecord* record, int fd);

@@ -67,8 +67,9 @@ uint32_t InternModule(const Module& module) {
   if (key == 0) key = 1;
   if (options.python) python::Consider(module.map, module.map_start, module.map_end);
   trace::Region& region = recorder.region(RegionKind::kModules);
-  for (uint64_t probe = 0; probe < region.capacity; ++probe) {
-    const uint64_t index = (key % kFirstModules + probe) % region.capacity;
+  const uint64_t capacity = recorder.Capacity(RegionKind::kModules);
+  for (uint64_t probe = 0; probe < capacity; ++probe) {
+    const uint64_t index = (key % kFirstModules + probe) % capacity;
     if (!recorder.Back(RegionKind::kModules, index)) return 0;
     auto* record = recorder.At<ModuleRecord>(RegionKind::kModules, index);
     uint64_t found = 0;
@@ -119,8 +120,8 @@ uint32_t InternStack(const uint64_t* words, uint32_t count, uint16_t flags) {
   }
   if (key == 0) key = 1;
   trace::Region& region = recorder.region(RegionKind::kStackIndex);
-  for (uint64_t probe = 0; probe < kTableProbes; ++probe) {
-    const uint64_t index = TablePlace(key, probe, region.capacity, sizeof(StackEntry));
+  for (uint32_t probe = 0; probe < kTableProbes; ++probe) {
+    const uint64_t index = recorder.TablePlace(RegionKind::kStackIndex, key, probe);
     if (!recorder.Back(RegionKind::kStackIndex, index)) break;
     auto* entry = recorder.At<StackEntry>(RegionKind::kStackIndex, index);
     uint64_t found = 0;

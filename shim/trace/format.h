@@ -8,11 +8,15 @@
 // elements that is only ever appended to (four are hash tables, one is a ring; see RegionKind). All integers are
 // little-endian, in the machine's natural alignment. Elements are addressed by index, never by pointer.
 //
-//   0          4096          8192 …
-//   +--------+-------------+--------+---------+-----------+-----+-------------+---------+
-//   | Header | page bitmap | images | modules | stacks …  | … | slot blocks | journal |
-//   +--------+-------------+--------+---------+-----------+-----+-------------+---------+
-//              one bit for each 4 KiB page of the file: set once the page is backed by storage
+//   0        4096
+//   +--------+---------------------+-------------+---------------------+---------------------+--- …
+//   | Header | window 0 of regions | page bitmap | window 1 of regions | window 2 of regions | window 3 …
+//   +--------+---------------------+-------------+---------------------+---------------------+--- …
+//   what every writer maps ------------------------------------------------------------------>  mapped when needed
+//
+// A region lies in up to eight windows, each of which makes it four times as large as those before it: so what a
+// writer maps follows from what is used, and not from what may ever be (trace/layout.h). The page bitmap has one bit
+// for each 4 KiB page of the file: set once the page is backed by storage.
 //
 // Writers never lock. An element is claimed with one atomic add on Region::used, filled, and made visible by the one
 // field that is named in its comment; a reader takes what is not yet visible as absent. A writer may be killed between
@@ -29,8 +33,8 @@ inline constexpr char kMagic[8] = {'f', 'd', 'a', 'u', 'd', 'i', 't', '\n'};
 
 // Version rule: a change that an old reader would misread raises the major version (readers refuse it, exit code 3); a
 // change that it can ignore (a new region kind, a new enumerator, a field in reserved space) raises the minor one.
-inline constexpr uint16_t kMajorVersion = 1;
-inline constexpr uint16_t kMinorVersion = 1;
+inline constexpr uint16_t kMajorVersion = 2;
+inline constexpr uint16_t kMinorVersion = 0;
 
 inline constexpr uint32_t kPageSize = 4096;
 inline constexpr uint32_t kNoIndex = 0;  // indices of images and stacks in records are 1-based: 0 means none
@@ -52,20 +56,37 @@ enum class RegionKind : uint32_t {
   kContexts = 13,     ///< ContextChange
 };
 
-/// Where a region lies and how far it is filled.
+inline constexpr uint32_t kMaxWindows = 8;
+
+/// Where a region lies and how far it is filled. Elements are numbered through its windows. The first window has
+/// 1 << first_log2 elements, each further one three times as many as all before it; the last ends with the capacity.
+/// An element lies in one window as a whole, and so do elements that belong together (a text, a stack's words).
 struct Region {
   RegionKind kind;
-  uint32_t element_size;  ///< bytes
-  uint64_t offset;        ///< from the file's start, a multiple of kPageSize
-  uint64_t capacity;      ///< elements
-  uint64_t used;          ///< elements claimed so far, atomically; may exceed capacity (what exceeds it was lost). Hash
-                          ///< tables: entries made. Journal: blocks ever claimed
-  uint64_t lost;          ///< claims that found no room
-  uint64_t free_list;     ///< released elements (slots, findings, images): index + 1 of the first below, a count of
-                          ///< changes above
+  uint32_t element_size;          ///< bytes
+  uint32_t windows[kMaxWindows];  ///< where each begins, in pages from the file's start; 0 = there is none
+  uint32_t first_log2;
+  uint32_t reserved0;
+  uint64_t capacity;   ///< elements
+  uint64_t used;       ///< elements claimed so far, atomically; may exceed capacity (what exceeds it was lost). Hash
+                       ///< tables: entries made. Journal: blocks ever claimed
+  uint64_t lost;       ///< claims that found no room
+  uint64_t free_list;  ///< released elements (slots, findings, images): index + 1 of the first below, a count of
+                       ///< changes above
   uint64_t reserved[2];
 };
-static_assert(sizeof(Region) == 64);
+static_assert(sizeof(Region) == 96);
+
+/// The window that element `index` lies in: 0 below 1 << first_log2, 1 below four times as much, …
+inline constexpr uint32_t WindowOf(uint64_t index, uint32_t first_log2) {
+  const uint64_t times = index >> first_log2;
+  return times == 0 ? 0 : static_cast<uint32_t>(65 - __builtin_clzll(times)) / 2;
+}
+/// The first element of a window. `first_log2` is at most kLargestFirst, so that nothing overflows.
+inline constexpr uint64_t WindowBegin(uint32_t window, uint32_t first_log2) {
+  return window == 0 ? 0 : uint64_t{1} << (first_log2 + 2 * (window - 1));
+}
+inline constexpr uint32_t kLargestFirst = 48;
 
 /// A moment on both clocks. Stamps are the CPU's time-stamp counter where it is invariant (Header::feature bit
 /// kStampsAreTsc), else nanoseconds of CLOCK_MONOTONIC. Two pairs give the rate.
@@ -103,7 +124,7 @@ struct Header {
   uint8_t shim_build_id[20];
   uint32_t depth;  ///< frames kept at most
   int32_t creator_pid;
-  uint32_t reserved1;
+  uint32_t layout_shift;   ///< by how many powers of two the regions are smaller than planned (trace/layout.h)
   uint64_t pid_namespace;  ///< inode of the creator's pid namespace
   uint64_t nr_open;        ///< fs.nr_open: no descriptor number ever reaches it
   /// Filled by `fdaudit run` when its child has ended.

@@ -12,16 +12,16 @@ using trace::RegionKind;
 constexpr uint64_t kPositionsPerBlock = 32;
 
 JournalBlock* BlockOf(uint64_t sequence) {
-  const trace::Region& region = recorder.region(RegionKind::kJournal);
-  return recorder.At<JournalBlock>(RegionKind::kJournal, (sequence - 1) % region.capacity);
+  return recorder.At<JournalBlock>(RegionKind::kJournal, (sequence - 1) % recorder.Capacity(RegionKind::kJournal));
 }
 
 bool ClaimBlock(ThreadState& thread) {
   trace::Region& region = recorder.region(RegionKind::kJournal);
   thread.journal_sequence = 0;
-  if (region.capacity == 0) return false;
+  const uint64_t capacity = recorder.Capacity(RegionKind::kJournal);
+  if (capacity == 0) return false;
   const uint64_t number = Atomic(region.used).fetch_add(1, std::memory_order_relaxed);
-  if (!recorder.Back(RegionKind::kJournal, number % region.capacity, 1, 15)) {
+  if (!recorder.Back(RegionKind::kJournal, number % capacity, 1, 15)) {
     Atomic(region.lost).fetch_add(kEventsPerBlock, std::memory_order_relaxed);
     return false;
   }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -154,6 +155,7 @@ static int closed_file(FILE* file, int (*closer)(FILE*)) {
   CALL(_Exit, "-", (_Exit(7), 0), kNone)                                                                           \
   CALL(quick_exit, "-", (quick_exit(7), 0), kNone)                                                                 \
   CALL(prctl, "-", prctl(PR_SET_NAME, "calls", 0, 0, 0), prctl(-1, 0, 0, 0, 0))                                    \
+  CALL(mlockall, "-", (mlockall(MCL_CURRENT), munlockall()), mlockall(-1))                                         \
   CALL(dlopen, "-", good(dlopen("libutil.so.1", RTLD_NOW)), good(dlopen("libnowhere.so", RTLD_NOW)))               \
   CALL(dlclose, "-", dlclose(dlopen("libutil.so.1", RTLD_NOW)), kNone)                                             \
   CALL(setenv, "-", setenv("PYTEST_CURRENT_TEST", "t.py::t (call)", 1), setenv("A=B", "", 1))                      \

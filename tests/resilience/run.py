@@ -18,6 +18,7 @@ sys.path.insert(0, str(HERE.parent / "support"))
 import families  # noqa: E402
 import harness  # noqa: E402
 import jumps  # noqa: E402
+import memory  # noqa: E402
 import refusals  # noqa: E402
 import unaudited  # noqa: E402
 
@@ -352,6 +353,7 @@ unaudited.add_to(suite)
 families.add_to(suite)
 refusals.add_to(suite)
 jumps.add_to(suite)
+memory.add_to(suite)
 
 if __name__ == "__main__":
     harness.standard_main(suite)

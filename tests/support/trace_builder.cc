@@ -22,7 +22,8 @@ void Append(RegionKind kind, const T* elements, size_t count, trace::Header* hea
   trace::Region& region = header->regions[static_cast<uint32_t>(kind)];
   region.kind = kind;
   region.element_size = sizeof(T);
-  region.offset = bytes->size();
+  region.first_log2 = 32;  // one window
+  region.windows[0] = static_cast<uint32_t>(bytes->size() / trace::kPageSize);
   region.capacity = count;
   region.used = count;
   bytes->append(reinterpret_cast<const char*>(elements), count * sizeof(T));

@@ -91,10 +91,13 @@ TEST(TraceFile, UnfinishedFileSaysSo) {
 }
 
 TEST(TraceFile, NewerMajorVersionNamesBothVersionsAndTheWayOut) {
-  const std::string error =
-      ErrorOf(Patched<uint16_t>(TraceBuilder().Bytes(), offsetof(trace::Header, major_version), 2));
-  const std::string found = "trace format 2." + std::to_string(trace::kMinorVersion);
-  EXPECT_NE(error.find(found + " is newer than this fdaudit understands (1.x): update fdaudit"), std::string::npos)
+  const std::string error = ErrorOf(
+      Patched<uint16_t>(TraceBuilder().Bytes(), offsetof(trace::Header, major_version), trace::kMajorVersion + 1));
+  const std::string found =
+      "trace format " + std::to_string(trace::kMajorVersion + 1) + "." + std::to_string(trace::kMinorVersion);
+  EXPECT_NE(error.find(found + " is newer than this fdaudit understands (" + std::to_string(trace::kMajorVersion) +
+                       ".x): update fdaudit"),
+            std::string::npos)
       << error;
   EXPECT_NE(error.find("at offset 8"), std::string::npos) << error;
 }
@@ -129,8 +132,8 @@ TEST(TraceFile, ImpossibleHeaderSaysWhat) {
   EXPECT_NE(refused(offsetof(trace::Header, region_count), uint32_t{17}), "");
   EXPECT_NE(refused(RegionField(RegionKind::kImages, offsetof(trace::Region, element_size)), uint32_t{8}), "");
   EXPECT_NE(refused(RegionField(RegionKind::kImages, offsetof(trace::Region, element_size)), UINT32_MAX), "");
-  EXPECT_NE(refused(RegionField(RegionKind::kImages, offsetof(trace::Region, offset)), UINT64_MAX - 5), "");
-  EXPECT_NE(refused(RegionField(RegionKind::kImages, offsetof(trace::Region, offset)), uint64_t{0}), "");
+  EXPECT_NE(refused(RegionField(RegionKind::kImages, offsetof(trace::Region, first_log2)), uint32_t{49}), "");
+  EXPECT_NE(refused(RegionField(RegionKind::kImages, offsetof(trace::Region, windows)), uint32_t{0}), "");
   EXPECT_NE(refused(RegionField(RegionKind::kImages, offsetof(trace::Region, capacity)), UINT64_MAX), "");
   EXPECT_NE(refused(RegionField(RegionKind::kImages, offsetof(trace::Region, kind)), uint32_t{0}), "");
 }
@@ -141,6 +144,41 @@ TEST(TraceFile, ClaimsBeyondTheCapacityAreNotRead) {
   const std::string bytes = Patched<uint64_t>(
       builder.Bytes(), RegionField(trace::RegionKind::kImages, offsetof(trace::Region, used)), uint64_t{1} << 60);
   EXPECT_EQ(Open(bytes).Count(trace::RegionKind::kImages), 1u);
+}
+
+TEST(TraceFile, WindowsOfARegionAreReadWhereTheyLie) {
+  TraceBuilder builder;
+  for (int i = 0; i < 40; ++i) builder.AddImage();
+  std::string bytes = builder.Bytes();
+  trace::Header header;
+  memcpy(&header, bytes.data(), sizeof header);
+  trace::Region& images = header.regions[static_cast<uint32_t>(trace::RegionKind::kImages)];
+  const std::string records = bytes.substr(uint64_t{images.windows[0]} * trace::kPageSize, 40 * images.element_size);
+  images.first_log2 = 1;
+  // The windows end with elements 2, 8, 32 and 40; they lie behind all others, the last one first.
+  const uint64_t ends[] = {0, 2, 8, 32, 40};
+  for (const uint32_t window : {3, 0, 2, 1}) {
+    bytes.resize((bytes.size() / trace::kPageSize + 1) * trace::kPageSize, '\0');
+    images.windows[window] = static_cast<uint32_t>(bytes.size() / trace::kPageSize);
+    bytes +=
+        records.substr(ends[window] * images.element_size, (ends[window + 1] - ends[window]) * images.element_size);
+  }
+  header.file_size = bytes.size();
+  memcpy(bytes.data(), &header, sizeof header);
+  const TraceFile file = Open(bytes);
+  std::vector<uint32_t> seen;
+  file.ForEach<trace::ImageRecord>(trace::RegionKind::kImages, [&](uint64_t index, const trace::ImageRecord& image) {
+    EXPECT_EQ(image.id, index + 1);
+    seen.push_back(image.id);
+    trace::ImageRecord again;
+    ASSERT_TRUE(file.Get(trace::RegionKind::kImages, index, &again));
+    EXPECT_EQ(again.id, image.id);
+  });
+  EXPECT_EQ(seen.size(), 40u);
+  // What a window of them has no place for ends the region.
+  images.windows[2] = 0;
+  memcpy(bytes.data(), &header, sizeof header);
+  EXPECT_EQ(Open(bytes).Count(trace::RegionKind::kImages), 8u);
 }
 
 TEST(TraceFile, TruncatedAnywhereNeverCrashes) {
@@ -227,7 +265,8 @@ TEST(Journal, EventsOfAnOlderLapAreIgnored) {
   std::string bytes = builder.Bytes();
   trace::Header header;
   memcpy(&header, bytes.data(), sizeof header);
-  const uint64_t block = header.regions[static_cast<uint32_t>(trace::RegionKind::kJournal)].offset;
+  const uint64_t block =
+      uint64_t{header.regions[static_cast<uint32_t>(trace::RegionKind::kJournal)].windows[0]} * trace::kPageSize;
   const size_t tag = offsetof(trace::JournalBlock, events) + sizeof(trace::Event) + offsetof(trace::Event, tag);
   bytes = Patched<uint16_t>(bytes, block + tag, 999);
   const TraceFile file = Open(bytes);

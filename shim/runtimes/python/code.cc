@@ -35,8 +35,8 @@ uint32_t Intern(uint32_t first_line, const TextBuilder& file, const TextBuilder&
   uint64_t key = HashBytes(function.text(), function.size(), HashBytes(file.text(), file.size()) + first_line);
   if (key == 0) key = 1;
   trace::Region& region = recorder.region(RegionKind::kPythonCode);
-  for (uint64_t probe = 0; probe < kTableProbes; ++probe) {
-    const uint64_t index = TablePlace(key, probe, region.capacity, sizeof(PythonCode));
+  for (uint32_t probe = 0; probe < kTableProbes; ++probe) {
+    const uint64_t index = recorder.TablePlace(RegionKind::kPythonCode, key, probe);
     if (!recorder.Back(RegionKind::kPythonCode, index)) break;
     auto* record = recorder.At<PythonCode>(RegionKind::kPythonCode, index);
     uint64_t found = 0;
