@@ -111,7 +111,11 @@ bool IsOfOneImage(const char* option) {
 /// The options as children get them: the user's, with the trace's absolute place and the session to join.
 void ComposeOptions(const char* given, uint64_t filters) {
   TextBuilder text(options_entry, sizeof options_entry);
-  text.Add(kOptionsPrefix).Add("trace=").Add(options.trace).Add(":session=").Add(options.session);
+  text.Add(kOptionsPrefix).Add("trace=");
+  for (const char* c = options.trace; *c != '\0'; ++c) {
+    text.Add(*c == ':' ? "%3A" : *c == '%' ? "%25" : c, *c == ':' || *c == '%' ? 3 : 1);
+  }
+  text.Add(":session=").Add(options.session);
   if (options.family[0] != '\0') text.Add(":family=").Add(options.family);
   if (filters != 0 && filters != UINT64_MAX) text.Add(":filters=").Add(filters);
   while (given != nullptr && *given != '\0') {

@@ -127,7 +127,7 @@ void Reader::Note(Incident::Kind kind, ProcessIndex process, const Moment& momen
 
 void Reader::Follow(const Moment& moment, const JournalEvent& entry) {
   const trace::Event& event = entry.event;
-  const ProcessIndex process = model_.Find(moment.file, entry.image);
+  const ProcessIndex process = model_.FindAt(moment.file, entry.image, entry.event.stamp);
   if (process == kNoProcess || (event.flags & trace::kActOwnTable) != 0) return;  // another table's
   switch (event.kind) {
     case EventKind::kOpened:

@@ -66,6 +66,11 @@ ProcessIndex Model::Find(uint32_t file, uint32_t image) const {
   return found == by_image_.end() ? kNoProcess : found->second;
 }
 
+ProcessIndex Model::FindAt(uint32_t file, uint32_t image, uint64_t stamp) const {
+  const ProcessIndex found = Find(file, image);
+  return found == kNoProcess || stamp < processes_[found].started_stamp ? kNoProcess : found;
+}
+
 ProcessIndex Model::FindPid(ProcessIndex reader, int pid, double time_s) const {
   ProcessIndex found = kNoProcess;
   for (ProcessIndex i = 0; i < processes_.size() && processes_[i].started_s <= time_s; ++i) {
@@ -290,7 +295,8 @@ void Model::ApplyRunStatus(uint32_t file) {
   const double ended_s = Seconds(file, header.run_end.stamp);
   ProcessIndex last = kNoProcess;
   for (ProcessIndex i = 0; i < processes_.size(); ++i) {
-    if (processes_[i].pid == header.run_pid && processes_[i].started_s <= ended_s) last = i;
+    const bool is_here = processes_[i].file == file && processes_[i].pid_namespace == header.pid_namespace;
+    if (is_here && processes_[i].pid == header.run_pid && processes_[i].started_s <= ended_s) last = i;
   }
   if (last == kNoProcess || processes_[last].ended_by == EndedBy::kExec) return;
   const int status = header.run_wait_status;
@@ -340,6 +346,9 @@ void Model::DescribeSession() {
     session_.duration_s = std::max(session_.duration_s, Seconds(file, header.latest.stamp));
     if (header.run_ended == 1) session_.duration_s = std::max(session_.duration_s, Seconds(file, header.run_end.stamp));
     session_.lost.Add(LossesOf(file));
+    session_.folded.images += header.folded_images;
+    session_.folded.opened += header.folded_opened;
+    session_.folded.closed += header.folded_closed;
     if (files_[file].cut_at() != 0) {
       session_.notes.push_back(files_[file].name() + " is cut off at offset " + std::to_string(files_[file].cut_at()) +
                                " of " + std::to_string(header.file_size) + ": what lay behind it is missing");

@@ -36,12 +36,20 @@ struct ContextChange {
   uint64_t left = 0;  ///< descriptors that the context before left open
 };
 
+/// Images that ended with nothing to report, and whose records the trace has given to others.
+struct Folded {
+  uint64_t images = 0;
+  uint64_t opened = 0;
+  uint64_t closed = 0;
+};
+
 struct Session {
   std::vector<std::string> command;
   std::string host;
   int64_t started_realtime_ns = 0;
   double duration_s = 0;
   bool is_running = false;         ///< some process of it still runs
+  Folded folded;                   ///< what is not among the processes
   Losses lost;                     ///< evidence for which the trace had no room
   std::vector<std::string> notes;  ///< what is wrong with the trace files, a sentence each
 };
@@ -63,6 +71,10 @@ class Model {
 
   /// The process with an image number of a trace file; kNoProcess where unknown.
   ProcessIndex Find(uint32_t file, uint32_t image) const;
+
+  /// The process that did something with that number at a stamp: a number may have been an earlier image's, which ended
+  /// with nothing to report. kNoProcess where that one did it.
+  ProcessIndex FindAt(uint32_t file, uint32_t image, uint64_t stamp) const;
 
   /// The process that had `pid`, as `reader`'s pid namespace knows it, at a time of the session; kNoProcess where it
   /// was not audited.

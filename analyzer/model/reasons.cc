@@ -51,6 +51,7 @@ constexpr ExecReason kExecReasons[] = {
     {ExecProblem::kEnvironment,
      {"exec-environment",
       "got an environment that the program had cleared or replaced (by system or popen, in a threaded program)"}},
+    {ExecProblem::kOwnSession, {"exec-own-session", "is recorded in a session of its own"}},
     {ExecProblem::kSkipped, {"exec-skipped", "is on the skip list"}},
     {ExecProblem::kNoFollow, {"exec-not-followed", "was not to be followed (follow=0)"}},
 };

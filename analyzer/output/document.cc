@@ -196,6 +196,9 @@ void Document::Merge(Document other) {
   JsonWriter out(&maker);
   WriteLosses(lost, out);
   json_.At("coverage").At("lost") = maker.Take();
+  for (const char* sum : {"processes", "opened", "closed"}) {
+    session.At("folded").At(sum) = session["folded"][sum].Count() + theirs["folded"][sum].Count();
+  }
   session.At("duration_s") = std::max(session["duration_s"].Real(), theirs["duration_s"].Real());
   SumUp(json_);
 }

@@ -207,7 +207,7 @@ void EventWriter::Begin(const Moment& moment, ProcessIndex process, uint32_t thr
 
 const std::string& EventWriter::Line(const Moment& moment, const JournalEvent& entry) {
   const trace::Event& event = entry.event;
-  const ProcessIndex process = model_.Find(moment.file, entry.image);
+  const ProcessIndex process = model_.FindAt(moment.file, entry.image, event.stamp);
   const auto kind = static_cast<size_t>(event.kind);
   Begin(moment, process, entry.thread, kind < std::size(kEventNames) ? kEventNames[kind] : "unknown",
         model_.files()[moment.file].CallName(event.call));

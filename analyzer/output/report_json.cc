@@ -61,6 +61,11 @@ void WriteSession(const Session& session, JsonWriter& out) {
     out.Field("host", Text(session.host));
     out.Field("started", FormatTime(session.started_realtime_ns));
     out.Field("duration_s", Seconds(session.duration_s));
+    out.Object("folded", [&] {
+      out.Field("processes", session.folded.images);
+      out.Field("opened", session.folded.opened);
+      out.Field("closed", session.folded.closed);
+    });
   });
 }
 

@@ -122,7 +122,8 @@ void Writer::Summary() {
   const size_t count = report_.findings.size();
   Line(count == 0 ? fmt::format("fdaudit: {} in {}", Styled(Style::kBold, "nothing found"), CommandOf(model_))
                   : fmt::format("fdaudit: {} ({}) in {}", Plural(count, "finding"), kinds, CommandOf(model_)));
-  uint64_t opened = 0, closed = 0, left = 0;
+  const Folded& folded = model_.session().folded;
+  uint64_t opened = folded.opened, closed = folded.closed, left = 0;
   for (const Process& process : model_.processes()) {
     opened += process.opened;
     closed += process.closed;
@@ -131,9 +132,11 @@ void Writer::Summary() {
   const size_t processes = model_.processes().size();
   const std::string who =
       processes == 1 ? "1 process" + HowItEnded(model_.processes().front()) : fmt::format("{} processes", processes);
+  const std::string others =
+      folded.images == 0 ? "" : fmt::format(" and {} more with nothing to report", folded.images);
   const uint64_t inherited = processes == 1 ? model_.processes().front().inherited : 0;
-  Line(fmt::format("{} in {:.3g} s{}: {}{} opened, {} closed, {} open at the end", who, model_.session().duration_s,
-                   model_.session().is_running ? " so far" : "",
+  Line(fmt::format("{}{} in {:.3g} s{}: {}{} opened, {} closed, {} open at the end", who, others,
+                   model_.session().duration_s, model_.session().is_running ? " so far" : "",
                    inherited == 0 ? "" : fmt::format("{} inherited, ", Plural(inherited, "descriptor")),
                    inherited == 0 ? Plural(opened, "descriptor") : fmt::format("{}", opened), closed, left));
 }

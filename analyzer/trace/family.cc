@@ -79,7 +79,7 @@ class Trust {
   void Add(const TraceFile& file) {
     if (file.owner()) users_.insert(*file.owner());
     file.ForEach<trace::ImageRecord>(trace::RegionKind::kImages, [this](uint64_t, const trace::ImageRecord& image) {
-      if (image.id != 0 && image.reserved1 != 0) users_.insert(image.reserved1 - 1);
+      if (image.id != 0 && image.next_user != 0) users_.insert(image.next_user - 1);
     });
   }
   bool Has(std::optional<uint32_t> user) const { return user && users_.contains(*user); }

@@ -69,7 +69,7 @@ void TraceFile::ReadHeader() {
     throw TraceError(name_, offsetof(trace::Header, region_count),
                      "damaged header: " + std::to_string(header_.region_count) + " regions are impossible");
   }
-  regions_.assign(static_cast<size_t>(RegionKind::kContexts) + 1, {});
+  regions_.assign(static_cast<size_t>(RegionKind::kNotes) + 1, {});
   for (uint32_t i = 0; i < header_.region_count; ++i) TakeRegion(i, header_.regions[i]);
   if (RegionOf(RegionKind::kImages).element_size == 0) {
     throw TraceError(name_, offsetof(trace::Header, regions), "damaged header: it names no region of process images");
@@ -126,7 +126,7 @@ void TraceFile::ReadCallNames() {
 
 uint64_t TraceFile::Lost(RegionKind kind) const { return RegionOf(kind).lost; }
 
-uint64_t TraceFile::FirstLost(RegionKind kind) const { return RegionOf(kind).reserved[0]; }
+uint64_t TraceFile::FirstLost(RegionKind kind) const { return RegionOf(kind).first_lost; }
 
 uint64_t TraceFile::InOneWindow(RegionKind kind, uint64_t index) const {
   const trace::Region& region = RegionOf(kind);

@@ -54,6 +54,18 @@ bool ReadText(Value value, char (&out)[N]) {
   return true;
 }
 
+/// A colon ends an option: in names of directories it is %3A, and a percent sign %25.
+bool ReadDirectory(Value value) {
+  TextBuilder text(options.trace, sizeof options.trace);
+  for (size_t i = 0; i < value.length; ++i) {
+    const char* c = value.text + i;
+    const bool is_code = value.length - i >= 3 && c[0] == '%' && (StartsWith(c, "%3A") || StartsWith(c, "%25"));
+    text.Add(!is_code ? c : c[1] == '3' ? ":" : "%", 1);
+    if (is_code) i += 2;
+  }
+  return !text.overflowed();
+}
+
 bool ReadUnwinder(Value value) {
   options.libunwind = Equals(value, "libunwind");
   return options.libunwind || Equals(value, "own");
@@ -79,7 +91,7 @@ struct OptionRow {
 };
 
 constexpr OptionRow kOptionRows[] = {
-    {"trace", [](Value v) { return ReadText(v, options.trace); }},
+    {"trace", ReadDirectory},
     {"session", [](Value v) { return ReadText(v, options.session); }},
     {"family", [](Value v) { return ReadText(v, options.family); }},
     {"ahead", [](Value v) { return ReadSize(v, 0, 4096, &options.ahead); }},

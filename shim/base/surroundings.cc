@@ -159,6 +159,21 @@ uint64_t OuterUser() {
   return user;
 }
 
+uint64_t ProcessStart() {
+  constexpr uint64_t kTick = 10000000;  // of user space, on every machine: USER_HZ is 100
+  char text[1024];
+  if (ReadSmallFile("/proc/self/stat", text, sizeof text) <= 0) return 0;
+  // Field 22, counted from behind the name, which may hold blanks and brackets.
+  const char* c = strrchr(text, ')');
+  for (int field = 2; c != nullptr && field < 22; ++field) c = strchr(c + 1, ' ');
+  if (c == nullptr) return 0;
+  uint64_t ticks = 0;
+  for (++c; *c >= '0' && *c <= '9'; ++c) ticks = ticks * 10 + static_cast<uint64_t>(*c - '0');
+  // The kernel counts suspended time in.
+  const uint64_t suspended = raw::Nanoseconds(CLOCK_BOOTTIME) - raw::Nanoseconds(CLOCK_MONOTONIC);
+  return ticks * kTick > suspended ? ticks * kTick - suspended : 0;
+}
+
 uint64_t PidNamespace() {
   struct stat status = {};
   const long result = raw::Call(SYS_newfstatat, AT_FDCWD, raw::Address("/proc/self/ns/pid"), raw::Address(&status), 0);

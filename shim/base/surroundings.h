@@ -42,6 +42,10 @@ bool FiltersMayKill(uint64_t filters, uint64_t known);
 /// This process's effective user id as the user namespace around its own counts it.
 uint64_t OuterUser();
 
+/// When this process was started (by fork, not by exec), in nanoseconds of CLOCK_MONOTONIC, at most a clock tick (10
+/// ms) too early; 0 = unknown.
+uint64_t ProcessStart();
+
 /// Inode of this process's pid namespace; 0 = unknown.
 uint64_t PidNamespace();
 

@@ -11,6 +11,7 @@
 #include "shim/base/thread.h"
 #include "shim/ledger/ledger.h"
 #include "shim/ledger/lifetime.h"
+#include "shim/process/records.h"
 #include "shim/trace/recorder.h"
 
 namespace fdaudit::shim {
@@ -62,6 +63,7 @@ void NoteContext(const char* value) {
   if (!same) current.text = length == 0 ? trace::Text{} : recorder.AddText(value, length);
   current = {hash, current.text, image, change->stamp};
   change->text = current.text;
+  Keep(image);
   Atomic(change->image).store(image, std::memory_order_release);
 }
 

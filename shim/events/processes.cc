@@ -72,7 +72,7 @@ void RecordSpawned(const CallSite& site, uint32_t image, int pid, int error) {
   Recording recording(site);
   if (!recording) return;
   has_relatives = options.uses;
-  if (image != 0) NoteSpawned(image, pid);
+  if (image != 0) NoteSpawnEnded(image, pid);
   const EventKind kind = pid < 0 ? EventKind::kExecFailed : EventKind::kSpawned;
   recording.Journal(kind, recording.MakeAct(Stamp()), -1, pid <= 0 ? -1 : pid, 0, error);
 }

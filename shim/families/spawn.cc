@@ -14,6 +14,7 @@
 #include "shim/base/text.h"
 #include "shim/base/thread_pointer.h"
 #include "shim/events/events.h"
+#include "shim/ledger/lifetime.h"
 #include "shim/process/exec_environment.h"
 #include "shim/process/exec_target.h"
 
@@ -142,7 +143,7 @@ auto ByShell(const CallSite& site, int child_number, Call call, Started started)
   SetLastError(errno_before);
   const auto result = call();
   const int errno_after = LastError();
-  if (image != 0 && !awaited) NoteSpawned(image, -1);
+  if (image != 0 && !awaited) NoteSpawnEnded(image, -1);
   const bool has_started = started(result);
   RecordSpawned(site, awaited ? image : 0, has_started ? 0 : -1, has_started ? 0 : errno_after);
   SetLastError(errno_after);

@@ -29,7 +29,7 @@ uint64_t* Find(uint64_t key, uint32_t thread) {
     }
     if (found == key) return &entry->count;
   }
-  Atomic(region.lost).fetch_add(1, std::memory_order_relaxed);
+  recorder.NoteLost(RegionKind::kCloseCounts);
   return nullptr;
 }
 

@@ -9,6 +9,7 @@
 #include "shim/base/surroundings.h"
 #include "shim/base/text.h"
 #include "shim/process/image.h"
+#include "shim/process/records.h"
 #include "shim/trace/journal.h"
 #include "shim/trace/recorder.h"
 
@@ -37,8 +38,10 @@ constinit uint32_t made = 0;
 FindingRecord* FindingAt(uint32_t index) { return recorder.At<FindingRecord>(RegionKind::kFindings, index); }
 
 uint64_t KeyOf(FindingKind kind, const trace::Act& act, const CloseOutcome& outcome) {
+  // What an exec was given, in whatever image, is one note where one call path has opened it.
+  const bool is_any_image = kind == FindingKind::kCrossedExec && act.stack != 0;
   const uint32_t parts[] = {static_cast<uint32_t>(kind),
-                            act.image,
+                            is_any_image ? 0 : act.image,
                             act.stack,
                             act.call,
                             outcome.lives[0].opened.stack,
@@ -46,6 +49,37 @@ uint64_t KeyOf(FindingKind kind, const trace::Act& act, const CloseOutcome& outc
                             outcome.lives[0].closed.call,
                             outcome.lives[1].opened.stack};
   return HashBytes(parts, sizeof parts);
+}
+
+/// Notes of severity: worth a record each only where none is equal, in whatever image, and never the room of errors.
+bool IsNote(FindingKind kind, int error) {
+  return kind == FindingKind::kCrossedExec || (kind == FindingKind::kExhausted && error == 0);
+}
+
+/// Index of a record to fill, -1 where there is no room.
+int64_t ClaimRecord(bool is_note) {
+  if (is_note) {
+    auto notes = Atomic(recorder.region(RegionKind::kFindings).notes);
+    if (notes.fetch_add(1, std::memory_order_relaxed) >= recorder.Capacity(RegionKind::kFindings) / 2) {
+      notes.fetch_sub(1, std::memory_order_relaxed);
+      recorder.NoteLost(RegionKind::kFindings);
+      return -1;
+    }
+  }
+  const int64_t index = recorder.TakeReleased(RegionKind::kFindings, &FindingRecord::next_in_run);
+  return index >= 0 ? index : recorder.Claim(RegionKind::kFindings);
+}
+
+/// Where it is written which record stands for all notes of this key; nullptr where there is no room.
+trace::NoteKey* FindNote(uint64_t key) {
+  for (uint32_t probe = 0; probe < kTableProbes; ++probe) {
+    const uint64_t index = recorder.TablePlace(RegionKind::kNotes, key, probe);
+    if (!recorder.Back(RegionKind::kNotes, index)) return nullptr;
+    auto* entry = recorder.At<trace::NoteKey>(RegionKind::kNotes, index);
+    uint64_t found = 0;
+    if (Atomic(entry->key).compare_exchange_strong(found, key) || found == key) return entry;
+  }
+  return nullptr;
 }
 
 /// False where the record has the number already.
@@ -70,6 +104,17 @@ void Join(FindingRecord& record, int fd, uint64_t closed) {
   if (new_descriptor) Atomic(record.count).fetch_add(1, std::memory_order_relaxed);
 }
 
+/// One more note like the record's, in this image or another.
+bool JoinNote(const trace::NoteKey* note, uint64_t key, int fd) {
+  const uint32_t number = note == nullptr ? 0 : Atomic(const_cast<uint32_t&>(note->finding)).load();
+  if (number == 0) return false;
+  FindingRecord& record = *FindingAt(number - 1);
+  if (record.kind != FindingKind::kCrossedExec || record.key != key) return false;
+  AddNumber(record, fd);
+  Atomic(record.count).fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
 /// Index + 1 of a record that was made for this, 0 where it joined an older one or there was no room.
 uint32_t MakeFinding(FindingKind kind, int fd, const trace::Act& act, const CloseOutcome& outcome, int error) {
   // Another process opens and closes these numbers too: whose close was one too many is unknown.
@@ -83,8 +128,11 @@ uint32_t MakeFinding(FindingKind kind, int fd, const trace::Act& act, const Clos
       return 0;
     }
   }
-  int64_t index = recorder.TakeReleased(RegionKind::kFindings, &FindingRecord::next_in_run);
-  if (index < 0) index = recorder.Claim(RegionKind::kFindings);
+  // Of a lost call path every one is its own.
+  const bool is_shared = kind == FindingKind::kCrossedExec && act.stack != 0;
+  trace::NoteKey* note = is_shared ? FindNote(key) : nullptr;
+  if (JoinNote(note, key, fd)) return 0;
+  const int64_t index = ClaimRecord(IsNote(kind, error));
   if (index < 0) return 0;
   FindingRecord& record = *FindingAt(static_cast<uint32_t>(index));
   memset(static_cast<void*>(&record), 0, sizeof record);
@@ -98,8 +146,13 @@ uint32_t MakeFinding(FindingKind kind, int fd, const trace::Act& act, const Clos
   memcpy(static_cast<void*>(record.lives), outcome.lives, sizeof record.lives);
   AddNumber(record, fd);
   LedgerTarget(fd, record.target);
+  Keep(act.image);
   Atomic(record.kind).store(kind, std::memory_order_release);
-  place = {key, static_cast<uint32_t>(index) + 1};
+  if (note != nullptr) {
+    Atomic(note->finding).store(static_cast<uint32_t>(index) + 1, std::memory_order_release);
+  } else {
+    place = {key, static_cast<uint32_t>(index) + 1};
+  }
   if (made_by_image != act.image) made = 0;
   made_by_image = act.image;
   Atomic(made).fetch_add(1, std::memory_order_relaxed);
@@ -217,7 +270,7 @@ void NoteExhausted(const trace::Act& act, int error) {
     Atomic(FindingAt(known_one.index - 1)->count).fetch_add(1, std::memory_order_relaxed);
     return;
   }
-  const int64_t index = recorder.Claim(RegionKind::kFindings);
+  const int64_t index = ClaimRecord(IsNote(FindingKind::kExhausted, error));
   if (index < 0) return;
   FindingRecord& record = *FindingAt(static_cast<uint32_t>(index));
   memset(static_cast<void*>(&record), 0, sizeof record);
@@ -229,6 +282,7 @@ void NoteExhausted(const trace::Act& act, int error) {
   record.error = error;
   static_assert(sizeof(Holder) * trace::kMaxHolders == sizeof record.fds);
   LedgerHolders(reinterpret_cast<Holder(&)[trace::kMaxHolders]>(record.fds));
+  Keep(act.image);
   known_one = {act.image, static_cast<uint32_t>(index) + 1};
   Atomic(record.kind).store(FindingKind::kExhausted, std::memory_order_release);
 }

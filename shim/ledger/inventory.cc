@@ -132,7 +132,7 @@ namespace {
 
 /// The number is open, and the ledger knows of no call that opened it.
 void NoteUnseenOpen(PrivateSlot& slot, uint32_t image) {
-  const uint32_t count = LoadHead(slot).count + 1;
+  const uint32_t count = NextLife(LoadHead(slot).count);
   slot.lives[count & 1] = MakeLife({Stamp(), image, 0, 0, 0, trace::kActSeenAtEnd}, {});
   slot.registered_in = 0;
   Atomic(slot.head).store(Pack({count, SlotState::kUnseen, 0}));

@@ -34,7 +34,7 @@ uint32_t LedgerOpen(int fd, const Act& act, const NewDescriptor& what, uint64_t 
       EndUnclosed(slot, &wanted, act.image, began, hit);
       wanted.flags = 0;
     }
-    ++wanted.count;
+    wanted.count = NextLife(wanted.count);
     wanted.state = SlotState::kOpen;
     Incarnation& life = slot.lives[wanted.count & 1];
     life = MakeLife(act, what);

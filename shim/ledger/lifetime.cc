@@ -9,6 +9,7 @@
 #include "shim/base/surroundings.h"
 #include "shim/base/thread.h"
 #include "shim/base/thread_pointer.h"
+#include "shim/ledger/folding.h"
 #include "shim/ledger/ledger.h"
 #include "shim/process/descriptor_table.h"
 #include "shim/process/records.h"
@@ -87,7 +88,7 @@ uint32_t BeginImage(StartedBy how) {
     return 0;
   }
   ImageRecord* record = ImageOf(image);
-  record->parent = parent;
+  SetParent(record, parent);
   record->reasons |= reasons_from_birth;
   reasons_from_birth = 0;
   SetProgram(record);
@@ -109,7 +110,8 @@ PreparedChild PrepareForChild(StartedBy how) {
   child.image = ClaimImage(how);
   if (child.image == 0) return child;
   ImageRecord* record = ImageOf(child.image);
-  record->parent = image;
+  HoldForPreparer(record);
+  SetParent(record, image);
   record->parent_pid = ImageOf(image)->pid;
   record->pid_namespace = OwnPidNamespace();
   record->inherited = LedgerCountOpen();
@@ -118,6 +120,12 @@ PreparedChild PrepareForChild(StartedBy how) {
   SetProgram(record);
   thread_state.child_image = child.image;
   return child;
+}
+
+void NoteSpawnEnded(uint32_t image, int pid) {
+  if (pid < 0) return GiveBackUnused(image);
+  NoteSpawned(image, pid);
+  LetGo(image);
 }
 
 void ExpectEndInside(int status) {
@@ -132,12 +140,13 @@ void NoteChild(const PreparedChild& child, int pid) {
   if (child.image == 0) return;
   thread_state.child_image = child.interrupted;
   if (pid < 0) {
-    recorder.Release(RegionKind::kImages, &ImageRecord::next_with_pid_hash, child.image - 1);
+    GiveBackUnused(child.image);
     return;
   }
   ImageRecord* record = ImageOf(child.image);
   if (Atomic(record->begun).load() == 0) record->pid = pid;
   Publish(child.image);
+  LetGo(child.image);
 }
 
 namespace {
@@ -178,7 +187,10 @@ uint32_t BeginExecedImage(char* const* arguments) {
   DescribeProgram(record, arguments);
   Publish(image);
   Become(image);
-  if (record->predecessor != 0) NoteSuccessor(ImageOf(record->predecessor), image);
+  if (record->predecessor != 0) {
+    NoteSuccessor(ImageOf(record->predecessor), image);
+    LetGoOfEnded(record->predecessor, true);
+  }
   process_mark->looked_at = Stamp();
   LedgerBeginExeced();
   return image;
@@ -207,7 +219,7 @@ uint32_t NoteExec(const char* target, trace::ExecProblem problem, bool is_known)
   if (ending == 0) return 0;
   ImageRecord* record = ImageOf(ending);
   NoteProblem(record, problem);
-  record->exec_target = recorder.AddText(target, strlen(target));
+  record->exec_target = AddOwnText(record, target, strlen(target));
   record->exec_looked_at = is_known ? 1 : 0;
   if (!is_guest) LedgerSumUp();
   if (SystemCallsAllowed()) record->ended = Now();
@@ -231,8 +243,10 @@ namespace {
 
 /// Another process than the image's, in its memory. If it has tried to exec, it could not.
 void EndGuestProcess(ThreadState& self, int status) {
+  const uint32_t image = self.vfork_image;
   EndGuestRecord(self, status);
   GuestEnds(self);
+  if (image != 0) LetGoOfEnded(image, false);
 }
 
 /// A forked child that ends without ever having recorded anything: its parent's record of it is completed. False: this
@@ -246,6 +260,8 @@ bool EndUntouchedChild(int status) {
   record->status = status & 0xff;
   if (SystemCallsAllowed()) record->ended = Now();
   Atomic(record->ended_by).store(trace::EndedBy::kExit, std::memory_order_release);
+  FallSilent();  // the record may be another image's from now on
+  LetGoOfEnded(child, false);
   return true;
 }
 
@@ -272,8 +288,10 @@ void EndImage(int status) {
   if (SystemCallsAllowed()) record->ended = Now();
   Atomic(record->ended_by).store(trace::EndedBy::kExit, std::memory_order_release);
   recorder.NoteTime();
-  // Its ledger may belong to another image from now on.
-  if (record->ledger_released != 0) FallSilent();
+  if (record->ledger_released == 0) return;
+  // Its ledger, and perhaps its record, may belong to another image from now on.
+  FallSilent();
+  LetGoOfEnded(image, false);
 }
 
 SeccompEntry::SeccompEntry(bool is_strict)

@@ -32,6 +32,9 @@ uint32_t BeginExecedImage(char* const* arguments);
 /// This image is not to be recorded, which its record or its predecessor's shall say.
 void NoteSkipped();
 
+/// A program was started for which a record had been made: its pid, 0 = unknown. Negative: it was not.
+void NoteSpawnEnded(uint32_t image, int pid);
+
 /// A record made for a child that is about to be forked.
 struct PreparedChild {
   uint32_t image;        ///< 0 = none

@@ -74,7 +74,7 @@ void TakeOver(PrivateSlot& slot, uint32_t image, bool open, uint16_t origin) {
   head.flags = 0;
   head.state = open ? SlotState::kOpen : SlotState::kNever;
   if (open && !was_open) {
-    ++head.count;
+    head.count = NextLife(head.count);
     slot.lives[head.count & 1] = Incarnation{};
     slot.lives[head.count & 1].related = -1;
   }

@@ -38,6 +38,10 @@ void NotePeak(int fd, uint32_t image, bool lowest);
 bool WasUsed(int fd);
 void NoteUsed(const Place& place, int fd);
 
+/// The number of the life after life `count`. 0 would be a number never used; 2 is where the life after the last odd
+/// one lies, too.
+constexpr uint32_t NextLife(uint32_t count) { return count == UINT32_MAX ? 2 : count + 1; }
+
 inline Head LoadHead(PrivateSlot& slot) { return Unpack(Atomic(slot.head).load(std::memory_order_acquire)); }
 
 inline bool SwapHead(PrivateSlot& slot, Head expected, Head wanted) {

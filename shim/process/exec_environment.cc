@@ -160,6 +160,12 @@ EnvironmentPlan PlanEnvironment(char* const* environment, const ExecOutlook& out
     return plan;
   }
   const char* passed = ValueOf(given, kOptionsPrefix);
+  // The options that we hand on name the session to join; these are somebody's who wants another.
+  if (passed != nullptr && has_shim && FindText(passed, "trace=") != nullptr &&
+      FindText(passed, "session=") == nullptr) {
+    plan.problem = trace::ExecProblem::kOwnSession;
+    return plan;
+  }
   const bool has_options = passed != nullptr && strcmp(passed, options_for_children + strlen(kOptionsPrefix)) == 0;
   const size_t preload_size =
       (preload == nullptr ? 0 : strlen(preload)) + strlen(shim_file) + sizeof kPreloadPrefix + 1;

@@ -18,7 +18,8 @@ uint32_t PrepareSpawn(const trace::Act& act) {
   const uint32_t image = ClaimImage(StartedBy::kSpawn);
   if (image == 0) return 0;
   ImageRecord* record = ImageOf(image);
-  record->parent = act.image;
+  HoldForPreparer(record);
+  SetParent(record, act.image);
   record->parent_pid = ImageOf(act.image)->pid;
   record->pid_namespace = OwnPidNamespace();
   record->placed_by = act;
@@ -31,7 +32,7 @@ void NoteSpawnTarget(uint32_t image, const char* target, trace::ExecProblem prob
   ImageRecord* record = ImageOf(image);
   NoteProblem(record, problem);
   record->exec_looked_at = is_known ? 1 : 0;
-  record->exec_target = recorder.AddText(target, strlen(target));
+  record->exec_target = AddOwnText(record, target, strlen(target), true);
   record->ended = record->started;
   record->ended_by = trace::EndedBy::kExec;
 }
@@ -46,10 +47,6 @@ void NotePlacementsUnknown(uint32_t image) { ImageOf(image)->placement_count = t
 
 void NoteSpawned(uint32_t image, int pid) {
   ImageRecord* record = ImageOf(image);
-  if (pid < 0) {
-    recorder.Release(RegionKind::kImages, &ImageRecord::next_with_pid_hash, image - 1);
-    return;
-  }
   if (pid == 0) {
     Atomic(record->id).store(image, std::memory_order_release);  // the program itself will enter its pid in the index
     return;
@@ -72,7 +69,7 @@ uint32_t GuestRecord(ThreadState& self, uint32_t parent) {
   const uint32_t image = NewImage(self.vfork_depth != 0 ? StartedBy::kVfork : StartedBy::kClone);
   if (image == 0) return 0;
   ImageRecord* record = ImageOf(image);
-  record->parent = parent;
+  SetParent(record, parent);
   record->awaits_exec = 1;
   SetProgram(record);
   self.vfork_image = image;

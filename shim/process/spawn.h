@@ -24,7 +24,7 @@ void NoteSpawnTarget(uint32_t image, const char* target, trace::ExecProblem prob
 void NotePlacement(uint32_t image, int fd, int from);
 /// Something was arranged; what is unknown.
 void NotePlacementsUnknown(uint32_t image);
-/// The program's pid; 0: unknown, negative: it was not started, and the record is given back.
+/// The program's pid; 0: unknown.
 void NoteSpawned(uint32_t image, int pid);
 
 /// The same for what this process will exec, another one than the image's, which runs in its memory

@@ -81,7 +81,7 @@ uint32_t InternModule(const Module& module) {
     FillModule(record, module, path, build_id);
     return static_cast<uint32_t>(index) + 1;
   }
-  Atomic(region.lost).fetch_add(1, std::memory_order_relaxed);
+  recorder.NoteLost(RegionKind::kModules);
   return 0;
 }
 
@@ -101,7 +101,13 @@ uint64_t FrameWord(uintptr_t pc, bool exact) {
   return number << trace::kFrameOffsetBits | mark | ((pc - module.load_bias) & trace::kFrameOffsetMask);
 }
 
+/// The last entries of the index, and as many words, are for stacks of one frame: where the table is full, who called
+/// is still known.
+uint64_t ReservedEntries() { return recorder.Capacity(RegionKind::kStackIndex) / 16; }
+
 bool StoreFrames(StackEntry* entry, const uint64_t* words, uint32_t count, uint16_t flags) {
+  const uint64_t used = Atomic(recorder.region(RegionKind::kStackWords).used).load(std::memory_order_relaxed);
+  if (count > 1 && used + count + ReservedEntries() > recorder.Capacity(RegionKind::kStackWords)) return false;
   const int64_t first = recorder.Claim(RegionKind::kStackWords, count);
   if (first < 0) return false;
   memcpy(recorder.At<uint64_t>(RegionKind::kStackWords, static_cast<uint64_t>(first)), words, count * sizeof *words);
@@ -111,8 +117,20 @@ bool StoreFrames(StackEntry* entry, const uint64_t* words, uint32_t count, uint1
   return true;
 }
 
-/// The number of the stack with these frames.
-uint32_t InternStack(const uint64_t* words, uint32_t count, uint16_t flags) {
+/// Whether a stack may take entry `index`.
+bool MayTake(uint64_t index, uint32_t count) {
+  return count == 1 || index < recorder.Capacity(RegionKind::kStackIndex) - ReservedEntries();
+}
+
+/// Where the stack may lie.
+uint64_t PlaceOf(uint64_t key, uint32_t probe, bool is_last_resort) {
+  if (!is_last_resort) return recorder.TablePlace(RegionKind::kStackIndex, key, probe);
+  const uint64_t reserved = ReservedEntries();
+  return recorder.Capacity(RegionKind::kStackIndex) - 1 - (reserved == 0 ? 0 : (key + probe) % reserved);
+}
+
+/// The number of the stack with these frames; 0 where it finds no room.
+uint32_t Intern(const uint64_t* words, uint32_t count, uint16_t flags, bool is_last_resort) {
   uint64_t key = flags;
   for (uint32_t i = 0; i < count; ++i) {
     key = (key ^ words[i]) * kMixer;
@@ -121,7 +139,8 @@ uint32_t InternStack(const uint64_t* words, uint32_t count, uint16_t flags) {
   if (key == 0) key = 1;
   trace::Region& region = recorder.region(RegionKind::kStackIndex);
   for (uint32_t probe = 0; probe < kTableProbes; ++probe) {
-    const uint64_t index = recorder.TablePlace(RegionKind::kStackIndex, key, probe);
+    const uint64_t index = PlaceOf(key, probe, is_last_resort);
+    if (!MayTake(index, count)) continue;
     if (!recorder.Back(RegionKind::kStackIndex, index)) break;
     auto* entry = recorder.At<StackEntry>(RegionKind::kStackIndex, index);
     uint64_t found = 0;
@@ -134,8 +153,15 @@ uint32_t InternStack(const uint64_t* words, uint32_t count, uint16_t flags) {
     const bool stored = Atomic(entry->words).load(std::memory_order_acquire) != 0;
     return stored || StoreFrames(entry, words, count, flags) ? static_cast<uint32_t>(index) + 1 : 0;
   }
-  Atomic(region.lost).fetch_add(1, std::memory_order_relaxed);
   return 0;
+}
+
+/// The number of the stack with these frames, or of its innermost one alone where there is no more room.
+uint32_t InternStack(const uint64_t* words, uint32_t count, uint16_t flags) {
+  const uint32_t number = Intern(words, count, flags, false);
+  if (number != 0) return number;
+  recorder.NoteLost(RegionKind::kStackIndex);
+  return Intern(words, 1, flags | trace::kStackCut, true);
 }
 
 /// Of a call path's native frames, in place of a number: Python frames may belong among them, and make it one of many.

@@ -54,6 +54,7 @@ enum class RegionKind : uint32_t {
   kCloseCounts = 11,  ///< CloseCount: found by key; filled in no particular order
   kPythonCode = 12,   ///< PythonCode: found by key; filled in no particular order; code N is element N-1
   kContexts = 13,     ///< ContextChange
+  kNotes = 14,        ///< NoteKey: found by key; filled in no particular order
 };
 
 inline constexpr uint32_t kMaxWindows = 8;
@@ -67,13 +68,14 @@ struct Region {
   uint32_t windows[kMaxWindows];  ///< where each begins, in pages from the file's start; 0 = there is none
   uint32_t first_log2;
   uint32_t reserved0;
-  uint64_t capacity;   ///< elements
-  uint64_t used;       ///< elements claimed so far, atomically; may exceed capacity (what exceeds it was lost). Hash
-                       ///< tables: entries made. Journal: blocks ever claimed
-  uint64_t lost;       ///< claims that found no room
-  uint64_t free_list;  ///< released elements (slots, findings, images): index + 1 of the first below, a count of
-                       ///< changes above
-  uint64_t reserved[2];
+  uint64_t capacity;    ///< elements
+  uint64_t used;        ///< elements claimed so far, atomically; may exceed capacity (what exceeds it was lost). Hash
+                        ///< tables: entries made. Journal: blocks ever claimed
+  uint64_t lost;        ///< claims that found no room
+  uint64_t free_list;   ///< released elements (slots, findings, images): index + 1 of the first below, a count of
+                        ///< changes above
+  uint64_t first_lost;  ///< stamp of the first claim that found no room; 0 = there was none
+  uint64_t notes;       ///< findings: records that are notes, which never take more than half of the room
 };
 static_assert(sizeof(Region) == 96);
 
@@ -135,6 +137,11 @@ struct Header {
   ClockPair run_end;
   /// Name of the family's first file, where this one was made by an image that could not join it; else empty.
   char family[kFamilySize];
+  /// Images that have ended with nothing to report, and whose records serve others: how many, and their sums.
+  uint64_t folded_images;
+  uint64_t folded_opened;
+  uint64_t folded_closed;
+  uint64_t index_busy;  ///< the shim's own: 1 = a record is being taken out of its chain of newest_image
   uint64_t reserved[2];
   Region regions[kMaxRegions];
   /// Newest image of each process, by (pid mod kPidBuckets); ImageRecord::next_with_pid_hash leads to older ones.
@@ -196,6 +203,7 @@ enum class ExecProblem : uint8_t {
   kSandboxed = 7,
   kEnvironment = 8,       ///< libc passes an environment on that lacks the shim (system, popen in a threaded program)
   kTraceUnreachable = 9,  ///< it may not open the trace file, and has perhaps begun one of its own (Header::family)
+  kOwnSession = 10,       ///< its environment names a trace of its own: `fdaudit run` within an audited program
 };
 
 /// Where a number of a program came from, where that was arranged before it began (file actions of posix_spawn, dup2 in
@@ -205,7 +213,7 @@ struct Placement {
   int32_t from;  ///< number in the parent's table, or kPlacedOpened
 };
 inline constexpr int32_t kPlacedOpened = -2;  ///< opened for the program, by ImageRecord::placed_by
-inline constexpr uint32_t kMaxPlacements = 32;
+inline constexpr uint32_t kMaxPlacements = 30;
 
 /// Who did something, where and when.
 struct Act {
@@ -265,7 +273,7 @@ struct ImageRecord {
   uint32_t blocks;            ///< index + 1 of the newest slot block of this image; SlotBlock::next leads to the others
   uint32_t ledger_released;   ///< 1 = ended with nothing to report: its slot blocks were given to others
   uint32_t checked_at_end;    ///< 1 = the ledger was compared with the kernel's table at the end
-  uint32_t indexed;           ///< 1 = reachable from Header::newest_image
+  uint32_t indexed;           ///< 1 + the place in Header::newest_image that it is reachable from; 0 = none
   uint32_t begun;             ///< 1 = the process itself has recorded something; else its parent made this record
   uint32_t placement_count;   ///< in the order made; above kMaxPlacements: the rest is not kept
   uint32_t began_session;     ///< 1 = it began a session of its own as daemons do: setsid(2), daemon(3)
@@ -275,7 +283,13 @@ struct ImageRecord {
   /// 0 = unknown.
   Text origin_file;
   uint32_t origin_image;
-  uint32_t reserved1;
+  /// User + 1 (as seen outside of user namespaces) as which what it exec'd goes on, where that may not join this file;
+  /// 0 = none. Another user's file that names this one is taken for a part of the session where this names that user.
+  uint32_t next_user;
+  uint32_t
+      references;    ///< the shim's own: records that name this one as parent or predecessor, and itself until it ends
+  uint32_t is_kept;  ///< the shim's own: 1 = it has something to report, and its record is never given to another image
+  Text room;         ///< the shim's own: bytes of the text region that this record's texts may take
   /// Of a process that was forked or has forked (else no process waits for another): the latest of its threads' reads.
   WaitingRead reading;
 };
@@ -538,6 +552,14 @@ struct FindingRecord {
   int32_t fds[kMaxFindingFds];  ///< distinct numbers, in the order met
 };
 static_assert(sizeof(FindingRecord) == 768);
+
+/// Which record stands for equal notes of all images. Visible once `finding` is set.
+struct NoteKey {
+  uint64_t key;      ///< FindingRecord::key, never 0; claims the element by compare-and-swap
+  uint32_t finding;  ///< index + 1
+  uint32_t reserved;
+};
+static_assert(sizeof(NoteKey) == 16);
 
 // ---------------------------------------------------------------------------------------------------------------------
 // The journal

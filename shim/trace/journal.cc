@@ -22,7 +22,7 @@ bool ClaimBlock(ThreadState& thread) {
   if (capacity == 0) return false;
   const uint64_t number = Atomic(region.used).fetch_add(1, std::memory_order_relaxed);
   if (!recorder.Back(RegionKind::kJournal, number % capacity, 1, 15)) {
-    Atomic(region.lost).fetch_add(kEventsPerBlock, std::memory_order_relaxed);
+    recorder.NoteLost(RegionKind::kJournal, kEventsPerBlock);
     return false;
   }
   JournalBlock& block = *BlockOf(number + 1);

@@ -39,6 +39,7 @@ inline constexpr RegionPlan kRegionPlans[] = {
     {RegionKind::kCloseCounts, Order::kScattered, sizeof(CloseCount), 8, 65536},
     {RegionKind::kJournal, Order::kScattered, sizeof(JournalBlock), 4, 16384},
     {RegionKind::kFindings, Order::kAppended, sizeof(FindingRecord), 4, 16384},
+    {RegionKind::kNotes, Order::kScattered, sizeof(NoteKey), 8, 16384},
     {RegionKind::kPythonCode, Order::kScattered, sizeof(PythonCode), 7, 65536},
     {RegionKind::kContexts, Order::kAppended, sizeof(ContextChange), 8, 262144},
     {RegionKind::kCalls, Order::kScattered, sizeof(CallName), 9, 512},

@@ -35,12 +35,12 @@ uint64_t Least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 uint64_t AddressSpaceLimit() { return SoftLimit(RLIMIT_AS) / 8; }
 
 /// How many pages may ever be backed: a share of what file system and control group have left.
-uint64_t PageLimit(int fd, uint64_t file_size, uint32_t* features) {
+uint64_t PageLimit(int fd, uint32_t* features) {
   uint64_t room = 0;
   bool memory_backed = false;
   if (!FileSystemRoom(fd, &room, &memory_backed)) room = UINT64_MAX;
   if (memory_backed) *features |= trace::kMemoryBacked;
-  const uint64_t bytes = Least(Least(room == UINT64_MAX ? room : room / 8, CgroupRoom() / 16), file_size);
+  const uint64_t bytes = Least(Least(room == UINT64_MAX ? room : room / 8, CgroupRoom() / 16), trace::kMaxFileSize);
   return bytes / kPageSize;
 }
 
@@ -143,19 +143,26 @@ bool Recorder::Join(const char* path, const char* family) {
 }
 
 bool Recorder::Create(const char* path, const char* family, const char** problem) {
-  Layout layout;
-  uint32_t shift = 0;
-  *problem = "the limits on file size or address space (ulimit -f, -v) are too small for a trace";
-  if (!ChooseLayout(options.journal, &layout, &shift)) return false;
   const int fd = raw::Open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   *problem = "the trace file can't be created";
   if (fd < 0) return false;
+  Layout layout;
+  uint32_t shift = 0;
+  uint32_t features = 0;
+  page_limit_ = PageLimit(fd, &features);
+  // A quarter of the room at most: the ring would overwrite itself only after it had taken the findings' room.
+  const uint64_t journal = Least(options.journal, page_limit_ / 4 * kPageSize);
+  if (!ChooseLayout(journal, &layout, &shift)) {
+    *problem = "the limits on file size or address space (ulimit -f, -v) are too small for a trace";
+    raw::Close(fd);
+    raw::Unlink(path);
+    return false;
+  }
+  page_limit_ = Least(page_limit_, layout.pages);
   const uint64_t size = layout.pages * kPageSize;
   const uint64_t start_size = layout.start_pages * kPageSize;
   const bool sized = raw::Call(SYS_ftruncate, fd, static_cast<long>(size)) == 0;
   void* memory = sized ? raw::Map(start_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd) : nullptr;
-  uint32_t features = 0;
-  page_limit_ = PageLimit(fd, size, &features);
   *problem = "there is not enough room for a trace (file system, memory control group or address space)";
   bool usable = memory != nullptr && page_limit_ >= kLeastPages;
   uint64_t backed_pages = layout.bitmap_page + 1;
@@ -292,8 +299,28 @@ int64_t Recorder::Claim(RegionKind kind, uint64_t count) {
     if (!Back(kind, first, count, 15)) break;
     return static_cast<int64_t>(first);
   }
-  Atomic(r.lost).fetch_add(count, std::memory_order_relaxed);
+  NoteLost(kind);
   return -1;
+}
+
+void Recorder::NoteLost(RegionKind kind, uint64_t count) {
+  Region& r = region(kind);
+  if (Atomic(r.lost).fetch_add(count, std::memory_order_relaxed) == 0) Atomic(r.first_lost).store(Stamp());
+}
+
+/// Pages of the limit that a region leaves to others: findings come first, then what they refer to.
+uint64_t Recorder::PagesLeftBy(RegionKind kind) const {
+  switch (kind) {
+    case RegionKind::kFindings:
+      return 0;
+    case RegionKind::kStackIndex:
+    case RegionKind::kStackWords:
+    case RegionKind::kModules:
+    case RegionKind::kImages:
+      return page_limit_ / 16;
+    default:
+      return page_limit_ / 8;
+  }
 }
 
 bool Recorder::Back(RegionKind kind, uint64_t index, uint64_t count, uint32_t ahead) {
@@ -330,7 +357,8 @@ bool Recorder::BackPages(View& view, uint32_t window, uint64_t first, uint64_t l
   const uint64_t count = last - first + 1;
   const uint64_t backed = Atomic(h.pages_backed).fetch_add(count, std::memory_order_relaxed);
   char* start = StartOf(view, window) + (first - view.pages[window]) * kPageSize;
-  if (!SystemCallsAllowed() || backed >= page_limit_ || count > page_limit_ - backed ||
+  const uint64_t limit = page_limit_ - PagesLeftBy(static_cast<RegionKind>(&view - views_));
+  if (!SystemCallsAllowed() || backed >= limit || count > limit - backed ||
       raw::Advise(start, count * kPageSize, MADV_POPULATE_WRITE) != 0) {
     Atomic(h.pages_backed).fetch_sub(count, std::memory_order_relaxed);
     Atomic(h.pages_refused).fetch_add(1, std::memory_order_relaxed);
@@ -371,6 +399,18 @@ void Recorder::BackAhead() {
       left -= here;
     }
   }
+}
+
+char* Recorder::Rewritable(trace::Text text) {
+  const View& view = views_[static_cast<uint32_t>(RegionKind::kText)];
+  if (text.offset == 0 || text.offset >= view.capacity || text.length == 0 ||
+      text.length > view.capacity - text.offset) {
+    return nullptr;
+  }
+  const uint32_t window = trace::WindowOf(text.offset, view.first_log2);
+  const bool is_in_one = trace::WindowOf(text.offset + text.length - 1, view.first_log2) == window;
+  if (!is_in_one || !Back(RegionKind::kText, text.offset, text.length)) return nullptr;
+  return At<char>(RegionKind::kText, text.offset);
 }
 
 trace::Text Recorder::AddText(const char* text, size_t length) {

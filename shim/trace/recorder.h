@@ -49,6 +49,9 @@ class Recorder {
   /// -1 when the trace is full.
   int64_t Claim(trace::RegionKind kind, uint64_t count = 1);
 
+  /// Counts what the region had no room for, and remembers when that began.
+  void NoteLost(trace::RegionKind kind, uint64_t count = 1);
+
   /// Element `index`, whose page must be backed. Whatever the index, the element may be read and written: where the
   /// region has none of it, or its window can't be mapped, it is one that nobody else sees.
   template <typename T>
@@ -106,6 +109,9 @@ class Recorder {
 
   /// Backs room ahead in every region, as far as it can be had, for a process that will be forbidden to ask for more.
   void BackAhead();
+
+  /// Where text that the trace holds already may be written over; nullptr: this is no such place.
+  char* Rewritable(trace::Text text);
 
   /// Copies text into the trace; an empty reference when there is no room.
   trace::Text AddText(const char* text, size_t length);
@@ -172,6 +178,7 @@ class Recorder {
   bool IsMarkedBacked(uint64_t page) const {
     return (Atomic(page_bits_[page / 64]).load(std::memory_order_acquire) >> (page % 64) & 1) != 0;
   }
+  uint64_t PagesLeftBy(trace::RegionKind kind) const;
   bool BackPages(View& view, uint32_t window, uint64_t first, uint64_t last);
   void NoteBacked(View& view, uint32_t window, uint64_t last);
 

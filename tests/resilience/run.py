@@ -6,6 +6,7 @@ and then looks at what was recorded. Where it had to be less, the report must sa
 """
 
 import itertools
+import json
 import os
 import pathlib
 import resource
@@ -20,6 +21,7 @@ import harness  # noqa: E402
 import jumps  # noqa: E402
 import memory  # noqa: E402
 import refusals  # noqa: E402
+import room  # noqa: E402
 import unaudited  # noqa: E402
 
 suite = harness.Suite("resilience")
@@ -349,11 +351,47 @@ def read_only_root():
         return [] if (ran.status, ran.out) == (3, "fine\n") else [f"{ran.status} {ran.out} {ran.err}"]
 
 
+@suite.check
+def home_with_a_colon():
+    """The usual place of a trace may have in its name what ends an option: children find it all the same."""
+    with harness.Folder() as folder:
+        env = harness.clean_environment(HOME=f"{folder}/a:b%3A", LD_PRELOAD=harness.SHIM)
+        env.pop("XDG_STATE_HOME", None)
+        ran = harness.run(["/bin/sh", "-c", "/bin/true; /bin/true"], env=env)
+        reported = harness.report_of(folder / "a:b%3A" / ".local" / "state" / "fdaudit", folder)
+        if ran.err or reported.report is None:
+            return [f"{ran.err} {reported.err}"]
+        names = [pathlib.Path(p["exe"]).name for p in reported.report["processes"] if p["end"]["how"] == "exit"]
+        return [] if names.count("true") == 2 else [str(names)]
+
+
+@suite.check
+def run_within_run():
+    """A program that audits others, and is audited itself: both have their report. The outer one has the inner one's trace
+    where that lies beside its own, else it says that there is another."""
+    complaints = []
+    with harness.Folder() as folder:
+        inner = folder / "inner.json"
+        for place, reasons in (([], []), (["--trace", folder / "apart"], ["exec-own-session"])):
+            inner.unlink(missing_ok=True)
+            command = [harness.FDAUDIT, "run", *place, "-f", "json", "-o", inner, "--", "/bin/sh", "-c", "/bin/true; exit 3"]
+            outer = harness.audit(command, folder)
+            if outer.report is None or not inner.exists():
+                return [f"{place}: {outer.status} {outer.out} {outer.err}"]
+            within = json.loads(inner.read_text())
+            found = [reason for p in outer.report["processes"] for reason in p["coverage"]["reasons"]]
+            complaints += harness.schema_errors(outer.report) + harness.schema_errors(within)
+            if outer.status != 3 or within["session"]["command"][0] != "/bin/sh" or found != reasons:
+                complaints.append(f"{place}: {outer.status} {within['session']} {found}")
+    return complaints
+
+
 unaudited.add_to(suite)
 families.add_to(suite)
 refusals.add_to(suite)
 jumps.add_to(suite)
 memory.add_to(suite)
+room.add_to(suite)
 
 if __name__ == "__main__":
     harness.standard_main(suite)

@@ -209,7 +209,7 @@ std::string TraceBuilder::Bytes() const {
   for (const auto& [kind, lost] : lost_) {
     trace::Region& region = header.regions[static_cast<uint32_t>(kind)];
     region.lost = lost.first;
-    region.reserved[0] = lost.second;
+    region.first_lost = lost.second;
   }
   if (header.file_size == 0) header.file_size = bytes.size();
   memcpy(bytes.data(), &header, sizeof header);

@@ -48,7 +48,7 @@ uint32_t Intern(uint32_t first_line, const TextBuilder& file, const TextBuilder&
     Fill(record, first_line, file, function);
     return static_cast<uint32_t>(index) + 1;
   }
-  Atomic(region.lost).fetch_add(1, std::memory_order_relaxed);
+  recorder.NoteLost(RegionKind::kPythonCode);
   return 0;
 }
 
