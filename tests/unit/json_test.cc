@@ -186,6 +186,7 @@ TEST(JsonReader, SaysWhereTheFirstWrongByteIs) {
   EXPECT_THROW(Stored("{} {}"), analyzer::TraceError);
   EXPECT_THROW(Stored("[\"\xff\"]"), analyzer::TraceError);
   EXPECT_THROW(analyzer::ReadJsonValue("/nonexistent"), analyzer::TraceError);
+  EXPECT_THROW(analyzer::ReadJsonValue("/"), analyzer::TraceError);
 }
 
 TEST(JsonReader, RefusesADepthThatNoReportHas) {

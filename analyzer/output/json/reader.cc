@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -46,6 +47,8 @@ class Forwarder : public nlohmann::json_sax<nlohmann::json> {
 }  // namespace
 
 void ReadJson(const std::string& path, JsonEvents* to) {
+  std::error_code unknown;
+  if (std::filesystem::is_directory(path, unknown)) throw TraceError(path, "it is a directory, and no report");
   std::ifstream file(path, std::ios::binary);
   if (!file) throw TraceError(path, strerror(errno));
   Forwarder forwarder(path, to);
