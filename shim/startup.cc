@@ -86,19 +86,51 @@ void FindExecutable(char* const* arguments) {
   executable_path[length > 0 ? length : 0] = '\0';
 }
 
-void ChooseTraceDirectory(char** environment) {
+/// Sets options.trace to a place for traces: the one that the options name, or else the best of the usual ones, of
+/// which `worse` are left out. False: there is none left.
+bool ChooseTraceDirectory(char** environment, int worse) {
+  const char* state = Variable(environment, "XDG_STATE_HOME=");
+  const char* home = Variable(environment, "HOME=");
+  const auto user = static_cast<uint64_t>(getuid());
   char chosen[sizeof options.trace];
   TextBuilder text(chosen, sizeof chosen);
-  if (options.trace[0] != '\0') {
-    AbsolutePath(options.trace, chosen, sizeof chosen);
-  } else if (const char* state = Variable(environment, "XDG_STATE_HOME="); state != nullptr && state[0] == '/') {
+  if (state != nullptr && state[0] == '/' && worse-- == 0) {
     text.Add(state).Add("/fdaudit");
-  } else if (const char* home = Variable(environment, "HOME="); home != nullptr && home[0] == '/' && home[1] != '\0') {
+  } else if (home != nullptr && home[0] == '/' && home[1] != '\0' && worse-- == 0) {
     text.Add(home).Add("/.local/state/fdaudit");
+  } else if (worse-- == 0) {
+    text.Add("/tmp/fdaudit-").Add(user);
+  } else if (worse-- == 0) {
+    text.Add("/dev/shm/fdaudit-").Add(user);
   } else {
-    text.Add("/tmp/fdaudit-").Add(static_cast<uint64_t>(getuid()));
+    return false;
   }
   memcpy(options.trace, chosen, sizeof chosen);
+  return true;
+}
+
+/// Opens the trace where the options say, or in the first of the usual places that has room for it. A place named by
+/// the user is left only where it is not safe.
+bool OpenTrace(char** environment, bool first_image, const char** problem) {
+  if (options.trace[0] != '\0') {
+    char named[sizeof options.trace];
+    AbsolutePath(options.trace, named, sizeof named);
+    memcpy(options.trace, named, sizeof named);
+    if (OpenSession(true, problem)) return true;
+    if (!first_image || *problem != kForeignFolder) return false;
+  }
+  const char* first_problem = *problem;
+  for (int worse = 0; ChooseTraceDirectory(environment, worse); ++worse) {
+    if (!OpenSession(false, problem)) continue;
+    if (first_problem == kForeignFolder) {
+      char line[768];
+      TextBuilder(line, sizeof line).Add(first_problem).Add("; recorded in ").Add(options.trace);
+      Complain(line, "");
+    }
+    return true;
+  }
+  if (first_problem[0] != '\0') *problem = first_problem;
+  return false;
 }
 
 bool IsOfOneImage(const char* option) {
@@ -213,9 +245,8 @@ void Start(char** environment, char* const* arguments) {
   RememberPreloaded(preloaded);
   if (preloaded != nullptr && FindText(preloaded, "vgpreload_") != nullptr) ForgoProbes();
   if (first_image && preloaded != nullptr) TakeFromPreload(FindEntry(environment, "LD_PRELOAD="), options.ahead);
-  ChooseTraceDirectory(environment);
   const char* problem = "";
-  if (!MakeProcessMark() || !OpenSession(&problem)) {
+  if (!MakeProcessMark() || !OpenTrace(environment, first_image, &problem)) {
     if (first_image) Complain("nothing is recorded: ", problem);
     return;
   }

@@ -49,7 +49,7 @@ inline bool IsCounterForbidden() {
 
 /// From here on stamps are computed from CLOCK_MONOTONIC. The two moments of the trace give the rate; where they are
 /// the same, a tick is a nanosecond.
-inline void EstimateCounter(const trace::ClockPair& earlier, const trace::ClockPair& later) {
+inline void EstimateCounter(trace::ClockPair earlier, trace::ClockPair later) {
   uint64_t rate = uint64_t{1} << 32;
   if (later.monotonic_ns > earlier.monotonic_ns && later.stamp > earlier.stamp) {
     uint64_t ticks = later.stamp - earlier.stamp;

@@ -84,8 +84,8 @@ trace::NoteKey* FindNote(uint64_t key) {
 
 /// False where the record has the number already.
 bool AddNumber(FindingRecord& record, int fd) {
-  const uint32_t count = record.fd_count < trace::kMaxFindingFds ? record.fd_count : trace::kMaxFindingFds;
-  for (uint32_t i = 0; i < count; ++i) {
+  const uint32_t count = Atomic(record.fd_count).load(std::memory_order_relaxed);
+  for (uint32_t i = 0; i < count && i < trace::kMaxFindingFds; ++i) {
     if (record.fds[i] == fd) return false;
   }
   const uint32_t index = Atomic(record.fd_count).fetch_add(1, std::memory_order_relaxed);
@@ -161,9 +161,10 @@ uint32_t MakeFinding(FindingKind kind, int fd, const trace::Act& act, const Clos
 
 /// The run turned out to be a sweep.
 void TakeBackFindings(CloseRun& run) {
-  while (run.findings != 0) {
+  for (uint32_t left = run.length; left != 0 && run.findings != 0; --left) {
     const uint32_t index = run.findings - 1;
     run.findings = FindingAt(index)->next_in_run;
+    if (index >= recorder.Capacity(RegionKind::kFindings)) break;
     Atomic(FindingAt(index)->kind).store(FindingKind::kNone, std::memory_order_release);
     recorder.Release(RegionKind::kFindings, &FindingRecord::next_in_run, index);
     Atomic(made).fetch_sub(1, std::memory_order_relaxed);

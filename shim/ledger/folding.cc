@@ -39,7 +39,7 @@ void Fold(uint32_t image, ImageRecord* record) {
   Atomic(header.folded_opened).fetch_add(record->opened, std::memory_order_relaxed);
   Atomic(header.folded_closed).fetch_add(record->closed, std::memory_order_relaxed);
   Atomic(record->id).store(0, std::memory_order_release);
-  ReleaseBlocks(record);
+  ReleaseBlocks(image);
   recorder.Release(RegionKind::kImages, &ImageRecord::next_with_pid_hash, image - 1);
 }
 

@@ -256,7 +256,7 @@ void LedgerEnd(bool comparable) {
   }
   LedgerSumUp();
   // Other threads may still be recording; only a process that never had any gives its blocks back.
-  if (!reports && NeverThreaded()) ReleaseBlocks(record);
+  if (!reports && NeverThreaded()) ReleaseBlocks(image);
 }
 
 }  // namespace fdaudit::shim

@@ -205,10 +205,11 @@ bool FindOrigin(uint32_t origin, int fd, uint64_t when, trace::Incarnation* life
   return true;
 }
 
-void ReleaseBlocks(trace::ImageRecord* record) {
-  uint32_t next = Atomic(record->blocks).exchange(0);
-  record->ledger_released = 1;
-  while (next != 0) {
+void ReleaseBlocks(uint32_t image) {
+  uint32_t next = Atomic(ImageOf(image)->blocks).exchange(0);
+  ImageOf(image)->ledger_released = 1;
+  // One that is released is no block of the image's any more: a chain that leads in a circle ends.
+  while (next != 0 && next <= recorder.Capacity(RegionKind::kSlots) && BlockAt(next - 1)->image == image) {
     const uint32_t index = next - 1;
     next = BlockAt(index)->next;
     GiveBack(index);

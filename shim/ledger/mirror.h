@@ -74,6 +74,6 @@ void CopyTarget(PrivateBlock& block, int fd, uint32_t image, char (&target)[trac
 bool FindOrigin(uint32_t origin, int fd, uint64_t when, trace::Incarnation* life);
 
 /// Sums up what the image's blocks still hold, and gives them back for other images.
-void ReleaseBlocks(trace::ImageRecord* record);
+void ReleaseBlocks(uint32_t image);
 
 }  // namespace fdaudit::shim

@@ -15,8 +15,9 @@ constexpr int kMostOrigins = 8;
 /// Where number `fd` of the image was before its placements. kPlacedOpened: nowhere; below that: unknown.
 int BeforePlacements(const ImageRecord* record, int fd) {
   constexpr int kUnknown = trace::kPlacedOpened - 1;
-  if (record->placement_count > trace::kMaxPlacements) return kUnknown;
-  for (uint32_t i = record->placement_count; i-- > 0 && fd >= 0;) {
+  const uint32_t count = PlacementsOf(record);
+  if (count > trace::kMaxPlacements) return kUnknown;
+  for (uint32_t i = count; i-- > 0 && fd >= 0;) {
     if (record->placements[i].fd == fd) fd = record->placements[i].from;
   }
   return fd;

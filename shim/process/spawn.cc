@@ -39,7 +39,7 @@ void NoteSpawnTarget(uint32_t image, const char* target, trace::ExecProblem prob
 
 void NotePlacement(uint32_t image, int fd, int from) {
   ImageRecord* record = ImageOf(image);
-  const uint32_t place = record->placement_count++;
+  const uint32_t place = Atomic(record->placement_count).fetch_add(1, std::memory_order_relaxed);
   if (place < trace::kMaxPlacements) record->placements[place] = {fd, from};
 }
 
@@ -101,8 +101,13 @@ uint32_t AwaitedRecord(uint64_t hint, uint32_t of_pid) {
   return of_pid != 0 && ImageOf(of_pid)->awaits_exec != 0 ? of_pid : 0;
 }
 
+uint32_t PlacementsOf(const ImageRecord* record) {
+  return Atomic(const_cast<uint32_t&>(record->placement_count)).load(std::memory_order_relaxed);
+}
+
 bool IsPlaced(const ImageRecord* record, int fd) {
-  for (uint32_t i = 0; i < record->placement_count && i < trace::kMaxPlacements; ++i) {
+  const uint32_t count = PlacementsOf(record);
+  for (uint32_t i = 0; i < count && i < trace::kMaxPlacements; ++i) {
     if (record->placements[i].fd == fd) return true;
   }
   return false;

@@ -41,6 +41,8 @@ void EndGuestRecord(ThreadState& self, int status);
 uint32_t AwaitedRecord(uint64_t hint, uint32_t of_pid);
 
 /// Somebody has arranged for number `fd` of the program that is to come.
+/// How many; above trace::kMaxPlacements: they are not known.
+uint32_t PlacementsOf(const trace::ImageRecord* record);
 bool IsPlaced(const trace::ImageRecord* record, int fd);
 
 }  // namespace fdaudit::shim

@@ -89,9 +89,10 @@ bool FindLayout(trace::Header& found, uint64_t file_size, Layout* layout) {
   return true;
 }
 
-/// Its name can be guessed, so somebody else may have put it there.
-bool IsOwn(const struct stat& status) {
-  return static_cast<long>(status.st_uid) == raw::Call(SYS_geteuid) && (status.st_mode & 077) == 0;
+/// Its name can be guessed, and the folder may be another user's meanwhile: what lies there may be anybody's.
+bool IsTrusted(const struct stat& status, bool roots_too) {
+  const bool is_own = static_cast<long>(status.st_uid) == raw::Call(SYS_geteuid);
+  return S_ISREG(status.st_mode) && (status.st_mode & 077) == 0 && (is_own || (roots_too && status.st_uid == 0));
 }
 
 /// What stands for elements that are not there. Read as zeros until something is lost.
@@ -123,14 +124,13 @@ void* Recorder::MapStart(int fd, uint64_t file_size, const char* family, Layout*
   }
 }
 
-bool Recorder::Join(const char* path, const char* family) {
-  const int fd = raw::Open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+bool Recorder::Join(int directory, const char* path, const char* family) {
+  const int fd = raw::OpenAt(directory, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (fd < 0) return false;
   struct stat status = {};
   void* memory = nullptr;
   Layout layout;
-  if (raw::Fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size >= kPageSize * 2 &&
-      (family == nullptr || IsOwn(status))) {
+  if (raw::Fstat(fd, &status) == 0 && status.st_size >= kPageSize * 2 && IsTrusted(status, family == nullptr)) {
     memory = MapStart(fd, static_cast<uint64_t>(status.st_size), family, &layout);
   }
   raw::Close(fd);
@@ -142,8 +142,8 @@ bool Recorder::Join(const char* path, const char* family) {
   return true;
 }
 
-bool Recorder::Create(const char* path, const char* family, const char** problem) {
-  const int fd = raw::Open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+bool Recorder::Create(int directory, const char* name, const char* family, const char** problem) {
+  const int fd = raw::OpenAt(directory, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   *problem = "the trace file can't be created";
   if (fd < 0) return false;
   Layout layout;
@@ -155,7 +155,7 @@ bool Recorder::Create(const char* path, const char* family, const char** problem
   if (!ChooseLayout(journal, &layout, &shift)) {
     *problem = "the limits on file size or address space (ulimit -f, -v) are too small for a trace";
     raw::Close(fd);
-    raw::Unlink(path);
+    raw::Call(SYS_unlinkat, directory, raw::Address(name), 0);
     return false;
   }
   page_limit_ = Least(page_limit_, layout.pages);
@@ -177,7 +177,7 @@ bool Recorder::Create(const char* path, const char* family, const char** problem
   raw::Close(fd);
   if (!usable) {
     if (memory != nullptr) raw::Unmap(memory, start_size);
-    raw::Unlink(path);
+    raw::Call(SYS_unlinkat, directory, raw::Address(name), 0);
     return false;
   }
   Adopt(static_cast<char*>(memory), layout);
@@ -290,13 +290,14 @@ __attribute__((noinline)) char* Recorder::MapWindow(View& view, uint32_t window)
 
 int64_t Recorder::Claim(RegionKind kind, uint64_t count) {
   Region& r = region(kind);
-  const View& view = views_[static_cast<uint32_t>(kind)];
+  View& view = views_[static_cast<uint32_t>(kind)];
   for (int attempts = 0; attempts < 2; ++attempts) {
     const uint64_t first = Atomic(r.used).fetch_add(count, std::memory_order_relaxed);
     if (first >= view.capacity || count > view.capacity - first) break;
     const uint64_t last = first + count - 1;
     if (trace::WindowOf(first, view.first_log2) != trace::WindowOf(last, view.first_log2)) continue;
-    if (!Back(kind, first, count, 15)) break;
+    // What is known to be backed need not be mapped here.
+    if (!Back(kind, first, count, 15) || MapWindow(view, trace::WindowOf(first, view.first_log2)) == nullptr) break;
     return static_cast<int64_t>(first);
   }
   NoteLost(kind);

@@ -32,11 +32,12 @@ inline constexpr uint32_t kWindowProbes = 3;
 
 class Recorder {
  public:
-  /// Joins a file that others write to. `family`: only this user's own, made for that family in this pid namespace;
-  /// nullptr: any. The descriptor used for it is closed again before it returns.
-  bool Join(const char* path, const char* family = nullptr);
-  /// Makes a new file, whose directory is there. False: nothing can be recorded; `problem` says why.
-  bool Create(const char* path, const char* family, const char** problem);
+  /// Joins a file that others write to: this user's own, or root's. `family`: only this user's own, made for that
+  /// family in this pid namespace; nullptr: any. The descriptor used for it is closed again before it returns.
+  /// `directory`: a descriptor, or AT_FDCWD.
+  bool Join(int directory, const char* path, const char* family = nullptr);
+  /// Makes a new file. False: nothing can be recorded; `problem` says why.
+  bool Create(int directory, const char* name, const char* family, const char** problem);
 
   bool recording() const { return base_ != nullptr; }
   trace::Header& header() const { return *reinterpret_cast<trace::Header*>(base_); }

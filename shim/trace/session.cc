@@ -27,40 +27,76 @@ long LookFor(const char* path, struct stat* status) {
   return raw::Call(SYS_newfstatat, AT_FDCWD, raw::Address(path), raw::Address(status), AT_SYMLINK_NOFOLLOW);
 }
 
-bool Look(const char* path, struct stat* status) { return LookFor(path, status) == 0; }
+constexpr char kNoFolder[] = "the trace directory can't be made, or is a symbolic link";
 
-/// Directories are made as needed, for this user only; an existing one must be a real directory.
-bool MakeDirectories(const char* directory) {
-  char path[512];
-  TextBuilder text(path, sizeof path);
-  if (text.Add(directory).overflowed()) return false;
-  for (char* slash = strchr(path + 1, '/'); slash != nullptr; slash = strchr(slash + 1, '/')) {
-    *slash = '\0';
-    raw::MakeDirectory(path, 0700);
-    *slash = '/';
+/// A folder for trace files, held open while one in it is made or joined: names may mean another one meanwhile.
+class Folder {
+ public:
+  /// Missing parts of the path are made, for this user only, if `make`.
+  Folder(const char* path, bool make) {
+    if (make) Make(path);
+    fd_ = raw::Open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd_ < 0) return;
+    problem_ = kForeignFolder;
+    struct stat status = {};
+    if (raw::Fstat(fd_, &status) != 0) return;
+    const bool is_own = static_cast<long>(status.st_uid) == raw::Call(SYS_geteuid);
+    is_private_ = is_own && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+    if (is_own || status.st_uid == 0) problem_ = nullptr;
   }
-  raw::MakeDirectory(path, 0700);
-  struct stat status = {};
-  return Look(path, &status) && S_ISDIR(status.st_mode);
-}
+  ~Folder() {
+    if (fd_ >= 0) raw::Close(fd_);
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+
+  int fd() const { return fd_; }
+  /// Why it must not be used; nullptr = it may.
+  const char* problem() const { return problem_; }
+  /// This user's own, and nobody else may write to it.
+  bool is_private() const { return is_private_; }
+
+ private:
+  static void Make(const char* directory) {
+    char path[512];
+    TextBuilder text(path, sizeof path);
+    if (text.Add(directory).overflowed()) return;
+    for (char* slash = strchr(path + 1, '/'); slash != nullptr; slash = strchr(slash + 1, '/')) {
+      *slash = '\0';
+      raw::MakeDirectory(path, 0700);
+      *slash = '/';
+    }
+    raw::MakeDirectory(path, 0700);
+  }
+
+  int fd_ = -1;
+  const char* problem_ = kNoFolder;
+  bool is_private_ = false;
+};
 
 void AddUnique(TextBuilder& name) {
   name.Add("-").Add(static_cast<uint64_t>(raw::Pid())).Add("-").Add(raw::Nanoseconds(CLOCK_REALTIME) / 1000);
 }
 
-bool CreateFirst(const char** problem) {
+bool CreateFirst(bool is_named, const char** problem) {
   char host[sizeof trace::Header::host];
   HostName(host, sizeof host);
   TextBuilder name(options.session, sizeof options.session);
   for (const char* c = host; *c != '\0'; ++c) name.Add(*c == '/' ? "_" : c, 1);
   AddUnique(name);
   name.Add(kSuffix);
-  char path[kLongestPath];
-  TextBuilder text(path, sizeof path);
   *problem = "the trace directory's name is too long";
-  if (text.Add(options.trace).Add("/").Add(options.session).overflowed()) return false;
-  *problem = "the trace directory can't be made, or is a symbolic link";
-  return MakeDirectories(options.trace) && recorder.Create(path, "", problem);
+  if (strlen(options.trace) + name.size() + 2 > kLongestPath) {
+    options.session[0] = '\0';
+    return false;
+  }
+  const Folder folder(options.trace, true);
+  *problem = folder.problem();
+  // To one that the user has named others may be let in: they could remove the file, and no more.
+  if (*problem == nullptr && !is_named && !folder.is_private()) *problem = kForeignFolder;
+  if (*problem == nullptr && recorder.Create(folder.fd(), options.session, "", problem)) return true;
+  options.session[0] = '\0';
+  return false;
 }
 
 /// "FAMILY+USER.fdaudit", for all images of one user; with `is_unique` for this one alone.
@@ -74,24 +110,17 @@ void NameSecond(char* out, size_t size, uint64_t user, bool is_unique) {
 }
 
 /// Joins the one that another image of this user has made, or makes it.
-bool OpenSecondIn(const char* directory, uint64_t user, const char** problem) {
+bool OpenSecondIn(const char* directory, const Folder& folder, uint64_t user, const char** problem) {
   for (const bool is_unique : {false, true}) {
-    char path[kLongestPath];
-    TextBuilder text(path, sizeof path);
     NameSecond(options.session, sizeof options.session, user, is_unique);
-    if (text.Add(directory).Add("/").Add(options.session).overflowed()) return false;
-    if ((!is_unique && recorder.Join(path, options.family)) || recorder.Create(path, options.family, problem)) {
+    if (strlen(directory) + strlen(options.session) + 2 > kLongestPath) return false;
+    if ((!is_unique && recorder.Join(folder.fd(), options.session, options.family)) ||
+        recorder.Create(folder.fd(), options.session, options.family, problem)) {
       memmove(options.trace, directory, strlen(directory) + 1);
       return true;
     }
   }
   return false;
-}
-
-bool IsPrivate(const char* directory) {
-  struct stat status = {};
-  return Look(directory, &status) && S_ISDIR(status.st_mode) && (status.st_mode & 077) == 0 &&
-         static_cast<long>(status.st_uid) == raw::Call(SYS_geteuid);
 }
 
 /// What may be a plain directory of a chroot is left alone: no one would look for a trace there.
@@ -109,7 +138,11 @@ bool OpenSecond(const char* first_path, const char** problem) {
   const uint64_t user = OuterUser();
   struct stat status = {};
   const long seen = LookFor(first_path, &status);
-  if (seen == 0 && OpenSecondIn(options.trace, user, problem)) return true;
+  if (seen == 0) {
+    const Folder folder(options.trace, false);
+    *problem = folder.problem();
+    if (*problem == nullptr && OpenSecondIn(options.trace, folder, user, problem)) return true;
+  }
   // It was there when this program was started: its report is made, or somebody has cleared up, which no one would do
   // with another one.
   if (seen == -ENOENT && !options.apart) return false;
@@ -118,20 +151,21 @@ bool OpenSecond(const char* first_path, const char** problem) {
   if (!IsInMemory(kSharedMemory)) return false;
   // `fdaudit run` removes the directory once it seems empty: perhaps just now.
   for (int attempts = 0; attempts < 2; ++attempts) {
-    raw::MakeDirectory(directory, 0700);
-    if (IsPrivate(directory) && OpenSecondIn(directory, user, problem)) return true;
+    const Folder folder(directory, true);
+    if (folder.problem() == nullptr && folder.is_private() && OpenSecondIn(directory, folder, user, problem))
+      return true;
   }
   return false;
 }
 
 }  // namespace
 
-bool OpenSession(const char** problem) {
-  if (options.session[0] == '\0') return CreateFirst(problem);
+bool OpenSession(bool is_named, const char** problem) {
+  if (options.session[0] == '\0') return CreateFirst(is_named, problem);
   char path[kLongestPath];
   TextBuilder text(path, sizeof path);
   text.Add(options.trace).Add("/").Add(options.session);
-  return (!text.overflowed() && recorder.Join(path)) || OpenSecond(path, problem);
+  return (!text.overflowed() && recorder.Join(AT_FDCWD, path)) || OpenSecond(path, problem);
 }
 
 }  // namespace fdaudit::shim

@@ -11,9 +11,13 @@
 
 namespace fdaudit::shim {
 
-/// Opens the trace by the options, which name the file that is written to from then on. False: nothing can be recorded,
-/// and `problem` says why.
-bool OpenSession(const char** problem);
+/// Why a folder is not used in which others may put, or replace, what they like.
+inline constexpr char kForeignFolder[] =
+    "the trace directory is not used: it belongs to another user, or others may write to it";
+
+/// Opens the trace by the options, which name the file that is written to from then on. `is_named`: it was the user who
+/// named the directory. False: nothing can be recorded there, and `problem` says why.
+bool OpenSession(bool is_named, const char** problem);
 
 /// Where the image before this one is recorded, if not in the file that this one writes to.
 struct Origin {

@@ -18,6 +18,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "support"))
 import families  # noqa: E402
 import harness  # noqa: E402
+import hostile  # noqa: E402
 import jumps  # noqa: E402
 import memory  # noqa: E402
 import refusals  # noqa: E402
@@ -127,7 +128,7 @@ def trace_folder_is_a_file():
 @suite.check
 def home_missing():
     """The default place, with neither HOME nor XDG_STATE_HOME that could be written to."""
-    env = harness.clean_environment(HOME="/nowhere", XDG_STATE_HOME="/proc/nowhere")
+    env = harness.clean_environment(HOME="/proc/nowhere", XDG_STATE_HOME="/proc/nowhere")
     with harness.Folder() as folder:
         bare = harness.run([work()], cwd=folder, env=env)
         got = harness.run([work()], cwd=folder, env={**env, "LD_PRELOAD": harness.SHIM})
@@ -392,6 +393,7 @@ refusals.add_to(suite)
 jumps.add_to(suite)
 memory.add_to(suite)
 room.add_to(suite)
+hostile.add_to(suite)
 
 if __name__ == "__main__":
     harness.standard_main(suite)
