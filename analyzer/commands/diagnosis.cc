@@ -133,7 +133,7 @@ Check CheckLimits() {
     uint64_t least;
   };
   const LimitRow rows[] = {{RLIMIT_FSIZE, "file size (ulimit -f)", 16 * kMegabyte},
-                           {RLIMIT_AS, "address space (ulimit -v)", 1024 * kMegabyte}};
+                           {RLIMIT_AS, "address space (ulimit -v)", 256 * kMegabyte}};
   std::string low;
   for (const LimitRow& row : rows) {
     rlimit limit = {};
