@@ -168,7 +168,7 @@ SUITE_unit = $(BUILD)/tests/unit --gtest_brief=1
 SUITE_unit_NEEDS = $(BUILD)/tests/unit
 
 # tests/NAME/run.py: a suite without more ado.
-PYTHON_SUITES := cli gate formats standing watch header interposers scenarios python resilience transparency companions field
+PYTHON_SUITES := cli gate formats standing watch header interposers scenarios culprits python resilience transparency companions field
 SUITES += $(foreach s,$(PYTHON_SUITES),$(if $(wildcard tests/$(s)/run.py),$(s)))
 $(foreach s,$(PYTHON_SUITES),$(eval SUITE_$(s) = $(PYTHON) tests/$(s)/run.py $$(ARGS)))
 

@@ -39,6 +39,7 @@ constexpr Key kGateKeys[] = {{"fail-on", Shape::kTexts},
 constexpr Key kReportKeys[] = {{"source-root", Shape::kFile},
                                {"sysroot", Shape::kFile},
                                {"debug-dir", Shape::kFiles},
+                               {"helper", Shape::kTexts},
                                {"ignore-before", Shape::kText}};
 
 std::string Find(const std::string& given) {

@@ -90,6 +90,8 @@ std::string GateOptions::LoadConfiguration(ReportOptions* report) {
   fill_text(configuration.report, "source-root", &report->source_root);
   fill_text(configuration.report, "sysroot", &report->sysroot);
   fill_text(configuration.report, "ignore-before", &report->ignore_before);
+  const std::vector<std::string>& helpers = configuration.report["helper"];
+  report->helpers.insert(report->helpers.end(), helpers.begin(), helpers.end());
   if (report->debug_dirs.empty()) report->debug_dirs = configuration.report["debug-dir"];
   return "";
 }

@@ -104,6 +104,10 @@ void AddReportOptions(CommandLine* line, ReportOptions* options) {
         .target = &options->source_root,
         .help = "code with sources below DIR is your own, wherever it is installed",
         .type = "DIR"},
+       {.names = "--helper",
+        .target = &options->helpers,
+        .help = "FUNCTION opens or closes for others: look at its callers (may be repeated; most are recognised)",
+        .type = "FUNCTION"},
        {.names = "--ignore-before",
         .target = &options->ignore_before,
         .help = "leave out what a process did before it reached a checkpoint (fdaudit.h; a test, by pytest's name)",
@@ -175,7 +179,8 @@ std::string LoadedTraces::NameCode(int pid, uint64_t address) {
 }
 
 Report LoadedTraces::MakeReport(const ReportOptions& options, const Policy& policy) {
-  Report report = fdaudit::analyzer::MakeReport(model_.get(), {options.source_root, options.ignore_before}, policy);
+  Report report = fdaudit::analyzer::MakeReport(model_.get(),
+                                                {options.source_root, options.helpers, options.ignore_before}, policy);
   for (const ModuleRef& module : model_->paths().NamedModules()) {
     std::string problem = symbolizer_->Problem(module);
     if (!problem.empty()) model_->AddNote("no symbols for " + problem);

@@ -26,7 +26,8 @@ struct ReportOptions {
   std::string sysroot;
   std::vector<std::string> debug_dirs;
   std::string source_root;
-  std::string ignore_before;  ///< checkpoint
+  std::vector<std::string> helpers;  ///< functions that open or close for others
+  std::string ignore_before;         ///< checkpoint
   bool redact = false;
 };
 

@@ -4,19 +4,25 @@
 #include <tuple>
 
 #include "analyzer/detect/finish.h"
+#include "analyzer/detect/judge/helpers.h"
+#include "analyzer/detect/judge/judge.h"
 #include "analyzer/detect/siblings.h"
 
 namespace fdaudit::analyzer {
 
 std::vector<Finding> Detect(Model& model, const DetectOptions& options, uint64_t* left_out) {
   Evidence evidence(model);
+  const Closings closings = ClosingsOf(model, evidence.proofs());
+  model.paths().SetHelpers(FindHelpers(model, evidence.proofs(), closings),
+                           {options.helpers.begin(), options.helpers.end()});
+  const CulpritJudge judge(model, evidence.proofs(), closings);
   Grouping groups(model, options.ignore_before);
-  FindWrongCloses(model, &evidence, &groups);
+  FindWrongCloses(model, judge, &evidence, &groups);
   FindCollateralCloses(model, options, &evidence, &groups);
   FindOverwrites(model, &evidence, &groups);
   FindCloseErrors(model, &evidence, &groups);  // before a retry's EBADF is reported as a cause of its own
-  FindDoubleCloses(model, &evidence, &groups);
-  FindUsesAfterClose(model, &evidence, &groups);
+  FindDoubleCloses(model, judge, &evidence, &groups);
+  FindUsesAfterClose(model, judge, &evidence, &groups);
   FindStdReused(model, &evidence, &groups);
   FindExhaustion(model, &evidence, &groups);
   FindExecLeaks(model, &evidence, &groups);

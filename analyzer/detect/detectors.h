@@ -13,8 +13,11 @@
 
 namespace fdaudit::analyzer {
 
+class CulpritJudge;
+
 struct DetectOptions {
-  std::string source_root;         ///< sources below it are own, wherever the program lies; empty = none
+  std::string source_root;                ///< sources below it are own, wherever the program lies; empty = none
+  std::vector<std::string> helpers = {};  ///< functions that open or close for others, as the user says
   std::string ignore_before = {};  ///< a checkpoint: what a process did before it is left out; empty = nothing is
 };
 
@@ -23,10 +26,10 @@ struct DetectOptions {
 std::vector<Finding> Detect(Model& model, const DetectOptions& options, uint64_t* left_out = nullptr);
 
 /// The steps of Detect(), in the contract's order of precedence: one number, one story, one finding.
-void FindWrongCloses(Model& model, Evidence* evidence, Grouping* out);
+void FindWrongCloses(Model& model, const CulpritJudge& judge, Evidence* evidence, Grouping* out);
 void FindCollateralCloses(Model& model, const DetectOptions& options, Evidence* evidence, Grouping* out);
-void FindDoubleCloses(Model& model, Evidence* evidence, Grouping* out);
-void FindUsesAfterClose(Model& model, Evidence* evidence, Grouping* out);
+void FindDoubleCloses(Model& model, const CulpritJudge& judge, Evidence* evidence, Grouping* out);
+void FindUsesAfterClose(Model& model, const CulpritJudge& judge, Evidence* evidence, Grouping* out);
 void FindOverwrites(Model& model, Evidence* evidence, Grouping* out);
 void FindCloseErrors(Model& model, Evidence* evidence, Grouping* out);
 void FindStdReused(Model& model, Evidence* evidence, Grouping* out);

@@ -1,11 +1,6 @@
 // double-close: a close failed with EBADF on a number whose opening and first close in this process were both recorded.
-//
-// Which life of the number did the failing close mean? Usually the last one. But in between the number may have been
-// opened and closed, properly, by somebody else (a traceback that reads the source file): then the one before is meant,
-// and it was luck that nothing was hit. That is reported where there are signs of it:
-//   - one close_range closed several numbers, and the same call path fails on this number and others of them; or
-//   - the failing close is in the function that opened the earlier life, or is the very call path that closed it, and
-//     the later life is another's.
+// Which life of the number the failing close meant, and whether another history fits as well, is the judge's to say.
+// One close_range that closed several numbers is one cause, wherever their owners fail afterwards.
 
 #include <algorithm>
 #include <array>
@@ -13,6 +8,7 @@
 #include <utility>
 
 #include "analyzer/detect/detectors.h"
+#include "analyzer/detect/judge/judge.h"
 
 namespace fdaudit::analyzer {
 namespace {
@@ -27,13 +23,6 @@ struct Stumble {
   trace::Act closed_again;
 };
 
-/// A close that nobody recorded (a raw system call) is coverage: nobody is accused of having done it twice.
-bool IsWhole(const Incarnation& life) {
-  return life.closed.stamp != 0 && (life.closed.flags & trace::kActSeenAtEnd) == 0;
-}
-
-bool IsDoubleClose(const Proof& proof) { return proof.is_close() && IsWhole(proof.last()); }
-
 bool WasSwept(const Incarnation& life) { return (life.closed.flags & trace::kActRange) != 0; }
 
 /// Nothing could come between: one thread did all of it, and the process never had another. Who opened what a process
@@ -46,18 +35,22 @@ bool WasAlone(const FindingRecord& record, const Incarnation& life) {
 
 class DoubleCloses {
  public:
-  DoubleCloses(Model& model, Evidence* evidence) : model_(model), evidence_(*evidence) {}
+  DoubleCloses(Model& model, const CulpritJudge& judge, Evidence* evidence)
+      : model_(model), judge_(judge), evidence_(*evidence) {}
 
   void Find(Grouping* out);
 
  private:
   void NoteSweeps();
-  size_t MeantLife(const Proof& proof) const;
+  bool IsDoubleClose(size_t index) const {
+    return evidence_[index].is_close() && judge_[index].history != History::kNone;
+  }
+  size_t MeantLife(size_t index) const;
   bool StumblesLikeOthers(const Proof& proof) const;
-  bool IsEarlierOwners(const Proof& proof) const;
-  Finding MakeFinding(const Proof& proof, size_t life) const;
+  Finding MakeFinding(size_t index, size_t meant) const;
 
   Model& model_;
+  const CulpritJudge& judge_;
   Evidence& evidence_;
   std::map<RangeKey, std::vector<Stumble>> sweeps_;
 };
@@ -65,7 +58,7 @@ class DoubleCloses {
 void DoubleCloses::NoteSweeps() {
   for (size_t i = 0; i < evidence_.size(); ++i) {
     const Proof& proof = evidence_[i];
-    if (evidence_.IsReported(i) || !IsDoubleClose(proof) || !WasSwept(proof.last())) continue;
+    if (evidence_.IsReported(i) || !IsDoubleClose(i) || !WasSwept(proof.last())) continue;
     sweeps_[{proof.process, proof.last().closed.stamp}].push_back({proof.last().opened, proof.record.act});
   }
 }
@@ -79,36 +72,23 @@ bool DoubleCloses::StumblesLikeOthers(const Proof& proof) const {
   });
 }
 
-bool DoubleCloses::IsEarlierOwners(const Proof& proof) const {
-  const uint32_t file = model_.processes()[proof.process].file;
-  const PathId act = model_.PathOf(file, proof.record.act);
-  const auto is_of = [&](const trace::Act& other) {
-    return model_.paths().InSameFunction(act, model_.PathOf(file, other));
-  };
-  const auto& [later, earlier] = proof.record.lives;
-  // A function that closes for everybody (an interpreter's) says nothing; its whole call path does.
-  const bool is_earliers = is_of(earlier.opened) || HaveSamePath(earlier.closed, proof.record.act);
-  return is_earliers && !is_of(later.opened) && !is_of(later.closed) && HaveOtherPaths(earlier.opened, later.opened);
+/// The judge says what was meant; but what fails on other numbers of a sweep, by the same call path, means the sweep.
+size_t DoubleCloses::MeantLife(size_t index) const {
+  const bool had_before = evidence_[index].before().closed.stamp != 0;
+  return had_before && StumblesLikeOthers(evidence_[index]) ? 1 : judge_[index].life;
 }
 
-size_t DoubleCloses::MeantLife(const Proof& proof) const {
-  if (!IsWhole(proof.before())) return 0;
-  return StumblesLikeOthers(proof) || IsEarlierOwners(proof) ? 1 : 0;
-}
-
-Finding DoubleCloses::MakeFinding(const Proof& proof, size_t meant) const {
+Finding DoubleCloses::MakeFinding(size_t index, size_t meant) const {
+  const Proof& proof = evidence_[index];
   const FindingRecord& record = proof.record;
-  const Incarnation& life = record.lives[meant];
-  const uint32_t file = model_.processes()[proof.process].file;
-  const Severity severity = WasAlone(record, life) ? Severity::kWarning : Severity::kError;
-  Finding finding = BeginFinding(model_, proof, meant, Kind::kDoubleClose, severity);
-  AddClosing(model_, proof.process, life, record.fd, &finding.events);
-  if (meant == 1) {
-    finding.events.push_back(EventOf(model_, file, Role::kReopened, record.lives[0].opened, record.fd));
-    finding.events.push_back(EventOf(model_, file, Role::kClosed, record.lives[0].closed, record.fd));
-  }
+  Ruling ruling = judge_[index];
+  ruling.life = meant;
+  Severity severity = WasAlone(record, record.lives[meant]) ? Severity::kWarning : Severity::kError;
+  if (ruling.certainty == Certainty::kOneOf) severity = Severity::kWarning;
+  Finding finding = BeginLate(model_, ruling, proof, Kind::kDoubleClose, severity);
   finding.deciding = finding.events.size();
-  finding.events.push_back(EventOf(model_, file, Role::kClosedAgain, record.act, record.fd));
+  finding.events.push_back(EventOf(model_, evidence_.FileOf(index), Role::kClosedAgain, record.act, record.fd));
+  finding.events.back().seen_through = ruling.seen_through;
   return finding;
 }
 
@@ -119,9 +99,9 @@ void DoubleCloses::Find(Grouping* out) {
   std::vector<Finding> findings;
   for (size_t i = 0; i < evidence_.size(); ++i) {
     const Proof& proof = evidence_[i];
-    if (evidence_.IsReported(i) || !IsDoubleClose(proof)) continue;
-    const size_t meant = MeantLife(proof);
-    Finding finding = MakeFinding(proof, meant);
+    if (evidence_.IsReported(i) || !IsDoubleClose(i)) continue;
+    const size_t meant = MeantLife(i);
+    Finding finding = MakeFinding(i, meant);
     evidence_.Report(i, Role::kClosedAgain, &finding);
     if (WasSwept(proof.record.lives[meant])) {
       const RangeKey range{proof.process, proof.record.lives[meant].closed.stamp};
@@ -138,6 +118,8 @@ void DoubleCloses::Find(Grouping* out) {
 
 }  // namespace
 
-void FindDoubleCloses(Model& model, Evidence* evidence, Grouping* out) { DoubleCloses(model, evidence).Find(out); }
+void FindDoubleCloses(Model& model, const CulpritJudge& judge, Evidence* evidence, Grouping* out) {
+  DoubleCloses(model, judge, evidence).Find(out);
+}
 
 }  // namespace fdaudit::analyzer

@@ -45,11 +45,6 @@ size_t Evidence::FindError(ProcessIndex process, int fd, const trace::Incarnatio
   return found == all.end() ? size() : *found;
 }
 
-int Evidence::ErrorOf(ProcessIndex process, int fd, const trace::Incarnation& life) const {
-  const size_t index = FindError(process, fd, life);
-  return index == size() ? 0 : proofs_[index].record.error;
-}
-
 int Evidence::TakeErrorOf(ProcessIndex process, int fd, const trace::Incarnation& life) {
   const size_t index = FindError(process, fd, life);
   if (index == size()) return 0;
@@ -65,13 +60,15 @@ void Evidence::Report(size_t index, Role close_role, Finding* finding) {
     if (proofs_[other].is_error() && record.count <= deciding.count) {
       reported_[other] = true;
       finding->error = record.error;
+      TakeIn(Kind::kCloseError, Severity::kWarning, finding);
     }
     // A record that speaks of more descriptors has a cause of its own.
     const bool belongs = (proofs_[other].is_close() || proofs_[other].is_use()) && record.count <= deciding.count;
     if (reported_[other] || !belongs) continue;
     reported_[other] = true;
-    if (finding->events.size() == kMostEvents) continue;
     const Role role = proofs_[other].is_use() ? Role::kUsed : close_role;
+    if (role == Role::kUsed) TakeIn(Kind::kUseAfterClose, Severity::kError, finding);
+    if (finding->events.size() == kMostEvents) continue;
     StoryEvent event = EventOf(model_, FileOf(other), role, record.act, record.fd);
     const auto later = std::find_if(finding->events.begin(), finding->events.end(),
                                     [&event](const StoryEvent& earlier) { return earlier.time_s > event.time_s; });

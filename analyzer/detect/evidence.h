@@ -10,41 +10,17 @@
 #include <vector>
 
 #include "analyzer/detect/finding.h"
+#include "analyzer/detect/judge/proof.h"
 #include "analyzer/model/model.h"
 
 namespace fdaudit::analyzer {
-
-/// A call whose path the trace had no room for. (What came with the process was no call here.)
-inline bool HasLostPath(const trace::Act& act) {
-  const bool was_call = act.stamp != 0 && (act.flags & (trace::kActInherited | trace::kActSeenAtEnd)) == 0;
-  return was_call && act.stack == trace::kNoIndex;
-}
-
-/// Whether two acts of one file have the same call path, or different ones. Of a lost one neither is known.
-inline bool HaveSamePath(const trace::Act& a, const trace::Act& b) {
-  return a.stack == b.stack && !HasLostPath(a) && !HasLostPath(b);
-}
-inline bool HaveOtherPaths(const trace::Act& a, const trace::Act& b) {
-  return a.stack != b.stack && !HasLostPath(a) && !HasLostPath(b);
-}
-
-struct Proof {
-  ProcessIndex process;
-  trace::FindingRecord record;
-
-  /// The number's last life, and the one before it.
-  const trace::Incarnation& last() const { return record.lives[0]; }
-  const trace::Incarnation& before() const { return record.lives[1]; }
-  bool is_close() const { return record.kind == trace::FindingKind::kFailedClose; }
-  bool is_use() const { return record.kind == trace::FindingKind::kFailedUse; }
-  bool is_error() const { return record.kind == trace::FindingKind::kCloseError; }
-};
 
 class Evidence {
  public:
   /// All of it, in the order of the deciding calls.
   explicit Evidence(Model& model);
 
+  const std::vector<Proof>& proofs() const { return proofs_; }
   size_t size() const { return proofs_.size(); }
   const Proof& operator[](size_t index) const { return proofs_[index]; }
   bool IsReported(size_t index) const { return reported_[index]; }
@@ -59,8 +35,6 @@ class Evidence {
 
   /// The error of this life's close (EINTR …), now reported with the piece that reports the close; 0 = none.
   int TakeErrorOf(ProcessIndex process, int fd, const trace::Incarnation& life);
-  /// The same, left as it is.
-  int ErrorOf(ProcessIndex process, int fd, const trace::Incarnation& life) const;
 
  private:
   using LifeKey = std::tuple<ProcessIndex, int, uint64_t, uint64_t>;  // number, stamps of its opening and its close

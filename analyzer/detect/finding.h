@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "analyzer/detect/judge/ruling.h"
 #include "analyzer/model/call_paths.h"
 #include "analyzer/model/process.h"
 #include "shim/trace/format.h"
@@ -32,8 +33,7 @@ enum class Kind {
 inline constexpr size_t kKinds = 12;
 
 enum class Severity { kError, kWarning, kNote };  // worst first
-enum class Certainty { kProven, kLikely, kOneOf };
-enum class State { kNew, kKnown, kSuppressed };  // against a baseline and suppressions
+enum class State { kNew, kKnown, kSuppressed };   // against a baseline and suppressions
 
 enum class Role {
   kOpened,
@@ -70,6 +70,7 @@ struct StoryEvent {
   uint64_t count = 0;          ///< of descriptors, where the event stands for a call path's; 0 = for one
   int made_from = -1;          ///< of what was duplicated
   bool is_background = false;  ///< an original's story: of use to the reader, no part of the cause
+  size_t seen_through = 0;     ///< innermost frames that are only a door through which several acts came
 };
 
 struct DescriptorNote {
@@ -121,6 +122,9 @@ struct Finding {
   Severity severity;
   Certainty certainty;
   bool growing = false;
+  std::array<bool, kKinds> includes{};  ///< kinds of which it has taken events in, and for which it gates too
+  std::string why;                      ///< wrong-close and double-close: what decided; empty = the events alone
+  uint64_t variants = 1;                ///< different histories, by their call paths
   bool one_time = false;                ///< somebody else keeps it for good (`keeper`), and opened it once
   std::vector<ProcessIndex> processes;  ///< each once, in the order of their starts
   uint64_t count = 0;

@@ -22,43 +22,30 @@ std::string NameOf(const Frame& frame) {
   return frame.module.empty() ? "?" : fmt::format("{}+{:#x}", module, frame.offset);
 }
 
-void AddPath(const FrameList& frames, Fnv* hash) {
-  const auto is_own = [](const Frame& frame) { return !frame.is_runtime && IsOwn(frame, ""); };
-  const bool any_own = std::any_of(frames.begin(), frames.end(), is_own);
-  for (const Frame& frame : frames) {
-    if (any_own ? is_own(frame) : !frame.is_runtime) hash->Add(NameOf(frame));
-  }
-}
-
 uint64_t BaseOf(CallPaths& paths, const Finding& finding) {
   Fnv hash;
   hash.Add(Name(finding.kind));
-  for (const StoryEvent& event : finding.events) {
-    if (event.is_background) continue;
-    hash.Add(Name(event.role));
-    AddPath(paths.Frames(event.path), &hash);
-    if (event.path == kNoPath) hash.Add(event.call);
-  }
+  const StoryEvent& deciding = finding.events[finding.deciding];
+  const Frame* frame = paths.Location(deciding.path, deciding.seen_through);
+  if (frame != nullptr) hash.Add(NameOf(*frame));
+  hash.Add(deciding.call);
   return hash.value();
 }
 
-/// Places in the code, for the order of findings that names can't distinguish.
-std::vector<uint64_t> PlacesOf(CallPaths& paths, const Finding& finding) {
-  std::vector<uint64_t> places;
-  for (const StoryEvent& event : finding.events) {
-    for (const Frame& frame : paths.Frames(event.path)) {
-      places.push_back(frame.is_python ? static_cast<uint64_t>(frame.line) : frame.offset);
-    }
-  }
-  return places;
+/// The place in the code, for the order of findings that names can't distinguish.
+uint64_t PlaceOf(CallPaths& paths, const Finding& finding) {
+  const StoryEvent& deciding = finding.events[finding.deciding];
+  const Frame* frame = paths.Location(deciding.path, deciding.seen_through);
+  if (frame == nullptr) return 0;
+  return frame->is_python ? static_cast<uint64_t>(frame->line) : frame->offset;
 }
 
 }  // namespace
 
 void AssignFingerprints(CallPaths& paths, std::vector<Finding>* findings) {
-  std::map<uint64_t, std::vector<std::pair<std::vector<uint64_t>, Finding*>>> equals;
+  std::map<uint64_t, std::vector<std::pair<uint64_t, Finding*>>> equals;
   for (Finding& finding : *findings) {
-    equals[BaseOf(paths, finding)].push_back({PlacesOf(paths, finding), &finding});
+    equals[BaseOf(paths, finding)].push_back({PlaceOf(paths, finding), &finding});
   }
   for (auto& [base, group] : equals) {
     std::stable_sort(group.begin(), group.end(), [](const auto& a, const auto& b) { return a.first < b.first; });

@@ -3,10 +3,10 @@
 // A finding's id: "1:" and 16 hexadecimal digits, 1 being the version of these rules. Equal for the same cause in
 // another run, on another machine, and after unrelated lines moved. Hashed are
 //   - the kind;
-//   - for each event its role, and for each of its own frames from the innermost outwards the function's name and the
-//     module's base name without what follows ".so" (a Python frame: the source file's base name). Where a path has no
-//     own frame (a bug within the system's software), all frames but runtime code;
-//   - for a frame without a name its module's base name and the offset in it (code made at run time: "?").
+//   - of the line to look at first the function's name and the module's base name without what follows ".so" (a Python
+//     frame: the source file's base name); where it has no name the module's base name and the offset in it (code made
+//     at run time: "?");
+//   - the call that was made there.
 // No address, line number, pid, descriptor number or directory. Several findings of one report that agree in all of
 // that (two places in one function) are distinguished by their order in the code.
 

@@ -16,7 +16,7 @@ namespace {
 std::string Where(Model& model, const Finding& finding, Role role) {
   for (const StoryEvent& event : finding.events) {
     if (event.role != role || event.is_background) continue;
-    const Frame* frame = model.paths().Location(event.path);
+    const Frame* frame = model.paths().Location(event.path, event.seen_through);
     if (frame == nullptr) {
       return event.call.empty() ? "?" : event.call + (event.has_lost_path ? " (call path not recorded)" : "");
     }
@@ -103,12 +103,19 @@ std::string WhatItReported(const Finding& finding) {
                      finding.error == EINTR ? ", but the number was closed" : "");
 }
 
+/// What fits as well as a late close or use.
+std::string OtherHistory(Model& model, const Finding& finding) {
+  if (finding.certainty != Certainty::kOneOf) return "";
+  return fmt::format("; or {} closed a number that was no longer its own, and this one is right",
+                     Where(model, finding, Role::kClosed));
+}
+
 std::string DoubleCloseMessage(Model& model, const Finding& finding) {
   const char* form = finding.count == 1 ? "{}, {}, was closed at {} and closed again at {}"
                                         : "{} {} were closed at {} and closed again at {}";
   return fmt::format(fmt::runtime(form), Subject(finding), WhereOpened(model, finding),
                      Where(model, finding, Role::kClosed), Where(model, finding, Role::kClosedAgain)) +
-         WhatItReported(finding);
+         OtherHistory(model, finding) + WhatItReported(finding);
 }
 
 bool HasRole(const Finding& finding, Role role) {
@@ -126,7 +133,9 @@ std::string WrongCloseMessage(Model& model, const Finding& finding) {
                                     Where(model, finding, Role::kReopened),
                                     HasRole(finding, Role::kClosed) ? " since" : " and closes elsewhere itself");
   if (finding.certainty == Certainty::kOneOf) {
-    message += "; or the descriptor was handed over to it, and the owner's own close is the wrong one";
+    const bool used = HasRole(finding, Role::kUsed);
+    message += fmt::format("; or the descriptor was handed over to it, and the {} at {} came too late",
+                           used ? "use" : "close", Where(model, finding, used ? Role::kUsed : Role::kOwnerCloseFailed));
   }
   return message + WhatItReported(finding);
 }
@@ -134,7 +143,8 @@ std::string WrongCloseMessage(Model& model, const Finding& finding) {
 std::string UseAfterCloseMessage(Model& model, const Finding& finding) {
   return fmt::format("{}, {}, {} closed at {} and used at {}", Subject(finding), WhereOpened(model, finding),
                      finding.count == 1 ? "was" : "were", Where(model, finding, Role::kClosed),
-                     Where(model, finding, Role::kUsed));
+                     Where(model, finding, Role::kUsed)) +
+         OtherHistory(model, finding);
 }
 
 std::string CollateralCloseMessage(Model& model, const Finding& finding) {
@@ -254,9 +264,9 @@ bool IsOwnFinding(const Model& model, const DetectOptions& options, const Findin
 
 void Finish(Model& model, const DetectOptions& options, std::vector<Finding>* findings) {
   for (Finding& finding : *findings) {
-    if (const Frame* frame = model.paths().Location(finding.events[finding.deciding].path)) finding.location = *frame;
-    finding.own = IsOwnFinding(model, options, finding);
     const StoryEvent& deciding = finding.events[finding.deciding];
+    if (const Frame* frame = model.paths().Location(deciding.path, deciding.seen_through)) finding.location = *frame;
+    finding.own = IsOwnFinding(model, options, finding);
     finding.context = model.ContextAt(deciding.process, deciding.time_s);
     finding.message = MessageOf(model, finding);
   }

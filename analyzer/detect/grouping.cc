@@ -6,21 +6,22 @@
 #include <utility>
 
 #include "analyzer/detect/story.h"
+#include "analyzer/model/hash.h"
 
 namespace fdaudit::analyzer {
 namespace {
 
-/// A finding that has an event whose path was lost gets a key of its own, with `unique` in it: what its cause has in
-/// common with another's is not known.
-std::string KeyOf(const Finding& finding, size_t unique) {
-  std::string key = fmt::format("{} {}", static_cast<int>(finding.kind), finding.error);
+/// Of the call paths in their roles. Events without a stack are distinguished by the call alone.
+uint64_t VariantOf(const Finding& finding) {
+  Fnv hash;
   for (const StoryEvent& event : finding.events) {
     if (event.is_background || event.role == Role::kInherited || event.role == Role::kForked)
       continue;  // how it came here is no other cause
-    key += ' ' + std::to_string(static_cast<int>(event.role)) + ':' + std::to_string(event.path);
-    if (event.path == kNoPath) key += event.has_lost_path ? fmt::format("#{}", unique) : event.call;
+    hash.Add(static_cast<uint64_t>(event.role));
+    hash.Add(uint64_t{event.path});
+    if (event.path == kNoPath) hash.Add(event.call);
   }
-  return key;
+  return hash.value();
 }
 
 double TimeOf(const Finding& finding) { return finding.events.empty() ? 0.0 : finding.events[finding.deciding].time_s; }
@@ -34,8 +35,14 @@ void Merge(Finding* into, Finding from) {
     std::swap(into->descriptors, from.descriptors);
   }
   into->severity = std::min(into->severity, from.severity);
-  into->certainty = std::min(into->certainty, from.certainty);
+  if (from.certainty < into->certainty) {
+    into->certainty = from.certainty;
+    into->why = std::move(from.why);
+  }
+  for (size_t kind = 0; kind < kKinds; ++kind) into->includes[kind] |= from.includes[kind];
   into->growing |= from.growing;
+  into->one_time &= from.one_time;
+  if (from.keeper.empty()) into->keeper.clear();
   if (from.growth && (!into->growth || into->growth->calls < from.growth->calls)) into->growth = from.growth;
   into->count += from.count;
   into->fds.insert(into->fds.end(), from.fds.begin(), from.fds.end());
@@ -46,6 +53,27 @@ void Merge(Finding* into, Finding from) {
   into->processes.insert(into->processes.end(), from.processes.begin(), from.processes.end());
   std::sort(into->processes.begin(), into->processes.end());
   into->processes.erase(std::unique(into->processes.begin(), into->processes.end()), into->processes.end());
+}
+
+std::string LineOf(CallPaths& paths, PathId path, size_t seen_through, const std::string& call) {
+  const Frame* frame = paths.Location(path, seen_through);
+  if (frame == nullptr) return call;
+  const bool is_named = !frame->file.empty() && frame->line > 0;
+  return is_named ? fmt::format("{} {}:{}", frame->function, frame->file, frame->line)
+                  : fmt::format("{} {:x}", frame->module, frame->offset);
+}
+
+/// A system error's number is part of the cause where the finding is about that. A finding that has an event whose path
+/// was lost is a cause of its own: what it has in common with another's is not known.
+std::string Grouping::CauseOf(const Finding& finding) {
+  const StoryEvent& deciding = finding.events[finding.deciding];
+  const bool is_lost = std::any_of(finding.events.begin(), finding.events.end(), [](const StoryEvent& event) {
+    return event.has_lost_path && !event.is_background && event.role != Role::kInherited && event.role != Role::kForked;
+  });
+  if (is_lost) return fmt::format("{} #{}", static_cast<int>(finding.kind), findings_.size());
+  const bool is_of_error = finding.kind == Kind::kCloseError || finding.kind == Kind::kExhausted;
+  return fmt::format("{} {} {}", static_cast<int>(finding.kind), is_of_error ? finding.error : 0,
+                     LineOf(model_.paths(), deciding.path, deciding.seen_through, deciding.call));
 }
 
 bool Grouping::IsEarly(ProcessIndex process, double time_s) const {
@@ -63,12 +91,14 @@ void Grouping::Add(Finding finding) {
     left_out_ += finding.count;
     return;
   }
-  const auto [known, is_new] = known_.try_emplace(KeyOf(finding, findings_.size()), findings_.size());
+  const auto [known, is_new] = known_.try_emplace(CauseOf(finding), findings_.size());
+  const bool is_variant = variants_.insert({known->second, VariantOf(finding)}).second;
   if (is_new) {
     findings_.push_back(std::move(finding));
-  } else {
-    Merge(&findings_[known->second], std::move(finding));
+    return;
   }
+  if (is_variant) findings_[known->second].variants += finding.variants;
+  Merge(&findings_[known->second], std::move(finding));
 }
 
 std::vector<Finding> Grouping::Take() { return std::move(findings_); }

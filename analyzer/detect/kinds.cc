@@ -41,12 +41,11 @@ constexpr KindInfo kTable[kKinds] = {
      "A piece of code closed a number that it had closed before. Meanwhile other code had got the number, and "
      "its descriptor is closed now. The victim's later close, read or write fails, or hits the next owner in turn: the "
      "error appears far from its cause.",
-     "The victim's own close failed with EBADF, and exactly one history fits: the culprit had opened and closed the "
-     "number "
-     "before, other code had opened it since, and then the culprit closed it once more. Or the race "
-     "was seen directly: a close succeeded on a number that this thread's code had closed, while another thread was "
-     "opening it. If a hand-over of the descriptor would explain it as well, the certainty is one-of and the severity "
-     "is warning.",
+     "The victim's own close or use failed with EBADF, and what is known of the session says that the close before was "
+     "stale: its owner had closed the number before, and other code had opened it since. Or the race was seen "
+     "directly: a close succeeded on a closed number while another thread was opening it. Or the number belonged to a "
+     "stream, a declared owner or an object of the language's runtime. If a hand-over of the descriptor would explain "
+     "it as well, the certainty is one-of, and the message names both.",
      "fix the culprit named here, not the victim: close once, then forget the number (fd = -1)",
      "a TLS thread closes 10 twice; between the two closes, 10 has become another thread's file (rsyslog#3406)",
      "close once and set the variable to -1 under the lock that guards it",
@@ -113,8 +112,8 @@ constexpr KindInfo kTable[kKinds] = {
      "close what the first holder of the list leaves open; on EMFILE stop accepting for a while", "the same",
      "the same; ResourceWarning (python -X dev) names what was never closed"},
     {Kind::kStdReused, "std-reused", Severity::kWarning, "standard input, output or error became something else",
-     "0, 1 or 2 was closed, and an ordinary open got that number later: everything printed from then on goes into that "
-     "file.",
+     "0, 1 or 2 was closed, and ordinary opens got that number later: everything printed from then on goes into their "
+     "files. One close is one finding.",
      "The close, and the open that got the number. Redirections (dup2, /dev/null, a terminal, close and open in one "
      "function) are no findings.",
      "redirect 0, 1 and 2 to /dev/null with dup2 instead of closing them",

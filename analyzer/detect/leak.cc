@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <tuple>
@@ -47,17 +48,25 @@ struct LeftKey {
   auto operator<=>(const LeftKey&) const = default;
 };
 constexpr uint32_t kMostLost = 100;
-using LineKey = std::tuple<ProcessIndex, std::string>;
 
 /// What one line left open in one process, over all call paths that lead to it: a leak in a recursion, or below callers
 /// that vary, is the same leak.
 struct LeftByLine {
-  uint64_t calls = 0;
+  Left left;
   uint64_t paths = 0;
-  uint64_t count = 0;
-  uint64_t first = UINT64_MAX;  // stamps
+  bool is_known = true;  ///< false: the call path was lost
 };
+using LineKey = std::pair<ProcessIndex, std::string>;
 using LeftsByLine = std::map<LineKey, LeftByLine>;
+
+/// The same over all processes.
+struct Total {
+  uint64_t calls = 0;
+  uint64_t processes = 0;
+
+  /// One call in each of many processes is not growth.
+  bool Grows() const { return calls >= kGrowingCalls && calls > processes; }
+};
 
 bool IsLeft(const Process& process, int fd, const trace::Slot& slot) {
   if (fd <= 2 || slot.head.state != trace::SlotState::kOpen) return false;
@@ -81,6 +90,15 @@ void Note(int fd, const trace::Slot& slot, bool watched, Left* left) {
   left->first.insert({life.opened.stamp, fd, life, FieldText(slot.target)});
 }
 
+void Join(Left more, Left* into) {
+  into->count += more.count;
+  into->fds.insert(into->fds.end(), more.fds.begin(), more.fds.end());
+  into->calls.insert(into->calls.end(), more.calls.begin(), more.calls.end());
+  into->unwatched.merge(more.unwatched);
+  into->first.merge(more.first);
+  while (into->first.size() > kMaxDescriptors) into->first.erase(std::prev(into->first.end()));
+}
+
 DescriptorNote NoteOfOpen(const Model& model, const Registrations& registrations, ProcessIndex process,
                           const OpenDescriptor& open) {
   DescriptorNote note = NoteOf(model, process, open.fd, open.life, open.target);
@@ -91,14 +109,9 @@ DescriptorNote NoteOfOpen(const Model& model, const Registrations& registrations
 }
 
 LineKey LineOf(Model& model, const LeftKey& key) {
-  const ProcessIndex index = key.process;
-  const Process& process = model.processes()[index];
+  const Process& process = model.processes()[key.process];
   const PathId path = model.paths().Intern(process.file, key.stack, process.pid);
-  const Frame* frame = model.paths().Location(path);
-  if (frame == nullptr) return {index, fmt::format("{} {}", key.stack, key.lost)};
-  const bool is_named = !frame->file.empty() && frame->line > 0;
-  return {index, is_named ? fmt::format("{} {}:{}", frame->function, frame->file, frame->line)
-                          : fmt::format("{} {:x}", frame->module, frame->offset)};
+  return {key.process, LineOf(model.paths(), path, 0, fmt::format("{} {} {}", key.process, key.stack, key.lost))};
 }
 
 /// When the process ended, as far as is known, or the session's end where it goes on.
@@ -107,31 +120,28 @@ double EndOf(const Model& model, const Process& process, double last_s) {
   return process.end.kind == EndKind::kKilled ? last_s : model.session().duration_s;
 }
 
-Growth GrowthOf(const Model& model, ProcessIndex index, const Left& left, const LeftByLine& line) {
+Growth GrowthOf(const Model& model, ProcessIndex index, const LeftByLine& line) {
   const Process& process = model.processes()[index];
   const auto seconds = [&](uint64_t stamp) { return model.Seconds(process.file, stamp); };
-  Growth growth{left.calls.size(), seconds(left.calls.front()), seconds(left.calls.back())};
-  growth.calls_here = line.calls;
+  const std::vector<uint64_t>& calls = line.left.calls;
+  Growth growth{calls.size(), seconds(calls.front()), seconds(calls.back())};
+  growth.calls_here = calls.size();
   growth.paths_here = line.paths;
   growth.open = process.open_at_end;
   growth.limit = process.descriptor_limit;
-  const double lasted = EndOf(model, process, growth.last_s) - seconds(line.first);
-  if (lasted > 0) growth.per_second = static_cast<double>(line.count) / lasted;
+  const double lasted = EndOf(model, process, growth.last_s) - growth.first_s;
+  if (lasted > 0) growth.per_second = static_cast<double>(line.left.count) / lasted;
   return growth;
 }
 
-bool Grows(const LeftKey& key, const Left& left) {
-  return key.stack != trace::kNoIndex && left.calls.size() >= kGrowingCalls;
-}
-
-Finding MakeFinding(Model& model, const Registrations& registrations, const LeftKey& key, Left left,
-                    const LeftByLine& line) {
-  const ProcessIndex index = key.process;
+Finding MakeFinding(Model& model, const Registrations& registrations, ProcessIndex index, const LeftByLine& line,
+                    bool grows) {
   const Process& process = model.processes()[index];
+  const Left& left = line.left;
   Finding finding{Kind::kLeak, Severity::kWarning};
-  const bool is_known = key.stack != trace::kNoIndex;
-  if (is_known && line.calls > 1) finding.growth = GrowthOf(model, index, left, line);
-  finding.growing = Grows(key, left);
+  if (line.is_known && left.calls.size() > 1) finding.growth = GrowthOf(model, index, line);
+  finding.growing = grows;
+  finding.variants = line.paths;
   // What an event loop watches when the process is killed is at work, however much of it there is.
   const bool no_chance = process.end.kind != EndKind::kExit && left.unwatched.size() < kGrowingCalls;
   finding.severity = no_chance ? Severity::kNote : finding.growing ? Severity::kError : Severity::kWarning;
@@ -139,7 +149,7 @@ Finding MakeFinding(Model& model, const Registrations& registrations, const Left
   finding.certainty = may_go_on ? Certainty::kLikely : Certainty::kProven;
   finding.processes.push_back(index);
   finding.count = left.count;
-  finding.fds = std::move(left.fds);
+  finding.fds = left.fds;
   TidyFds(&finding.fds);
   for (const OpenDescriptor& open : left.first) {
     finding.descriptors.push_back(NoteOfOpen(model, registrations, index, open));
@@ -162,16 +172,18 @@ Finding MakeFinding(Model& model, const Registrations& registrations, const Left
   return finding;
 }
 
-LeftsByLine SumByLine(Model& model, std::map<LeftKey, Left>* lefts) {
+LeftsByLine SumByLine(Model& model, std::map<LeftKey, Left> lefts) {
   LeftsByLine sums;
-  for (auto& [key, left] : *lefts) {
-    std::sort(left.calls.begin(), left.calls.end());
-    left.calls.erase(std::unique(left.calls.begin(), left.calls.end()), left.calls.end());
+  for (auto& [key, left] : lefts) {
     LeftByLine& sum = sums[LineOf(model, key)];
-    sum.calls += left.calls.size();
-    sum.count += left.count;
-    sum.first = std::min(sum.first, left.calls.front());
+    Join(std::move(left), &sum.left);
+    sum.is_known = key.stack != trace::kNoIndex;
     ++sum.paths;
+  }
+  for (auto& [key, sum] : sums) {
+    std::vector<uint64_t>& calls = sum.left.calls;
+    std::sort(calls.begin(), calls.end());
+    calls.erase(std::unique(calls.begin(), calls.end()), calls.end());
   }
   return sums;
 }
@@ -192,13 +204,19 @@ void FindLeaks(Model& model, Grouping* out) {
     if (opened.stack == trace::kNoIndex) key.lost = std::min(++lost[index], kMostLost + 1);
     Note(fd, slot, registrations.SetOf(index, fd).has_value(), &lefts[key]);
   });
-  const LeftsByLine by_line = SumByLine(model, &lefts);
-  for (auto& [key, left] : lefts) {
-    const EndKind end = model.processes()[key.process].end.kind;
+  const LeftsByLine by_line = SumByLine(model, std::move(lefts));
+  std::map<std::string, Total> totals;
+  for (const auto& [key, line] : by_line) {
+    Total& total = totals[key.second];
+    total.calls += line.left.calls.size();
+    ++total.processes;
+  }
+  for (const auto& [key, line] : by_line) {
+    const EndKind end = model.processes()[key.first].end.kind;
+    const bool grows = line.is_known && totals[key.second].Grows();
     // What a running process has open is its business, unless it grows.
     const bool may_go_on = end == EndKind::kRunning || end == EndKind::kUnknown;
-    if (may_go_on && !Grows(key, left)) continue;
-    out->Add(MakeFinding(model, registrations, key, std::move(left), by_line.at(LineOf(model, key))));
+    if (!may_go_on || grows) out->Add(MakeFinding(model, registrations, key.first, line, grows));
   }
 }
 

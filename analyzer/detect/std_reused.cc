@@ -1,9 +1,12 @@
-// std-reused: 0, 1 or 2 was closed, and a later open was given the number. A print from then on writes into that
-// file. Meant to be so, and no finding: /dev/null or a terminal, and close and open in one function, which is how
-// redirections are made by hand. (dup and F_DUPFD onto the number are not recorded as this at all.)
+// std-reused: 0, 1 or 2 was closed, and later opens were given the number. Whoever prints from then on writes into
+// their files. One close is one finding, located there. Meant to be so, and no finding: /dev/null or a terminal, and
+// close and open in one function, which is how redirections are made by hand. (dup and F_DUPFD onto the number are not
+// recorded as this at all.)
 
+#include <map>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "analyzer/detect/detectors.h"
 
@@ -17,6 +20,11 @@ bool IsUsualOnStandard(std::string_view target) {
   return target == "/dev/null";
 }
 
+/// By an ordinary open of this image, not by whoever started it, and not by a dup.
+bool WasHandedOut(const trace::Incarnation& life) {
+  return life.opened.stamp != 0 && (life.opened.flags & (trace::kActInherited | trace::kActDuplicated)) == 0;
+}
+
 /// In a stripped program it is unknown whether one function did both, and nobody is accused.
 bool HasFunction(Model& model, PathId path) {
   const Frame* frame = model.paths().Location(path);
@@ -26,12 +34,21 @@ bool HasFunction(Model& model, PathId path) {
 }  // namespace
 
 void FindStdReused(Model& model, Evidence* evidence, Grouping* out) {
+  std::vector<Finding> findings;
+  std::map<std::pair<ProcessIndex, int>, size_t> causes;  // by number: index of the finding about it
   for (size_t i = 0; i < evidence->size(); ++i) {
     const Proof& proof = (*evidence)[i];
     if (proof.record.kind != trace::FindingKind::kStdReused || evidence->IsReported(i)) continue;
     const uint32_t file = evidence->FileOf(i);
     const PathId closed = model.PathOf(file, proof.before().closed);
     const PathId opened = model.PathOf(file, proof.last().opened);
+    // What was handed out there is closed in its turn, and the next file gets the number: the first close is the cause.
+    const auto cause = causes.find({proof.process, proof.record.fd});
+    if (cause != causes.end() && WasHandedOut(proof.before())) {
+      findings[cause->second].count += proof.record.count;
+      evidence->MarkReported(i);
+      continue;
+    }
     if (!HasFunction(model, closed) || !HasFunction(model, opened) || model.paths().InSameFunction(closed, opened) ||
         IsUsualOnStandard(FieldText(proof.record.target)))
       continue;
@@ -39,11 +56,12 @@ void FindStdReused(Model& model, Evidence* evidence, Grouping* out) {
     finding.processes = {proof.process};
     TakeNumbers(model, proof, 0, &finding);
     finding.events.push_back(EventOf(model, file, Role::kClosed, proof.before().closed, proof.record.fd));
-    finding.deciding = finding.events.size();
     finding.events.push_back(EventOf(model, file, Role::kReopened, proof.last().opened, proof.record.fd));
     evidence->Report(i, Role::kClosedAgain, &finding);
-    out->Add(std::move(finding));
+    causes[{proof.process, proof.record.fd}] = findings.size();
+    findings.push_back(std::move(finding));
   }
+  for (Finding& finding : findings) out->Add(std::move(finding));
 }
 
 }  // namespace fdaudit::analyzer

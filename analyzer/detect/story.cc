@@ -140,6 +140,28 @@ Finding BeginFinding(Model& model, const Proof& proof, size_t life, Kind kind, S
   return finding;
 }
 
+Finding BeginLate(Model& model, const Ruling& ruling, const Proof& proof, Kind kind, Severity severity) {
+  const trace::FindingRecord& record = proof.record;
+  Finding finding = BeginFinding(model, proof, ruling.life, kind, severity);
+  finding.certainty = ruling.certainty;
+  finding.why = ruling.why;
+  const size_t closing = finding.events.size();
+  AddClosing(model, proof.process, record.lives[ruling.life], record.fd, &finding.events);
+  finding.events[closing].seen_through = ruling.first_seen_through;
+  if (ruling.life == 1) {
+    const uint32_t file = model.processes()[proof.process].file;
+    finding.events.push_back(EventOf(model, file, Role::kReopened, record.lives[0].opened, record.fd));
+    finding.events.push_back(EventOf(model, file, Role::kClosed, record.lives[0].closed, record.fd));
+  }
+  return finding;
+}
+
+void TakeIn(Kind kind, Severity severity, Finding* finding) {
+  if (finding->kind == kind) return;
+  finding->includes[static_cast<size_t>(kind)] = true;
+  finding->severity = std::min(finding->severity, severity);
+}
+
 void TidyFds(std::vector<int>* fds) {
   std::sort(fds->begin(), fds->end());
   fds->erase(std::unique(fds->begin(), fds->end()), fds->end());

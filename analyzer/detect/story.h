@@ -36,6 +36,12 @@ void TakeNumbers(const Model& model, const Proof& proof, size_t life, Finding* f
 /// (`life`: 0 = the number's last one) that it is about.
 Finding BeginFinding(Model& model, const Proof& proof, size_t life, Kind kind, Severity severity);
 
+/// The same for an act that came too late: with the close of the life that it meant, and what became of the number.
+Finding BeginLate(Model& model, const Ruling& ruling, const Proof& proof, Kind kind, Severity severity);
+
+/// `finding` reports what would have been one of `kind`: it is as severe, and gates for that kind too.
+void TakeIn(Kind kind, Severity severity, Finding* finding);
+
 /// Distinct, ascending, at most kMaxFds.
 void TidyFds(std::vector<int>* fds);
 

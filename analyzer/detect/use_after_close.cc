@@ -5,19 +5,19 @@
 #include <utility>
 
 #include "analyzer/detect/detectors.h"
+#include "analyzer/detect/judge/judge.h"
 
 namespace fdaudit::analyzer {
 
-void FindUsesAfterClose(Model& model, Evidence* evidence, Grouping* out) {
+void FindUsesAfterClose(Model& model, const CulpritJudge& judge, Evidence* evidence, Grouping* out) {
   for (size_t i = 0; i < evidence->size(); ++i) {
     const Proof& proof = (*evidence)[i];
-    // A close that nobody recorded is coverage, and no reason to accuse anybody.
-    const bool is_whole = proof.last().closed.stamp != 0 && (proof.last().closed.flags & trace::kActSeenAtEnd) == 0;
-    if (evidence->IsReported(i) || !proof.is_use() || !is_whole) continue;
-    Finding finding = BeginFinding(model, proof, 0, Kind::kUseAfterClose, Severity::kError);
-    AddClosing(model, proof.process, proof.last(), proof.record.fd, &finding.events);
+    if (evidence->IsReported(i) || !proof.is_use() || judge[i].history != History::kLate) continue;
+    // Whichever history is true, what was to be read or written is lost.
+    Finding finding = BeginLate(model, judge[i], proof, Kind::kUseAfterClose, Severity::kError);
     finding.deciding = finding.events.size();
     finding.events.push_back(EventOf(model, evidence->FileOf(i), Role::kUsed, proof.record.act, proof.record.fd));
+    finding.events.back().seen_through = judge[i].seen_through;
     evidence->Report(i, Role::kClosedAgain, &finding);
     out->Add(std::move(finding));
   }

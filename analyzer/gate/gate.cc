@@ -47,6 +47,12 @@ bool FailOn::Fails(Kind kind, Severity severity) const {
   return kinds_[static_cast<size_t>(kind)] && severity <= std::max(Info(kind).severity, Severity::kWarning);
 }
 
+bool FailOn::Fails(Kind kind, const std::array<bool, kKinds>& includes, Severity severity) const {
+  return std::any_of(std::begin(AllKinds()), std::end(AllKinds()), [&](const KindInfo& info) {
+    return (info.kind == kind || includes[static_cast<size_t>(info.kind)]) && Fails(info.kind, severity);
+  });
+}
+
 std::vector<std::string> FailOn::Words() const {
   std::vector<std::string> words;
   for (const Severity severity : kSeverities) {
@@ -77,7 +83,7 @@ Verdict Judge(const Policy& policy, const Losses& lost, std::vector<Subject>* su
                                         : verdict.suppressed);
     const bool in_scope = policy.scope == Scope::kAll || subject.own;
     if (subject.state == State::kNew && in_scope && subject.count >= policy.min_count &&
-        policy.fail_on.Fails(subject.kind, subject.severity)) {
+        policy.fail_on.Fails(subject.kind, subject.includes, subject.severity)) {
       failing[subject.kind].push_back(&subject);
     }
   }

@@ -30,6 +30,8 @@ class FailOn {
   /// Words of a list, severities and kinds mixed. Empty: understood; else what is wrong.
   std::string Read(const std::vector<std::string>& words);
   bool Fails(Kind kind, Severity severity) const;
+  /// The same for a finding that has taken in events of other kinds.
+  bool Fails(Kind kind, const std::array<bool, kKinds>& includes, Severity severity) const;
   /// As the report has them.
   std::vector<std::string> Words() const;
 
@@ -59,6 +61,7 @@ struct Subject {
   std::string message;
   std::string place;  ///< its location in one line; empty = unknown
   SuppressionSubject traits;
+  std::array<bool, kKinds> includes{};  ///< it gates for these kinds as well
   // Filled by Judge():
   State state = State::kNew;
   bool gates = false;

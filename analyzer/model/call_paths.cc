@@ -158,6 +158,7 @@ const std::vector<Frame>& CallPaths::NameFrame(const RawFrame& raw) {
   Module& module = modules_[raw.module];
   if (module.is_python) {
     known->second.push_back(PythonFrame(raw));
+    known->second.back().is_helper = IsHelper(known->second.back());
     return known->second;
   }
   std::vector<SymbolFrame> symbols;
@@ -178,9 +179,25 @@ const std::vector<Frame>& CallPaths::NameFrame(const RawFrame& raw) {
                 symbol.is_inlined,
                 false};
     frame.is_runtime = module.preloaded || IsRuntime(frame);
+    frame.is_helper = IsHelper(frame);
     known->second.push_back(std::move(frame));
   }
   return known->second;
+}
+
+bool CallPaths::IsHelper(const Frame& frame) const {
+  if (frame.function.empty()) return false;
+  return helper_names_.contains(frame.function) || helper_names_.contains(Unqualified(frame.function)) ||
+         helpers_.contains({frame.function, frame.module, frame.file});
+}
+
+void CallPaths::SetHelpers(std::set<Helper> helpers, std::set<std::string, std::less<>> names) {
+  helpers_ = std::move(helpers);
+  helper_names_ = std::move(names);
+  for (auto& [raw, frames] : named_) {
+    for (Frame& frame : frames) frame.is_helper = IsHelper(frame);
+  }
+  for (auto& [original, frame] : as_runtime_) frame.is_helper = original->is_helper;
 }
 
 const Frame& CallPaths::AsRuntime(const Frame& frame) {
@@ -235,10 +252,13 @@ std::vector<ModuleRef> CallPaths::NamedModules() const {
   return modules;
 }
 
-const Frame* CallPaths::Location(PathId id) {
+const Frame* CallPaths::Location(PathId id, size_t skipped) {
   const FrameList& frames = Frames(id);
-  const auto own = std::find_if(frames.begin(), frames.end(), [](const Frame& frame) { return !frame.is_runtime; });
-  if (own != frames.end()) return &*own;
+  const auto begin = frames.begin() + static_cast<std::ptrdiff_t>(std::min(skipped, frames.size()));
+  const auto code = [](const Frame& frame) { return !frame.is_runtime && !frame.is_helper; };
+  if (const auto own = std::find_if(begin, frames.end(), code); own != frames.end()) return &*own;
+  const auto any = [](const Frame& frame) { return !frame.is_runtime; };
+  if (const auto own = std::find_if(frames.begin(), frames.end(), any); own != frames.end()) return &*own;
   return frames.empty() ? nullptr : &frames.front();
 }
 

@@ -9,6 +9,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -48,8 +49,14 @@ class CallPaths {
   /// True where some frame is code made at run time: the path of another process even where the addresses are equal.
   bool IsOfOneProcess(PathId path) const;
 
-  /// The innermost frame that is not runtime code, else the innermost of all; null for an empty path.
-  const Frame* Location(PathId path);
+  /// The innermost frame that is neither runtime code nor a helper, else not runtime code, else the innermost of all;
+  /// null for an empty path. The innermost `skipped` frames are passed over as helpers are.
+  const Frame* Location(PathId path, size_t skipped = 0);
+
+  /// Functions that open or close for others, from now on: as their frames name them, with module and source file; and
+  /// those that the user names, with or without what qualifies them.
+  using Helper = std::tuple<std::string, std::string, std::string>;
+  void SetHelpers(std::set<Helper> helpers, std::set<std::string, std::less<>> names);
 
   /// True where a sanitizer's runtime made the call for itself (to a program that names addresses, say), rather than
   /// passed on one of the program's.
@@ -95,11 +102,14 @@ class CallPaths {
   Frame PythonFrame(const RawFrame& raw) const;
   const std::vector<Frame>& NameFrame(const RawFrame& raw);
   const Frame& AsRuntime(const Frame& frame);
+  bool IsHelper(const Frame& frame) const;
 
   const std::vector<TraceFile>& files_;
   SymbolLookup lookup_;
   CodeLookup code_lookup_;
   std::set<std::string, std::less<>> intercepted_;
+  std::set<Helper> helpers_;
+  std::set<std::string, std::less<>> helper_names_;
   std::vector<Module> modules_ = std::vector<Module>(1);
   std::map<std::pair<std::string, std::vector<uint8_t>>, uint32_t> module_ids_;
   std::unordered_map<uint64_t, uint32_t> module_of_;                    // file << 32 | index in the file

@@ -98,6 +98,52 @@ bool IsRuntime(const Frame& frame) {
   return IsRuntimeLibrary(BaseName(frame.module)) || IsRuntimeSource(frame.file) || IsRuntimeFunction(frame.function);
 }
 
+namespace {
+
+/// ".part.0" and the like: the compiler's own name for a piece of a function.
+bool IsCompilersPiece(std::string_view after_dot) {
+  constexpr std::string_view kPieces[] = {"part", "constprop", "isra", "cold", "lto_priv"};
+  return after_dot.empty() || (after_dot.front() >= '0' && after_dot.front() <= '9') ||
+         std::any_of(std::begin(kPieces), std::end(kPieces),
+                     [after_dot](std::string_view piece) { return StartsWith(after_dot, piece); });
+}
+
+/// Where the last part of a qualified name begins. Separators inside of template arguments and parameters don't count.
+size_t LastPart(std::string_view function) {
+  size_t begin = 0;
+  int depth = 0;
+  for (size_t i = 0; i < function.size(); ++i) {
+    const char c = function[i];
+    if (c == '<' || c == '(') {
+      ++depth;
+    } else if (c == '>' || c == ')') {
+      --depth;
+    } else if (depth == 0 && c == ':' && i > 0 && function[i - 1] == ':') {
+      begin = i + 1;
+    } else if (depth == 0 && c == '.' && !IsCompilersPiece(function.substr(i + 1))) {
+      begin = i + 1;
+    }
+  }
+  return begin;
+}
+
+}  // namespace
+
+std::string_view Unqualified(std::string_view function) {
+  const std::string_view last = function.substr(LastPart(function));
+  return last.substr(0, last.find_first_of("<("));
+}
+
+std::string_view Qualifier(std::string_view function) {
+  const std::string_view before = function.substr(0, LastPart(function));
+  return before.substr(0, before.find_last_not_of(":.") + 1);
+}
+
+bool IsDestructor(std::string_view function) {
+  const std::string_view last = function.substr(LastPart(function));
+  return last.size() > 1 && last.front() == '~';
+}
+
 bool IsSanitizer(const Frame& frame) {
   return StartsWithAny(frame.function, kSanitizerNamespaces) ||
          StartsWithAny(BaseName(frame.module), kSanitizerLibraries);

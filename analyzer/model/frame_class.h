@@ -18,6 +18,7 @@ struct Frame {
   bool is_python = false;
   bool is_inlined = false;
   bool is_runtime = false;  ///< see IsRuntime
+  bool is_helper = false;   ///< it opens or closes for others, as CallPaths::SetHelpers() says
 };
 
 /// Last component of a path.
@@ -29,6 +30,15 @@ bool IsPythonInterpreter(std::string_view path);
 /// True for code that is never what a programmer looks for: libc, system headers, the C++, Rust, Go and Python
 /// libraries, sanitizers, other preloaded libraries. `location` skips such frames where any other is left.
 bool IsRuntime(const Frame& frame);
+
+/// True for C++ destructors.
+bool IsDestructor(std::string_view function);
+
+/// The last part of a qualified name, without template arguments and parameters: "pool::Lease::drop" -> "drop".
+std::string_view Unqualified(std::string_view function);
+
+/// What it is qualified by, a class in most cases: "pool::Lease::drop" -> "pool::Lease", "Log.close" -> "Log".
+std::string_view Qualifier(std::string_view function);
 
 /// True for the inside of a sanitizer's runtime, and for its wrappers where it is a library of its own.
 bool IsSanitizer(const Frame& frame);

@@ -229,6 +229,10 @@ std::vector<Subject> Document::Subjects() {
     subject.kind = *FindKind(finding["kind"].Text());
     subject.severity = SeverityOf(finding);
     subject.own = finding["own"].IsTrue();
+    for (const Json& included : finding["includes"]) {
+      if (const std::optional<Kind> kind = FindKind(included.Text()))
+        subject.includes[static_cast<size_t>(*kind)] = true;
+    }
     subject.count = finding["count"].Count();
     subject.message = finding["message"].Text();
     const Json& events = finding["events"];

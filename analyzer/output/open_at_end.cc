@@ -1,5 +1,7 @@
 #include "analyzer/output/open_at_end.h"
 
+#include "analyzer/detect/grouping.h"
+
 namespace fdaudit::analyzer {
 
 Origin OriginOf(const trace::Slot& slot) {
@@ -18,8 +20,11 @@ bool IsOpenAtEnd(const Process& process, const trace::Slot& slot) {
   return slot.head.state == trace::SlotState::kOpen || slot.head.state == trace::SlotState::kUnseen;
 }
 
-Leaked::Source Leaked::SourceOf(ProcessIndex process, PathId path, const std::string& call) {
-  return {process, path, path == kNoPath ? call : ""};
+Leaked::Source Leaked::SourceOf(ProcessIndex process, PathId path, const std::string& call) const {
+  if (path == kNoPath) return {process, call};
+  const auto [known, is_new] = lines_.try_emplace(path);
+  if (is_new) known->second = LineOf(model_.paths(), path, 0, "");
+  return {process, known->second};
 }
 
 Leaked::Leaked(const Report& report) : model_(*report.model), handed_over_(model_) {

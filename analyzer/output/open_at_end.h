@@ -4,7 +4,8 @@
 
 #include <set>
 #include <string>
-#include <tuple>
+#include <unordered_map>
+#include <utility>
 
 #include "analyzer/detect/handed_over.h"
 #include "analyzer/output/report.h"
@@ -25,7 +26,7 @@ const char* Name(Origin origin);
 bool IsOpenAtEnd(const Process& process, const trace::Slot& slot);
 
 /// What leaks of severity error and warning are about. A finding keeps the numbers of its first hundred descriptors; by
-/// its call path all of them are found.
+/// its line all of them are found.
 class Leaked {
  public:
   explicit Leaked(const Report& report);
@@ -33,13 +34,14 @@ class Leaked {
   bool Contains(ProcessIndex process, int fd, const trace::Slot& slot) const;
 
  private:
-  /// A process, and where it opened what leaked. What has no call path is distinguished by the call.
-  using Source = std::tuple<ProcessIndex, PathId, std::string>;
-  static Source SourceOf(ProcessIndex process, PathId path, const std::string& call);
+  /// A process, and the line in which it opened what leaked. What has no call path is distinguished by the call.
+  using Source = std::pair<ProcessIndex, std::string>;
+  Source SourceOf(ProcessIndex process, PathId path, const std::string& call) const;
 
   Model& model_;
   HandedOver handed_over_;
   std::set<Source> sources_;
+  mutable std::unordered_map<PathId, std::string> lines_;
 };
 
 }  // namespace fdaudit::analyzer

@@ -227,6 +227,13 @@ void WriteFinding(Model& model, const Finding& finding, JsonWriter& out) {
       for (const ProcessIndex process : finding.processes) out.Value(model.processes()[process].id);
     });
     out.Field("message", Text(finding.message));
+    out.Field("why", TextOrNull(finding.why));
+    out.List("includes", [&] {
+      for (const KindInfo& info : AllKinds()) {
+        if (finding.includes[static_cast<size_t>(info.kind)]) out.Value(info.name);
+      }
+    });
+    out.Field("variants", finding.variants);
     out.Field("count", finding.count);
     out.Field("fds", finding.fds);
     WriteDescriptors(model, finding, out);

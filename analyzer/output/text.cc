@@ -171,7 +171,10 @@ void Writer::OneFinding(const Finding& finding) {
                    Styled(StyleOf(finding.severity), fmt::format("{}: {}", Name(finding.severity), Name(finding.kind))),
                    traits, Styled(Style::kDim, finding.id)));
   Line("  " + Styled(Style::kBold, EscapeForTerminal(finding.message)));
+  if (!finding.why.empty()) Line("  because  " + EscapeForTerminal(finding.why));
   Numbers(finding);
+  if (finding.variants > 1)
+    Line(fmt::format("  variants {} different call paths, the first is shown", finding.variants));
   Targets(finding);
   if (!finding.context.empty()) Line("  during   " + EscapeForTerminal(finding.context));
   const size_t events = std::min(finding.events.size(), kMaxEvents);

@@ -52,9 +52,9 @@ class Texts {
   Json list_ = Json::EmptyList();
 };
 
-class History {
+class HistoryWriter {
  public:
-  explicit History(const Report& report)
+  explicit HistoryWriter(const Report& report)
       : report_(report), model_(*report.model), lives_(ReadLives(model_)), duration_s_(lives_.until_s) {}
 
   Json Render();
@@ -91,7 +91,7 @@ class History {
 };
 
 /// Outermost frame first.
-int History::NumberOf(PathId path) {
+int HistoryWriter::NumberOf(PathId path) {
   if (path == kNoPath) return -1;
   const auto [known, is_new] = path_numbers_.try_emplace(path, static_cast<int>(paths_.size()));
   if (!is_new) return known->second;
@@ -107,8 +107,8 @@ int History::NumberOf(PathId path) {
 }
 
 /// The highest of each stretch of time, so that no peak is lost. `before`: open from the start, with nothing recorded.
-void History::RenderCurve(const std::vector<std::pair<double, int>>& changes, int before, double start_s, double end_s,
-                          size_t most, Json* process) const {
+void HistoryWriter::RenderCurve(const std::vector<std::pair<double, int>>& changes, int before, double start_s,
+                                double end_s, size_t most, Json* process) const {
   Json times = Json::EmptyList();
   Json counts = Json::EmptyList();
   int last = -1;
@@ -138,7 +138,7 @@ void History::RenderCurve(const std::vector<std::pair<double, int>>& changes, in
   process->At("open") = std::move(counts);
 }
 
-Json History::RenderProcesses() {
+Json HistoryWriter::RenderProcesses() {
   const size_t count = model_.processes().size();
   std::vector<std::vector<std::pair<double, int>>> changes(count);
   for (const Life& life : lives_.lives) {
@@ -194,7 +194,7 @@ Json History::RenderProcesses() {
 }
 
 /// How many descriptors each call path held, at each moment and, last of all, at its process's end.
-Json History::RenderOpen() {
+Json HistoryWriter::RenderOpen() {
   const double step = duration_s_ > 0 ? duration_s_ / (kMoments - 1) : 1;
   std::map<std::pair<ProcessIndex, PathId>, std::vector<uint32_t>> rows;
   for (const Life& life : lives_.lives) {
@@ -228,7 +228,7 @@ Json History::RenderOpen() {
   return list;
 }
 
-std::vector<History::Lane> History::ListLanes() const {
+std::vector<HistoryWriter::Lane> HistoryWriter::ListLanes() const {
   std::map<std::pair<ProcessIndex, int>, Lane> lanes;
   const auto lane_of = [&](ProcessIndex process, int fd) -> Lane& {
     return lanes.try_emplace({process, fd}, Lane{process, fd, {}, {}}).first->second;
@@ -258,7 +258,7 @@ std::vector<History::Lane> History::ListLanes() const {
 }
 
 /// The latest lives, because what went wrong last is what people look for.
-Json History::RenderLane(const Lane& lane, size_t most) {
+Json HistoryWriter::RenderLane(const Lane& lane, size_t most) {
   Json lives = Json::EmptyList();
   const size_t first = lane.lives.size() > most ? lane.lives.size() - most : 0;
   for (size_t i = first; i < lane.lives.size(); ++i) {
@@ -291,7 +291,7 @@ Json History::RenderLane(const Lane& lane, size_t most) {
   return out;
 }
 
-Json History::RenderLanes() {
+Json HistoryWriter::RenderLanes() {
   const std::vector<Lane> lanes = ListLanes();
   Json list = Json::EmptyList();
   size_t left = kMostLives;
@@ -309,7 +309,7 @@ Json History::RenderLanes() {
   return list;
 }
 
-Json History::Render() {
+Json HistoryWriter::Render() {
   Json out;
   out.At("duration") = Rounded(duration_s_);
   out.At("complete") = lives_.complete;
@@ -337,6 +337,6 @@ Json History::Render() {
 
 }  // namespace
 
-Json HistoryJson(const Report& report) { return History(report).Render(); }
+Json HistoryJson(const Report& report) { return HistoryWriter(report).Render(); }
 
 }  // namespace fdaudit::analyzer

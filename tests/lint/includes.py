@@ -13,9 +13,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 
 # From the top downwards: the folders of each half. A file includes its own folder and those below it; what lies in a half's
-# root (startup.cc, main.cc) stands above them all. "a, b": side by side, and they may include each other.
+# root (startup.cc, main.cc) stands above them all. "a, b": side by side, and they may include each other. "a/b": a folder in
+# a that stands below it.
 SHIM = ["families", "events", "ledger", "stack", "runtimes", "process", "trace", "interpose", "arch", "base"]
-ANALYZER = ["commands", "viewer", "output", "gate", "detect", "model", "symbols, target", "trace"]
+ANALYZER = ["commands", "viewer", "output", "gate", "detect", "detect/judge", "model", "symbols, target", "trace"]
 # Public: headers that any layer of both halves may include, since they include nothing themselves.
 TRACE_FORMAT = {"shim/trace/format.h", "shim/trace/layout.h"}
 GROUND = {"shim/fdaudit.h", "analyzer/version.h"} | TRACE_FORMAT
@@ -38,10 +39,8 @@ def layer_of(path, folders):
     parts = path.split("/")
     if len(parts) == 2:
         return 0
-    for height, names in enumerate(folders, start=1):
-        if parts[1] in names.split(", "):
-            return height
-    return None
+    heights = {name: height for height, names in enumerate(folders, start=1) for name in names.split(", ")}
+    return heights.get("/".join(parts[1:3]), heights.get(parts[1]))
 
 
 def check(path):

@@ -15,7 +15,7 @@ static void wrapper(void) {
   somebody();
   int fd = open("/dev/zero", O_RDONLY);  // @opened
   close(fd);                             // @closed
-  dispose(fd);
+  dispose(fd);                           // @disposed
 }
 
 static void traceback(void) {

@@ -122,7 +122,7 @@ TEST_F(StandardNumbers, AFileThatGetsANumberOfTheStandardStreamsIsReported) {
   EXPECT_EQ(finding.kind, Kind::kStdReused);
   EXPECT_EQ(finding.severity, Severity::kWarning);
   EXPECT_EQ(Roles(finding), Texts({"closed", "reopened"}));
-  EXPECT_EQ(finding.location->function, "open_log");
+  EXPECT_EQ(finding.location->function, "quiet");
 }
 
 TEST_F(StandardNumbers, ARedirectionIsNone) { EXPECT_TRUE(Reused("redirect", "redirect", "/var/log/app.log").empty()); }

@@ -7,4 +7,4 @@ static int connection;
 void client_connect(void) { connection = socket(AF_UNIX, SOCK_STREAM, 0); }  // @connected
 static void drop(void) { close(connection); }                                // @dropped
 void client_error(void) { drop(); }
-void client_destroy(void) { drop(); }
+void client_destroy(void) { drop(); }                                        // @destroyed

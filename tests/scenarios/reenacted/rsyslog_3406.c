@@ -14,7 +14,7 @@ struct session {
 
 static void socket_end(struct session* session) { close(session->socket); }  // @ended
 static void session_abort(struct session* session) { socket_end(session); }
-static void session_destroy(struct session* session) { socket_end(session); }
+static void session_destroy(struct session* session) { socket_end(session); }  // @destroyed
 
 static void* tls_thread(void* unused) {
   struct session session = {socket(AF_UNIX, SOCK_STREAM, 0)};  // @accepted
