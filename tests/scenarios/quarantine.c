@@ -34,7 +34,7 @@ static void stale_close(void) {
   session_number = socket(AF_UNIX, SOCK_STREAM, 0);  // @session
   end_session();
   int log = open_log();
-  end_session();  // @ended-again: the log's, if it had been given the number
+  end_session();  // the log's, if it had been given the number
   MUST(log != session_number && write(log, "line\n", 5) == 5 && close(log) == 0);
 }
 

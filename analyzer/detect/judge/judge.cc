@@ -378,8 +378,6 @@ void CulpritJudge::Decide(const Dispute& d, int points, bool contradicted) {
     ruling.certainty = proven                                         ? Certainty::kProven
                        : points >= kOneOfLateFrom && for_stale && d.a ? Certainty::kOneOf
                                                                       : Certainty::kLikely;
-    ruling.seen_through = frames(d.a);
-    ruling.first_seen_through = frames(d.c0);
   }
   ruling.why = Why(d, is_stale);
 }
