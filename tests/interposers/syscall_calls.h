@@ -112,7 +112,7 @@ static int opened_how(const char* path) {
   CALL(io_uring_setup, "io-uring", ring(4), ring(0))                                                                   \
   CALL(bpf, "bpf", bpf_map(8), bpf_map(0))                                                                             \
   CALL(pidfd_open, "pidfd", syscall(SYS_pidfd_open, getpid(), 0), syscall(SYS_pidfd_open, -1, 0))                      \
-  CALL(pidfd_getfd, "character-device", syscall(SYS_pidfd_getfd, own_process(), null(), 0),                            \
+  CALL(pidfd_getfd, "character-device", syscall(SYS_pidfd_getfd, own_process_by_libc(), null(), 0),                    \
        syscall(SYS_pidfd_getfd, 777, 0, 0))                                                                            \
   CALL(open_tree, "mount", syscall(SYS_open_tree, AT_FDCWD, "/", O_CLOEXEC), syscall(SYS_open_tree, 777, "x", 0))      \
   CALL(open_tree_attr, "mount", syscall(467, AT_FDCWD, "/", O_CLOEXEC, NULL, 0),                                       \
