@@ -86,7 +86,7 @@ static int opened_how(const char* path) {
   CALL(memfd_create, "memfd", syscall(SYS_memfd_create, "scratch", 1), syscall(SYS_memfd_create, unmapped, 0))         \
   CALL(memfd_secret, "memfd", syscall(447, O_CLOEXEC), syscall(447, -1))                                               \
   CALL(mq_open, "mqueue", queue_by_number(),                                                                           \
-       syscall(SYS_mq_open, "no/where", O_RDWR))                                                                       \
+       syscall(SYS_mq_open, "no/where", O_RDWR, 0, NULL))                                                             \
   CALL(socket, "socket", syscall(SYS_socket, AF_UNIX, SOCK_DGRAM, 0), syscall(SYS_socket, -1, 0, 0))                   \
   CALL(socketpair, "socket", syscall(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, ends),                                   \
        syscall(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, unmapped))                                                     \
