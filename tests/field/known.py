@@ -24,6 +24,7 @@ KNOWN_FINDINGS = {
     ("collect2", "leak"): "the linker plugin library keeps the object open to the end",
     ("nm", "leak"): "likewise",
     ("ar", "leak"): "likewise",
+    ("vsftpd", "leak"): "each session's process leaves its sockets and the log to its exit",
     ("nginx", "leak"): "workers and master leave their log files to the exit",
     ("redis-check-rdb", "leak"): "redis-server leaves its event pipe, its append-only file and its clients to the exit",
     ("postgres", "leak"): "each process leaves its cache of open files, and its latch, to the exit",

@@ -73,7 +73,8 @@ class Round:
                                        stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True)
         # fdaudit run is the program's parent; the server gets the signal itself.
         self.load(child_of(process.pid) if self.audited else process.pid)
-        self.server.facts["status"] = process.wait(60)
+        status = process.wait(60)
+        self.server.facts["status"] = 128 - status if status < 0 else status  # as `fdaudit run` passes a signal on
         if self.audited:
             self.report = json.loads((self.folder / "report.json").read_text())
 
