@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The laboratory: generated programs whose culprit is known, and how well the reports name it.
 
-`make test-culprits` runs 200 of them; COUNT=N takes N, SEED=TEXT others. docs/findings.md has the table of a long run
-(`--table` prints it). The bounds are those of the contract with our users: nobody innocent is "proven" to be guilty, and a
+`make test-culprits` runs 200 of them; COUNT=N takes N, SEED=TEXT others. `--table` prints
+the score by shape. The bounds are those of the contract with our users: nobody innocent is "proven" to be guilty, and a
 right program gets neither error nor warning.
 """
 

@@ -356,7 +356,9 @@ void CulpritJudge::Decide(const Dispute& d, int points, bool contradicted) {
     ruling.history = is_stale ? History::kStale : History::kLate;
   }
   if (is_stale) {
-    const bool victim_closes = d.Has(Clue::kVictimCloses) || d.Has(Clue::kTwiceElsewhere) || d.Has(Clue::kCaught);
+    // Being caught in a race (kCaught) proves that the close hit, and not by whom: the lives' acts may be of both
+    // threads.
+    const bool victim_closes = d.Has(Clue::kVictimCloses) || d.Has(Clue::kTwiceElsewhere);
     ruling.certainty = is_certain || (points >= kProvenFrom && victim_closes && !contradicted) ? Certainty::kProven
                        : points >= kLikelyFrom && (d.has_before || d.may_have_before)          ? Certainty::kLikely
                                                                                                : Certainty::kOneOf;
