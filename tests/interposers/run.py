@@ -5,6 +5,7 @@ The functions are those that build/libfdaudit.so exports, and each must have its
 FUNCTION:VARIANT is one of several for FUNCTION.
 """
 
+import functools
 import json
 import pathlib
 import subprocess
@@ -79,6 +80,11 @@ class Symbols:
         return None
 
 
+@functools.lru_cache(maxsize=None)
+def symbols_of(program):
+    return Symbols(program)
+
+
 def recorded(trace, program, name):
     """The dump has an event that names the function, with a call path that begins in the program's code and leads
     through the line's own."""
@@ -90,7 +96,7 @@ def recorded(trace, program, name):
     named = [event for event in events if event.get("call") == called]
     if not named:
         return [f"no event names {name}, only {sorted({str(event.get('call')) for event in events})} {dump.err}"]
-    symbols = Symbols(program)
+    symbols = symbols_of(program)
     caller = f"{name.replace(':', '_')}_succeeds"
     for event in named:
         frames = event.get("frames") or [{"module": None}]

@@ -10,6 +10,7 @@
 
 static int go[2];     // closed: the daemon may end
 static int there[2];  // it has come so far
+static pid_t reaper;  // whose child a daemon is once its parent has ended
 
 static int opened(void) { return open("/etc/hostname", O_RDONLY); }  // @opened
 
@@ -21,6 +22,7 @@ static void ends(int status) {
 
 // Runs the launcher, and lets whatever it leaves behind end after it.
 static void launch(void (*launcher)(void), int status) {
+  reaper = getpid();
   MUST(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0 && pipe(go) == 0 && pipe(there) == 0);
   pid_t child = fork();
   MUST(child >= 0);
@@ -36,9 +38,20 @@ static void launch(void (*launcher)(void), int status) {
   for (int left; wait(&left) > 0;) MUST(WIFEXITED(left) && WEXITSTATUS(left) == 0);
 }
 
-// A daemon at work.
+// Without a descriptor of its own: the parent's end is a signal, or lies in the past.
+static void wait_for_the_end_of_the_parent(void) {
+  sigset_t end;
+  sigemptyset(&end);
+  sigaddset(&end, SIGUSR2);
+  MUST(sigprocmask(SIG_BLOCK, &end, NULL) == 0 && prctl(PR_SET_PDEATHSIG, SIGUSR2, 0, 0, 0) == 0);
+  int signal_number;
+  if (getppid() != reaper) MUST(sigwait(&end, &signal_number) == 0);
+}
+
+// A daemon at work: none before its parent has ended.
 static void serve(void) {
   char nothing;
+  wait_for_the_end_of_the_parent();
   send_byte(there[1]);
   while (read(go[0], &nothing, 1) != 0) MUST(errno == EINTR);
 }
