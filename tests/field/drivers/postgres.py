@@ -71,7 +71,7 @@ class Driver(Server):
             turn += 1
         backup = self.folder / "backup"
         if (BIN / "pg_basebackup").exists():
-            self.client(BIN / "pg_basebackup", *self.connection(), "-D", backup, "-X", "stream")
+            self.client(BIN / "pg_basebackup", *self.connection(), "-D", backup, "-X", "stream", "-c", "fast")
             self.facts["backup"] = (backup / "backup_manifest").exists()
         self.facts["rows"] = rows
         self.facts["consistent"] = self.ask("select (select sum(abalance) from pgbench_accounts) = "
