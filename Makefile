@@ -164,7 +164,7 @@ SUITES :=
 ifneq (,$(UNIT_SOURCES))
 SUITES += unit
 endif
-SUITE_unit = $(BUILD)/tests/unit --gtest_brief=1
+SUITE_unit = $(PYTHON) tests/support/shards.py $(BUILD)/tests/unit --gtest_brief=1
 SUITE_unit_NEEDS = $(BUILD)/tests/unit
 
 # tests/NAME/run.py: a suite without more ado.

@@ -14,8 +14,8 @@ struct Losses {
   uint64_t stacks = 0;    ///< call paths, or modules and Python functions among their frames
   uint64_t images = 0;    ///< programs and forked processes that have no record at all
   uint64_t events = 0;    ///< opens and closes that are missing from their process's ledger
-  std::optional<double>
-      since_s;  ///< of the session, when the first was lost; unknown where nothing was, or by old shims
+  /// Of the session, when the first was lost; unknown where nothing was, or by old shims.
+  std::optional<double> since_s = {};
 
   bool Any() const { return findings != 0 || stacks != 0 || images != 0 || events != 0; }
 

@@ -303,11 +303,13 @@ def planted():
             harness.audit(["/bin/sh", "-c", "true; true"], folder, arguments=["--trace", trace])
             (second,), (first,) = second_files(theirs), list(trace.iterdir())
             stem = second.name.split("+")[0]
-            content = bytearray(second.read_bytes())
-            at = content.index(stem.encode())
-            content[at:at + 112] = first.name.encode().ljust(112, b"\0")
             forged = place / second.name.replace(stem, first.stem)
-            forged.write_bytes(content)
+            harness.run(["cp", second, forged])
+            [at] = [start + data.index(stem.encode()) for start, data in harness.data_of(second).items()
+                    if stem.encode() in data][:1]
+            with forged.open("r+b") as file:
+                file.seek(at)
+                file.write(first.name.encode().ljust(112, b"\0"))
             os.chown(forged, user, user)
             link = place / f"{first.stem}+{user}-1.fdaudit"
             link.symlink_to(first)

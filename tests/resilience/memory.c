@@ -98,7 +98,7 @@ int main(int argc, char** argv) {
     printf("lock %d", mlockall(MCL_CURRENT | MCL_FUTURE));
     printf(" errno %d\n", errno);
     open_many(200);
-    fork_many(300);
+    fork_many(40);
   }
   printf("vm %ld\n", figure("VmSize"));
   printf("locked %ld\n", figure("VmLck"));

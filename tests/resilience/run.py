@@ -328,9 +328,9 @@ def no_message_into_the_programs_file():
 
 @suite.check
 def balanced_pairs_cost_no_room():
-    """Hundreds of thousands of pairs leave a trace no larger than a thousand, but for the journal's fixed room."""
+    """A hundred thousand pairs leave a trace no larger than a thousand, but for the journal's fixed room."""
     loops = harness.build(HERE.parent / "bench" / "loops.c", flags=["-O2", "-pthread"])
-    sizes, many = {}, 300000
+    sizes, many = {}, 100000
     for journal in ("0", "4M"):
         for count in (1000, many):
             with harness.Folder() as trace:

@@ -168,7 +168,7 @@ static void fork_while_loading(void) {
   pthread_t loaders[2];
   MUST(pthread_create(&loaders[0], NULL, load_and_unload, "libanl.so.1") == 0);
   MUST(pthread_create(&loaders[1], NULL, load_and_unload, "libutil.so.1") == 0);
-  for (int i = 0; i < 500; ++i) {
+  for (int i = 0; i < 200; ++i) {
     pid_t child = fork();
     MUST(child >= 0);
     if (child == 0) {
@@ -189,13 +189,13 @@ static void fork_while_opening(void) {
   for (int i = 0; i < 2; ++i) {
     MUST(pthread_create(&threads[i], NULL, make_pairs, &pairs) == 0);
   }
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < 120; ++i) {
     pid_t child = fork();
     MUST(child >= 0);
     if (child == 0) {
       int fd = fcntl(0, F_DUPFD, 200);
       MUST(fd >= 200);
-      if (i == 299) {
+      if (i == 119) {
         close(fd);  // @child-closed
         close(fd);  // @child-again
       } else {

@@ -6,6 +6,7 @@ a suite that knows nothing of quarantines shows what they change.
 """
 
 import atexit
+import collections
 import concurrent.futures
 import contextlib
 import functools
@@ -52,7 +53,7 @@ EXTRA_OPTIONS = os.environ.get("EXTRA_OPTIONS", "")
 # Seconds after which something hangs. No test may come near it, however slow and busy the machine.
 PATIENCE = 180
 
-_build_lock = threading.Lock()
+_build_locks = collections.defaultdict(threading.Lock)  # by program
 
 
 class BuildError(Exception):
@@ -76,7 +77,7 @@ def build(source, name=None, flags=(), compiler=None):
     command = [compiler, "-g", "-Wall", *determined(compiler), "-o", str(program), str(source), *flags]
     stamp = program.with_name(program.name + ".command")
     headers = [p.stat().st_mtime for p in source.parent.glob("*.h")]
-    with _build_lock:
+    with _build_locks[program]:
         newest = max([source.stat().st_mtime, *headers])
         if program.exists() and stamp.exists() and stamp.read_text() == " ".join(command) \
                 and program.stat().st_mtime >= newest:
@@ -192,6 +193,20 @@ class Folder:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
+def data_of(path):
+    """What a file holds, as {offset: bytes}, without its holes: of a trace's hundreds of megabytes these are the most."""
+    data, at = {}, 0
+    with open(path, "rb") as file:
+        while True:
+            try:
+                at = os.lseek(file.fileno(), at, os.SEEK_DATA)
+            except OSError:  # none further on
+                return data
+            end = os.lseek(file.fileno(), at, os.SEEK_HOLE)
+            data[at] = os.pread(file.fileno(), end - at, at)
+            at = end
+
+
 class Skip(Exception):
     """Raised by a test that cannot run here; says why."""
 
@@ -257,9 +272,11 @@ class Suite:
 
 
 @contextlib.contextmanager
-def busy_processors():
-    """Keeps every processor busy meanwhile."""
-    spinning = [subprocess.Popen([PYTHON, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+def busy_processors(nice=0):
+    """Keeps every processor busy meanwhile: nothing that wakes up finds an idle one. With `nice` the tests have most of
+    the time all the same (10: nine tenths)."""
+    spin = f"import os; os.nice({nice})\nwhile True: pass"
+    spinning = [subprocess.Popen([PYTHON, "-c", spin]) for _ in range(os.cpu_count() or 1)]
     try:
         yield
     finally:

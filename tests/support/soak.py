@@ -43,7 +43,7 @@ def setting(name, default):
 def play(number, order, busy, records):
     """One round; returns what failed in it, in words."""
     failures = []
-    with harness.busy_processors() if busy else contextlib.nullcontext():
+    with harness.busy_processors(nice=10) if busy else contextlib.nullcontext():
         for name, command in order:
             result = suites.run(name, command, shown=False)
             records[name].add(result)
