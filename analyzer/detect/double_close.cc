@@ -43,11 +43,13 @@ class DoubleCloses {
  private:
   void NoteSweeps();
   bool IsDoubleClose(size_t index) const {
-    return evidence_[index].is_close() && judge_[index].history != History::kNone;
+    return evidence_[index].is_close() && judge_[index].history != History::kNone &&
+           judge_[index].history != History::kConsequence;
   }
   size_t MeantLife(size_t index) const;
   bool StumblesLikeOthers(const Proof& proof) const;
   Finding MakeFinding(size_t index, size_t meant) const;
+  void AddConsequences(size_t index, Finding* finding);
 
   Model& model_;
   const CulpritJudge& judge_;
@@ -92,6 +94,22 @@ Finding DoubleCloses::MakeFinding(size_t index, size_t meant) const {
   return finding;
 }
 
+/// Others have met it: one of each sort is shown.
+void DoubleCloses::AddConsequences(size_t index, Finding* finding) {
+  bool has_close = false, has_use = false;
+  for (const size_t i : judge_[index].consequences) {
+    const Proof& proof = evidence_[i];
+    bool* known = proof.is_use() ? &has_use : &has_close;
+    const bool is_shown = (proof.is_use() || proof.is_close()) && !std::exchange(*known, true);
+    evidence_.MarkReported(i);
+    if (!is_shown) continue;
+    const Role role = proof.is_use() ? Role::kUsed : Role::kOwnerCloseFailed;
+    finding->events.push_back(EventOf(model_, evidence_.FileOf(i), role, proof.record.act, proof.record.fd));
+    if (proof.is_use()) TakeIn(Kind::kUseAfterClose, Severity::kError, finding);
+  }
+  if (has_close || has_use) finding->severity = Severity::kError;
+}
+
 void DoubleCloses::Find(Grouping* out) {
   NoteSweeps();
   // One close_range that closed many is one cause, wherever their owners fail afterwards.
@@ -103,6 +121,7 @@ void DoubleCloses::Find(Grouping* out) {
     const size_t meant = MeantLife(i);
     Finding finding = MakeFinding(i, meant);
     evidence_.Report(i, Role::kClosedAgain, &finding);
+    AddConsequences(i, &finding);
     if (WasSwept(proof.record.lives[meant])) {
       const RangeKey range{proof.process, proof.record.lives[meant].closed.stamp};
       const auto [known, is_new] = ranges.try_emplace(range, findings.size());

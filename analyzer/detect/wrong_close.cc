@@ -89,6 +89,7 @@ void WrongCloses::Find(Grouping* out) {
   for (size_t i = 0; i < evidence_.size(); ++i) {
     const Proof& proof = evidence_[i];
     if (evidence_.IsReported(i) || (!proof.is_close() && !proof.is_use())) continue;
+    if (judge_[i].history == History::kConsequence) continue;
     const bool is_stale = judge_[i].history == History::kStale || causes.contains(KeyOf(i));
     if (is_stale) causes[KeyOf(i)].failures.Add(i, proof);
   }

@@ -213,7 +213,7 @@ void NoteClose(ThreadState& thread, int fd, const trace::Act& act, const CloseOu
                bool nested) {
   using Verdict = CloseOutcome::Verdict;
   const bool failed = error == EBADF;
-  if (!nested) FollowRun(thread.run, fd, act.stack, outcome.verdict == Verdict::kFailedNever);
+  if (!nested) FollowRun(thread.run, fd, act.stack, failed && outcome.verdict != Verdict::kFailedStale);
   if (failed) {
     JournalFailure(thread, fd, act, error, nested);
   } else if (!nested) {

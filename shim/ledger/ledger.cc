@@ -97,7 +97,9 @@ CloseTicket LedgerCloseBegin(int fd, const Act& act) {
       }
       return ticket;
     }
-    ticket.found = head.state == SlotState::kClosed ? CloseTicket::Found::kClosed : CloseTicket::Found::kNever;
+    ticket.found = head.state == SlotState::kClosed ? CloseTicket::Found::kClosed
+                   : head.state == SlotState::kGone ? CloseTicket::Found::kGone
+                                                    : CloseTicket::Found::kNever;
     if (head.flags != 0) return ticket;  // another stale close is at it, or waits for its victim's record
     place.slot->stale = act;
     Head wanted = head;

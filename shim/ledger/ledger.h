@@ -41,6 +41,7 @@ struct CloseTicket {
     kOpen,    ///< it was open; now recorded as closed
     kClosed,  ///< this image had closed it already: a stale close
     kNever,   ///< never open in this image
+    kGone,    ///< was open, and a close that was not seen, or not understood, came first
     kNoRoom,  ///< not in the ledger for lack of room
   };
   Found found = Found::kNoRoom;

@@ -168,7 +168,7 @@ CloseOutcome SettleClose(const Place& place, int fd, const CloseTicket& ticket, 
   ClearStaleMark(slot, act);
   // The close before this one closed a number whose opening was not seen: whose it was, and whose it is not, is
   // unknown.
-  if ((LoadHead(slot).flags & kStaleDone) != 0) return outcome;
+  if ((LoadHead(slot).flags & kStaleDone) != 0 || ticket.found == CloseTicket::Found::kGone) return outcome;
   outcome.verdict = CloseOutcome::Verdict::kFailedNever;
   if (ticket.found == CloseTicket::Found::kClosed) {
     outcome.verdict = CloseOutcome::Verdict::kFailedStale;

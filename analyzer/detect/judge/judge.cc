@@ -74,6 +74,7 @@ CulpritJudge::CulpritJudge(Model& model, const std::vector<Proof>& proofs, const
     Decide(dispute, alone ? dispute.points : static_cast<int>(sum->second.points / sum->second.count),
            alone || sum->second.contradicted);
   }
+  FindConsequences();
 }
 
 CulpritJudge::Deed CulpritJudge::DeedOf(const Proof& proof, const trace::Act& act) {
@@ -382,6 +383,46 @@ void CulpritJudge::Decide(const Dispute& d, int points, bool contradicted) {
                                                                       : Certainty::kLikely;
   }
   ruling.why = Why(d, is_stale);
+}
+
+/// One thread opened it, closed it and closed it again, all in one function: nobody else can be meant. While that goes
+/// on beside other threads, the numbers it frees are theirs for moments, and whose the last two lives of a number were
+/// is chance. So what befalls a function that is not known for it, on a number of the one that is, follows from it.
+void CulpritJudge::FindConsequences() {
+  constexpr uint64_t kRare = 20;  // so many times less often it is what the race made of others' acts
+  struct Repeater {
+    size_t cause;  // the proof
+    uint64_t count = 0;
+    std::set<int> fds = {};
+  };
+  std::map<ProcessIndex, std::map<FunctionId, Repeater>> repeaters;
+  for (const Dispute& d : disputes_) {
+    const Proof& proof = proofs_[d.index];
+    const bool is_alone = proof.is_close() && d.a.thread == d.c0.thread && d.a.thread == d.o0.thread;
+    const FunctionId function = d.a.function();
+    if (!is_alone || function == 0 || function != d.c0.function() || function != d.o0.function()) continue;
+    Repeater& repeater = repeaters[proof.process].try_emplace(function, Repeater{d.index}).first->second;
+    repeater.count += std::max<uint32_t>(proof.record.count, 1);
+    repeater.fds.insert(proof.record.fd);
+  }
+  for (const Dispute& d : disputes_) {
+    const Proof& proof = proofs_[d.index];
+    const auto here = repeaters.find(proof.process);
+    if (here == repeaters.end() || (proof.record.act.flags & trace::kActSingleThreaded) != 0) continue;
+    const bool is_late = rulings_[d.index].history == History::kLate;
+    const FunctionId accused = is_late ? d.a.function() : d.c0.function();
+    const auto known = here->second.find(accused);
+    const uint64_t own = known == here->second.end() ? 0 : known->second.count;
+    for (const auto& [function, repeater] : here->second) {
+      const bool is_involved = d.o0.function() == function || d.c0.function() == function ||
+                               d.o1.function() == function || d.c1.function() == function ||
+                               (own != 0 && repeater.fds.contains(proof.record.fd));
+      if (accused == 0 || function == accused || !is_involved || own * kRare > repeater.count) continue;
+      rulings_[d.index].history = History::kConsequence;
+      rulings_[repeater.cause].consequences.push_back(d.index);
+      break;
+    }
+  }
 }
 
 std::string CulpritJudge::Why(const Dispute& d, bool stale) const {

@@ -76,6 +76,7 @@ class CulpritJudge {
   bool IsRetry(const Proof& proof) const;
 
   void Decide(const Dispute& dispute, int points, bool contradicted);
+  void FindConsequences();
   std::string Why(const Dispute& dispute, bool stale) const;
   /// How many descriptors that the opener's function opened the closer's has closed, without dispute.
   uint64_t Closed(const Deed& opener, const Deed& closer) const;
