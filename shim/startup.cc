@@ -134,7 +134,7 @@ bool OpenTrace(char** environment, bool first_image, const char** problem) {
 }
 
 bool IsOfOneImage(const char* option) {
-  for (const char* name : {"trace=", "session=", "family=", "ahead=", "filters="}) {
+  for (const char* name : {"trace=", "session=", "place=", "family=", "ahead=", "filters="}) {
     if (StartsWith(option, name)) return true;
   }
   return false;
@@ -148,6 +148,7 @@ void ComposeOptions(const char* given, uint64_t filters) {
     text.Add(*c == ':' ? "%3A" : *c == '%' ? "%25" : c, *c == ':' || *c == '%' ? 3 : 1);
   }
   text.Add(":session=").Add(options.session);
+  if (options.place[0] != '\0') text.Add(":place=").Add(options.place);
   if (options.family[0] != '\0') text.Add(":family=").Add(options.family);
   if (filters != 0 && filters != UINT64_MAX) text.Add(":filters=").Add(filters);
   while (given != nullptr && *given != '\0') {

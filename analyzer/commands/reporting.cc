@@ -20,6 +20,7 @@
 #include "analyzer/output/standing.h"
 #include "analyzer/target/elf_target.h"
 #include "analyzer/trace/family.h"
+#include "analyzer/trace/memory_place.h"
 #include "analyzer/trace/trace_error.h"
 #include "analyzer/viewer/page.h"
 
@@ -67,6 +68,28 @@ std::vector<TraceFile> OpenTraces(const std::vector<std::string>& paths) {
     }
   }
   return files;
+}
+
+/// Whether a process that writes to the file may be alive.
+bool IsWritten(const Model& model, const std::string& file) {
+  return std::any_of(model.processes().begin(), model.processes().end(), [&](const Process& process) {
+    const bool is_alive = process.end.kind == EndKind::kRunning || process.end.kind == EndKind::kUnknown;
+    return is_alive && model.files()[process.file].name() == file;
+  });
+}
+
+/// Traces in memory whose programs have ended go to the folders where they were asked for.
+void MoveEnded(const std::vector<std::string>& paths, const Model& model) {
+  for (const std::string& path : paths) {
+    for (const std::string& name : FindTraceFiles(path)) {
+      try {
+        const std::string place = ResolvePointer(name);
+        if (place != name && !IsWritten(model, place)) MoveFromMemory(name);
+      } catch (const TraceError&) {
+        // It was left out of the report, too.
+      }
+    }
+  }
 }
 
 /// Whether a program was started that should have made a trace file of its own, and none was found.
@@ -145,6 +168,7 @@ LoadedTraces::LoadedTraces(const std::vector<std::string>& paths, const ReportOp
   std::move(relatives.files.begin(), relatives.files.end(), std::back_inserter(files));
   model_ = std::make_unique<Model>(std::move(files), std::move(model_options));
   for (std::string& note : relatives.notes) model_->AddNote(std::move(note));
+  MoveEnded(paths, *model_);
   if (!MissesFiles(*model_)) return;
   for (const std::string& directory : relatives.closed) {
     model_->AddNote("what was not audited may be recorded in " + directory);

@@ -18,6 +18,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "analyzer/trace/memory_place.h"
 #include "analyzer/trace/trace_error.h"
 #include "analyzer/trace/trace_file.h"
 #include "shim/trace/format.h"
@@ -55,6 +56,15 @@ void NoteRemoved(const std::string& file) {
   const uint32_t removed = 1;
   WriteField(fd, offsetof(trace::Header, removed), &removed, sizeof removed);
   close(fd);
+}
+
+/// Where a trace's bytes are; empty where that is unknown.
+std::string PlaceOf(const std::string& file) {
+  try {
+    return ResolvePointer(file);
+  } catch (const TraceError&) {
+    return "";
+  }
 }
 
 /// Visible with run_ended, which is written last.
@@ -147,7 +157,7 @@ void TracePlace::RemoveWith(const std::vector<std::string>& files) {
 
 void NoteRunEnd(const std::vector<std::string>& files, int child_pid, int wait_status) {
   for (const std::string& file : files) {
-    const int fd = open(file.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    const int fd = open(PlaceOf(file).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0) continue;
     trace::Header header = {};
     const bool is_whole = pread(fd, &header, sizeof header, 0) == static_cast<ssize_t>(sizeof header) &&

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "analyzer/trace/memory_place.h"
 #include "analyzer/trace/trace_error.h"
 
 namespace fdaudit::analyzer {
@@ -32,7 +33,10 @@ bool EndsWith(const std::string& text, const std::string& end) {
 
 }  // namespace
 
-TraceFile TraceFile::Open(const std::string& path) { return TraceFile(OpenFile(path), path); }
+TraceFile TraceFile::Open(const std::string& path) {
+  const std::string place = ResolvePointer(path);
+  return TraceFile(OpenFile(place), place);
+}
 
 TraceFile::TraceFile(std::unique_ptr<ByteSource> source, std::string name)
     : source_(std::move(source)), name_(std::move(name)), size_(source_->Size()) {

@@ -93,6 +93,7 @@ struct OptionRow {
 constexpr OptionRow kOptionRows[] = {
     {"trace", ReadDirectory},
     {"session", [](Value v) { return ReadText(v, options.session); }},
+    {"place", [](Value v) { return ReadText(v, options.place); }},
     {"family", [](Value v) { return ReadText(v, options.family); }},
     {"ahead", [](Value v) { return ReadSize(v, 0, 4096, &options.ahead); }},
     {"filters", [](Value v) { return ReadSize(v, 0, UINT32_MAX, &options.filters); }},

@@ -17,6 +17,7 @@ inline constexpr uint32_t kMaxQuarantine = 1024;
 struct Options {
   char trace[512] = "";    ///< directory; empty = the default one
   char session[160] = "";  ///< the trace file there that the process tree writes; set for children, not for users
+  char place[64] = "";     ///< where that lies, if not in `trace`: in memory; set for children, not for users
   char family[112] = "";   ///< the family's first file, where `session` is another; set for children, not for users
   /// How much of LD_PRELOAD's value `fdaudit run` meant for this image alone: a sanitizer's library, which comes first.
   uint64_t ahead = 0;

@@ -19,6 +19,7 @@
 #include "shim/base/text.h"
 #include "shim/ledger/lifetime.h"
 #include "shim/process/exec_environment.h"
+#include "shim/trace/session.h"
 
 extern char** environ;
 
@@ -120,7 +121,7 @@ int ReportNow(const char* path) {
   Reporter reporter;
   FindPrograms(&reporter);
   TextBuilder trace(reporter.trace, sizeof(Path));
-  trace.Add(options.trace).Add("/").Add(options.session);
+  trace.Add(SessionPlace()).Add("/").Add(options.session);
   if (trace.overflowed()) return -1;
   // execve(2) takes pointers to what it does not change.
   const char* words[] = {"fdaudit", "report", "-f", FormatOf(path), "-o", path, reporter.trace, nullptr};

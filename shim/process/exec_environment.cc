@@ -12,6 +12,7 @@
 #include "shim/base/text.h"
 #include "shim/process/descriptor_table.h"
 #include "shim/process/image.h"
+#include "shim/trace/session.h"
 
 namespace fdaudit::shim {
 namespace {
@@ -60,7 +61,7 @@ bool PreloadWithoutShim(const char* list, TextBuilder& out) {
 __attribute__((noinline)) bool TraceIsReachable() {
   char path[768];
   TextBuilder text(path, sizeof path);
-  text.Add(options.trace).Add("/").Add(options.session);
+  text.Add(SessionPlace()).Add("/").Add(options.session);
   return raw::Access(path, R_OK | W_OK) == 0;
 }
 

@@ -1,6 +1,7 @@
 #include "shim/trace/session.h"
 
 #include <linux/magic.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
@@ -13,6 +14,7 @@
 #include "shim/base/surroundings.h"
 #include "shim/base/text.h"
 #include "shim/trace/format.h"
+#include "shim/trace/pointer.h"
 #include "shim/trace/recorder.h"
 
 namespace fdaudit::shim {
@@ -78,6 +80,56 @@ void AddUnique(TextBuilder& name) {
   name.Add("-").Add(static_cast<uint64_t>(raw::Pid())).Add("-").Add(raw::Nanoseconds(CLOCK_REALTIME) / 1000);
 }
 
+/// What may be a plain directory of a chroot is left alone: no one would look for a trace there.
+bool IsInMemory(const char* directory) {
+  struct statfs fs = {};
+  return raw::Call(SYS_statfs, raw::Address(directory), raw::Address(&fs)) == 0 &&
+         static_cast<uint64_t>(fs.f_type) == TMPFS_MAGIC;
+}
+
+/// As small as it is, it is written whole or not at all.
+bool WritePointer(const Folder& folder, const char* path) {
+  char content[kLongestPath];
+  TextBuilder text(content, sizeof content);
+  if (text.Add(trace::kPointerMagic).Add(path).overflowed()) return false;
+  if (SoftLimit(RLIMIT_FSIZE) < text.size()) return false;  // the write would raise SIGXFSZ in the program
+  const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+  const int fd = raw::OpenAt(folder.fd(), options.session, flags, 0600);
+  if (fd < 0) return false;
+  const bool written = raw::Write(fd, content, text.size()) == static_cast<long>(text.size());
+  raw::Close(fd);
+  return written;
+}
+
+void RemovePointer(const Folder& folder) { raw::Call(SYS_unlinkat, folder.fd(), raw::Address(options.session), 0); }
+
+void NameMemoryFolder(uint64_t user, char* out, size_t size) {
+  TextBuilder(out, size).Add(kSharedMemory).Add("/fdaudit-").Add(user);
+}
+
+// `fdaudit run` removes a folder in memory once it seems empty: perhaps just now.
+constexpr int kAttempts = 2;
+
+/// A page of a mapped file on a disk is not the program's alone: its store may fail (a full disk that copies on write,
+/// a truncated file), or wait (a frozen file system, a server that is away). So the trace is written in memory, and a
+/// pointer in its folder leads there. The pointer comes first: a trace that can't be found is worth nothing.
+bool CreateInMemory(const Folder& folder) {
+  if (IsInMemory(options.trace) || !IsInMemory(kSharedMemory)) return false;
+  NameMemoryFolder(OuterUser(), options.place, sizeof options.place);
+  char path[kLongestPath];
+  TextBuilder text(path, sizeof path);
+  const bool fits = !text.Add(options.place).Add("/").Add(options.session).overflowed();
+  for (int attempts = 0; attempts < kAttempts && fits; ++attempts) {
+    const Folder memory(options.place, true);
+    if (memory.problem() != nullptr || !memory.is_private()) break;
+    const char* problem = "";
+    if (WritePointer(folder, path) && recorder.Create(memory.fd(), options.session, "", &problem)) return true;
+    RemovePointer(folder);
+  }
+  options.place[0] = '\0';
+  return false;
+}
+
 bool CreateFirst(bool is_named, const char** problem) {
   char host[sizeof trace::Header::host];
   HostName(host, sizeof host);
@@ -94,7 +146,9 @@ bool CreateFirst(bool is_named, const char** problem) {
   *problem = folder.problem();
   // To one that the user has named others may be let in: they could remove the file, and no more.
   if (*problem == nullptr && !is_named && !folder.is_private()) *problem = kForeignFolder;
-  if (*problem == nullptr && recorder.Create(folder.fd(), options.session, "", problem)) return true;
+  if (*problem == nullptr && (CreateInMemory(folder) || recorder.Create(folder.fd(), options.session, "", problem))) {
+    return true;
+  }
   options.session[0] = '\0';
   return false;
 }
@@ -116,18 +170,11 @@ bool OpenSecondIn(const char* directory, const Folder& folder, uint64_t user, co
     if (strlen(directory) + strlen(options.session) + 2 > kLongestPath) return false;
     if ((!is_unique && recorder.Join(folder.fd(), options.session, options.family)) ||
         recorder.Create(folder.fd(), options.session, options.family, problem)) {
-      memmove(options.trace, directory, strlen(directory) + 1);
+      if (directory != SessionPlace()) TextBuilder(options.place, sizeof options.place).Add(directory);
       return true;
     }
   }
   return false;
-}
-
-/// What may be a plain directory of a chroot is left alone: no one would look for a trace there.
-bool IsInMemory(const char* directory) {
-  struct statfs fs = {};
-  return raw::Call(SYS_statfs, raw::Address(directory), raw::Address(&fs)) == 0 &&
-         static_cast<uint64_t>(fs.f_type) == TMPFS_MAGIC;
 }
 
 bool OpenSecond(const char* first_path, const char** problem) {
@@ -139,18 +186,17 @@ bool OpenSecond(const char* first_path, const char** problem) {
   struct stat status = {};
   const long seen = LookFor(first_path, &status);
   if (seen == 0) {
-    const Folder folder(options.trace, false);
+    const Folder folder(SessionPlace(), false);
     *problem = folder.problem();
-    if (*problem == nullptr && OpenSecondIn(options.trace, folder, user, problem)) return true;
+    if (*problem == nullptr && OpenSecondIn(SessionPlace(), folder, user, problem)) return true;
   }
   // It was there when this program was started: its report is made, or somebody has cleared up, which no one would do
   // with another one.
   if (seen == -ENOENT && !options.apart) return false;
-  char directory[64];
-  TextBuilder(directory, sizeof directory).Add(kSharedMemory).Add("/fdaudit-").Add(user);
   if (!IsInMemory(kSharedMemory)) return false;
-  // `fdaudit run` removes the directory once it seems empty: perhaps just now.
-  for (int attempts = 0; attempts < 2; ++attempts) {
+  char directory[sizeof options.place];
+  NameMemoryFolder(user, directory, sizeof directory);
+  for (int attempts = 0; attempts < kAttempts; ++attempts) {
     const Folder folder(directory, true);
     if (folder.problem() == nullptr && folder.is_private() && OpenSecondIn(directory, folder, user, problem))
       return true;
@@ -164,7 +210,7 @@ bool OpenSession(bool is_named, const char** problem) {
   if (options.session[0] == '\0') return CreateFirst(is_named, problem);
   char path[kLongestPath];
   TextBuilder text(path, sizeof path);
-  text.Add(options.trace).Add("/").Add(options.session);
+  text.Add(SessionPlace()).Add("/").Add(options.session);
   return (!text.overflowed() && recorder.Join(AT_FDCWD, path)) || OpenSecond(path, problem);
 }
 

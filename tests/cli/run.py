@@ -51,6 +51,7 @@ def a_trace(folder):
     trace = pathlib.Path(folder) / "trace"
     trace.mkdir()
     harness.preload([leaky(), "leak_open"], trace, cwd=folder)
+    fdaudit("report", trace)  # moves it there from memory
     files = [p for p in trace.rglob("*") if p.is_file()]
     assert len(files) == 1, f"trace files: {files}"
     return trace, files[0]
@@ -289,7 +290,8 @@ def report_to_file_and_trace_kept():
         complaints = expect(ran, 0)
         if ran.err or "leak_open" not in out.read_text():
             complaints.append(f"stderr {ran.err!r}, file {out.read_text()!r}")
-        files = [p for p in trace.rglob("*") if p.is_file()]
+        fdaudit("report", trace)  # moves it there from memory
+    files = [p for p in trace.rglob("*") if p.is_file()]
         modes = {oct(p.stat().st_mode & 0o777) for p in files}
         if len(files) != 1 or modes != {"0o600"}:
             complaints.append(f"trace files {files} {modes}")

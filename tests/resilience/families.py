@@ -50,7 +50,7 @@ def with_mounts(script, *command):
 def second_files(trace):
     """Those of the traces in a directory, wherever they lie."""
     stems = [p.stem for p in pathlib.Path(trace).glob("*.fdaudit") if "+" not in p.name]
-    return [p for place in (pathlib.Path(trace), *shared_places()) for p in files_in(place)
+    return [p for place in {pathlib.Path(trace), *shared_places()} for p in files_in(place)
             if p.suffix == ".fdaudit" and p.name.split("+")[0] in stems and "+" in p.name]
 
 
@@ -159,8 +159,8 @@ def over_meanwhile():
 
 
 def beside_the_first():
-    """Where the other user may write to the trace's directory, its file lies there."""
-    with harness.Folder() as trace:
+    """Where the trace's directory is in memory and the other user may write to it, its file lies there."""
+    with harness.Folder("beside", SHARED) as trace:
         trace.chmod(0o1777)
         complaints = audit_and_report([*as_user(nobody_else()), "/bin/sh", "-c", f"exec {LEAKS}"], trace)
         return complaints + ([f"{second_files(trace)}"] if second_files(trace)[0].parent != trace else [])
@@ -223,7 +223,7 @@ def make_link(user, place, other):
 
 
 def chroot(has_memory):
-    """A root of bind mounts, with and without /dev/shm; the trace is not in it."""
+    """A root of bind mounts, with and without /dev/shm, where the trace is: with it the program joins the first file."""
     def check():
         as_user(0)
         with harness.Folder() as trace, harness.Folder("root") as root:
@@ -235,7 +235,7 @@ def chroot(has_memory):
                 mounts += f"; mount --bind /dev/shm {root}/dev/shm"
             command = with_mounts(mounts, "chroot", root, "/bin/sh", "-c", f"exec {LEAKS}")
             try:
-                return audit_and_report(command, trace, has_memory, has_memory)
+                return audit_and_report(command, trace, 0, has_memory)
             finally:
                 remove(second_files(trace))
     return check
@@ -246,9 +246,9 @@ def hidden(has_memory):
     def check():
         with harness.Folder() as trace:
             trace.chmod(0o700)
-            mounts = ("" if has_memory else "mount -t tmpfs none /dev/shm; ") + f"mount -t tmpfs none {trace}"
+            mounts = f"mount -t tmpfs none {trace}" + ("" if has_memory else "; mount -t tmpfs none /dev/shm")
             try:
-                return audit_and_report(with_mounts(mounts, "/bin/sh", "-c", f"exec {LEAKS}"), trace, has_memory,
+                return audit_and_report(with_mounts(mounts, "/bin/sh", "-c", f"exec {LEAKS}"), trace, 0,
                                         has_memory)
             finally:
                 remove(second_files(trace))

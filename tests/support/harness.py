@@ -178,18 +178,36 @@ def schema_errors(report):
             for e in list(_validator.iter_errors(report))[:5]]
 
 
+POINTER = b"fdaudit trace in memory\n"
+
+
+def place_of(trace):
+    """Where the trace file lies: for one that is recorded in memory, what the pointer in its folder says."""
+    path = pathlib.Path(trace)
+    with contextlib.suppress(OSError):
+        if path.is_file() and path.stat().st_size < 2048 and path.read_bytes().startswith(POINTER):
+            return pathlib.Path(os.fsdecode(path.read_bytes()[len(POINTER):]))
+    return path
+
+
 class Folder:
     """An empty folder for one test, removed afterwards. It is open to everyone, as programs drop privileges in it."""
 
-    def __init__(self, name="t"):
+    def __init__(self, name="t", parent=None):
         safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
-        self.path = pathlib.Path(tempfile.mkdtemp(prefix=f"fdaudit-{safe}-"))
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix=f"fdaudit-{safe}-", dir=parent))
         self.path.chmod(0o777)
 
     def __enter__(self):
         return self.path
 
     def __exit__(self, *_):
+        for pointer in self.path.rglob("*.fdaudit"):
+            place = place_of(pointer)
+            if place != pointer:
+                place.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # others' files are in it
+                    place.parent.rmdir()
         shutil.rmtree(self.path, ignore_errors=True)
 
 
