@@ -1,7 +1,7 @@
 #pragma once
 
-// What stands in a trace folder, under the trace's name, for one that is recorded in memory: this line and its path. The
-// analyzer includes this, too.
+// What stands in a trace folder, under the trace's name, for one that is recorded in memory: this line and its path.
+// The analyzer includes this, too.
 
 namespace fdaudit::trace {
 

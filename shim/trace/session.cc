@@ -87,6 +87,20 @@ bool IsInMemory(const char* directory) {
          static_cast<uint64_t>(fs.f_type) == TMPFS_MAGIC;
 }
 
+/// Of a container's 64 MB for everyone the trace could take 8. Then a disk is the better place, if a page of a file
+/// stays there once the file system has given it.
+bool IsBetterOnDisk(const Folder& folder) {
+  constexpr uint64_t kEnough = uint64_t{256} << 20;
+  struct statfs fs = {};
+  if (raw::Call(SYS_statfs, raw::Address(kSharedMemory), raw::Address(&fs)) != 0 ||
+      static_cast<uint64_t>(fs.f_blocks) * static_cast<uint64_t>(fs.f_bsize) >= kEnough) {
+    return false;
+  }
+  if (raw::Call(SYS_fstatfs, folder.fd(), raw::Address(&fs)) != 0) return false;
+  const auto type = static_cast<uint64_t>(fs.f_type);
+  return type == EXT4_SUPER_MAGIC || type == XFS_SUPER_MAGIC || type == OVERLAYFS_SUPER_MAGIC;
+}
+
 /// As small as it is, it is written whole or not at all.
 bool WritePointer(const Folder& folder, const char* path) {
   char content[kLongestPath];
@@ -114,7 +128,7 @@ constexpr int kAttempts = 2;
 /// a truncated file), or wait (a frozen file system, a server that is away). So the trace is written in memory, and a
 /// pointer in its folder leads there. The pointer comes first: a trace that can't be found is worth nothing.
 bool CreateInMemory(const Folder& folder) {
-  if (IsInMemory(options.trace) || !IsInMemory(kSharedMemory)) return false;
+  if (IsInMemory(options.trace) || !IsInMemory(kSharedMemory) || IsBetterOnDisk(folder)) return false;
   NameMemoryFolder(OuterUser(), options.place, sizeof options.place);
   char path[kLongestPath];
   TextBuilder text(path, sizeof path);

@@ -291,7 +291,7 @@ def report_to_file_and_trace_kept():
         if ran.err or "leak_open" not in out.read_text():
             complaints.append(f"stderr {ran.err!r}, file {out.read_text()!r}")
         fdaudit("report", trace)  # moves it there from memory
-    files = [p for p in trace.rglob("*") if p.is_file()]
+        files = [p for p in trace.rglob("*") if p.is_file()]
         modes = {oct(p.stat().st_mode & 0o777) for p in files}
         if len(files) != 1 or modes != {"0o600"}:
             complaints.append(f"trace files {files} {modes}")

@@ -324,8 +324,30 @@ def planted():
             remove(second_files(theirs))
 
 
+def place_of_the_first(megabytes):
+    """Where a trace lies that was asked for on a disk, by the size of the memory that is shared."""
+    kind = subprocess.run(["stat", "-f", "-c", "%T", "/var/tmp"], capture_output=True, text=True).stdout.strip()
+    if kind not in ("ext2/ext3", "xfs", "overlayfs"):
+        raise harness.Skip(f"/var/tmp is on {kind}")
+    with harness.Folder("disk", "/var/tmp") as trace, harness.Folder("shown") as shown:
+        script = f"mount -t tmpfs -o size={megabytes}m none /dev/shm; " \
+                 f"LD_PRELOAD={harness.SHIM} FDAUDIT_OPTIONS=trace={trace} {LEAKS}; cp --sparse=always {trace}/*.fdaudit {shown}"
+        ran = harness.run(with_mounts(script, "ls", "/dev/shm"), env=harness.clean_environment())
+        [copy] = shown.iterdir()
+        return copy.open("rb").read(len(harness.POINTER)) == harness.POINTER, ran.out.split()
+
+
+def on_disk_or_in_memory():
+    """In memory, but for a container's small one: there a disk has more room, and keeps what it has given."""
+    user = f"fdaudit-{os.getuid()}"
+    found = {megabytes: place_of_the_first(megabytes) for megabytes in (64, 512)}
+    wanted = {64: (False, []), 512: (True, [user])}
+    return [] if found == wanted else [f"{found}, not {wanted}"]
+
+
 CHECKS = {
     "planted": planted,
+    "on-disk-or-in-memory": on_disk_or_in_memory,
     "another-user": another_user,
     "removed": removed_after_the_report,
     "over": over,
