@@ -33,6 +33,11 @@ bool WasAlone(const FindingRecord& record, const Incarnation& life) {
          (inherited || record.act.thread == life.opened.thread) && record.act.image == life.closed.image;
 }
 
+/// The first close has freed a FILE* or DIR*: whatever the second one does to the table, it works on freed memory.
+bool ClosesStreamTwice(const FindingRecord& record, const Incarnation& life) {
+  return (life.flags & (trace::kOwnedByFile | trace::kOwnedByDir)) != 0 && record.act.call == life.closed.call;
+}
+
 class DoubleCloses {
  public:
   DoubleCloses(Model& model, const CulpritJudge& judge, Evidence* evidence)
@@ -85,7 +90,9 @@ Finding DoubleCloses::MakeFinding(size_t index, size_t meant) const {
   const FindingRecord& record = proof.record;
   Ruling ruling = judge_[index];
   ruling.life = meant;
-  Severity severity = WasAlone(record, record.lives[meant]) ? Severity::kWarning : Severity::kError;
+  const Incarnation& life = record.lives[meant];
+  const bool is_harmless = WasAlone(record, life) && !ClosesStreamTwice(record, life);
+  Severity severity = is_harmless ? Severity::kWarning : Severity::kError;
   if (ruling.certainty == Certainty::kOneOf) severity = Severity::kWarning;
   Finding finding = BeginLate(model_, ruling, proof, Kind::kDoubleClose, severity);
   finding.deciding = finding.events.size();

@@ -1,5 +1,7 @@
 // Verbs that close, and what a close inside of libc leaves to be found out.
 
+#include <cerrno>
+
 #include "shim/base/thread_pointer.h"
 #include "shim/events/events.h"
 #include "shim/events/recording.h"
@@ -66,6 +68,34 @@ void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int
     }
   }
   SetLastError(saved_errno);
+}
+
+bool RecordedHolder(int fd, uint8_t owner_flag, const void* owner) {
+  const Guard guard;
+  const uint32_t image = CurrentImage();
+  if (image == 0 || !ThreadOf(image).UsesLedger()) return true;
+  if (fd < 0) return false;
+  const OwnerTag holder = LedgerOwnerTag(fd);
+  const bool is_stream = owner_flag == trace::kOwnedByFile;
+  if (!is_stream) return holder == DirectoryTag(reinterpret_cast<uint64_t>(owner));
+  if (holder == kNobody && LedgerOpenCount(fd) != 0) LedgerAdopt(fd, owner_flag, owner);
+  return true;  // fclose takes the number out of the stream
+}
+
+bool RecordClosedAgain(const CallSite& site, int fd, uint8_t owner_flag, const void* owner) {
+  const int saved_errno = LastError();
+  Recording recording(site);
+  const auto address = reinterpret_cast<uint64_t>(owner);
+  const OwnerTag tag = owner_flag == trace::kOwnedByFile ? StreamTag(address) : DirectoryTag(address);
+  int held = kNoDescriptor;
+  CloseOutcome outcome;
+  const bool again = recording && recording.owns_ledger() && LedgerClosedOwner(tag, &held, &outcome);
+  if (again) {
+    outcome.verdict = CloseOutcome::Verdict::kFailedStale;
+    NoteClose(recording.thread(), held, recording.MakeAct(site.began), outcome, EBADF, recording.nested());
+  }
+  SetLastError(saved_errno);
+  return again && LedgerOpenCount(fd) == 0;
 }
 
 void RecordClosingRange(const CallSite& site, uint32_t first, uint32_t last, PendingClose* pending) {

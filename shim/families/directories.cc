@@ -18,6 +18,19 @@ NewDescriptor NewDirectoryStream(const char* path) {
 
 int NumberOfDirectory(DIR* directory) { return directory == nullptr ? kNoDescriptor : dirfd(directory); }
 
+/// Every directory stream has a descriptor, so one that holds none has been closed. Its memory was freed then, and
+/// whatever stands for the number there now may be anybody's.
+template <typename Function>
+__attribute__((always_inline)) inline int DirectoryClosed(Function& function, DIR* directory) {
+  constexpr uint8_t kOwner = trace::kOwnedByDir;
+  const int fd = NumberOfDirectory(directory);
+  if (directory != nullptr && !RecordedHolder(fd, kOwner, directory)) {
+    const CallSite site = FDAUDIT_CALL_SITE(function);
+    if (RecordClosedAgain(site, fd, kOwner, directory)) return function(directory);
+  }
+  return Closed<kItsStream>(fd, function, directory);
+}
+
 // A walk changes the working directory as it goes, unless FTS_NOCHDIR forbids it or the way back could not be kept. It
 // keeps where it began, and where it followed a symbolic link on the program's word (fts_set FTS_FOLLOW): there ".."
 // leads elsewhere.
@@ -69,7 +82,7 @@ INTERPOSE("makes a directory stream the descriptor's owner", DIR*, fdopendir, in
   return Adopted<DIR>(fd, fdaudit::trace::kOwnedByDir, real::fdopendir, fd);
 }
 INTERPOSE("closes a directory stream's descriptor", int, closedir, DIR* directory) {
-  return Closed<kItsStream>(NumberOfDirectory(directory), real::closedir, directory);
+  return DirectoryClosed(real::closedir, directory);
 }
 
 INTERPOSE("opens the working directory, as a walk's way back", FTS*, fts_open, char* const* paths, int flags,

@@ -14,6 +14,7 @@
 #include "shim/base/text.h"
 #include "shim/base/thread_pointer.h"
 #include "shim/events/events.h"
+#include "shim/families/stream_numbers.h"
 #include "shim/ledger/lifetime.h"
 #include "shim/process/exec_environment.h"
 #include "shim/process/exec_target.h"
@@ -218,5 +219,5 @@ INTERPOSE("starts the shell; opens a stream on a pipe to it", FILE*, _IO_popen, 
   return OpenedShell(real::_IO_popen, command, mode);
 }
 INTERPOSE("closes a stream's descriptor, and waits for the shell", int, pclose, FILE* stream) {
-  return ClosedOwner(fileno_unlocked(stream), real::pclose, stream);
+  return StreamClosed(real::pclose, stream);
 }

@@ -10,6 +10,7 @@
 #include "shim/base/thread_pointer.h"
 #include "shim/events/events.h"
 #include "shim/families/new_descriptors.h"
+#include "shim/families/stream_numbers.h"
 
 // Names that libc keeps for old programs. Declared nowhere.
 extern "C" {
@@ -22,15 +23,6 @@ int __endmntent(FILE*);
 
 namespace fdaudit::shim {
 namespace {
-
-/// A stream's descriptor; kNoDescriptor where it has none (fmemopen, fopencookie). fileno(3) sets errno then, which is
-/// not ours to do.
-int NumberOfStream(FILE* stream) {
-  const int saved_errno = LastError();
-  const int fd = fileno_unlocked(stream);
-  SetLastError(saved_errno);
-  return fd < 0 ? kNoDescriptor : fd;
-}
 
 /// fopen's 'e' asks for close-on-exec. libc looks at the first seven letters of a mode, so that none of ",ccs=…"
 /// counts.
@@ -106,10 +98,10 @@ INTERPOSE("lets a stream refer to another file", FILE*, freopen64, const char* p
   return Reopened(real::freopen64, path, mode, stream);
 }
 INTERPOSE("closes a stream's descriptor", int, fclose, FILE* stream) {
-  return ClosedOwner(NumberOfStream(stream), real::fclose, stream);
+  return StreamClosed(real::fclose, stream);
 }
 INTERPOSE("closes a stream's descriptor", int, _IO_fclose, FILE* stream) {
-  return ClosedOwner(NumberOfStream(stream), real::_IO_fclose, stream);
+  return StreamClosed(real::_IO_fclose, stream);
 }
 
 // libc adds close-on-exec to what the program asks for.

@@ -124,6 +124,9 @@ void LedgerAddressed(int fd, SocketStep step, const char* address);
 void LedgerAdopt(int fd, uint8_t owner_flag, const void* owner);
 /// The tag (owner.h) of what holds `fd`; 0 = nothing, or not known.
 OwnerTag LedgerOwnerTag(int fd);
+/// Whether `owner`, a stream, has held a descriptor of this image's and closed it, and holds none now: which number, and
+/// its life. All slots are looked at.
+bool LedgerClosedOwner(OwnerTag owner, int* fd, CloseOutcome* out);
 /// `owner` (0 = none) takes over from `expected` (0 = none). False: that one does not hold it. Where it did, in a
 /// life that this image has closed since, `lost` is that one.
 bool LedgerExchangeOwner(int fd, OwnerTag expected, OwnerTag owner, CloseOutcome* lost);

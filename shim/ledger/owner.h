@@ -17,12 +17,16 @@ inline constexpr OwnerTag kItsStream = ~OwnerTag{0};  ///< as the closer: the st
 /// Android's: 0 = declared owners count for nothing.
 inline constinit int owner_error_level = 2;
 
+inline constexpr int kOwnerKindShift = 56;
+
+/// A FILE*'s and a DIR*'s.
+inline OwnerTag StreamTag(uint64_t address) { return OwnerTag{1} << kOwnerKindShift | address; }
+inline OwnerTag DirectoryTag(uint64_t address) { return OwnerTag{2} << kOwnerKindShift | address; }
+
 inline OwnerTag OwnerOf(const trace::Incarnation& life) {
-  constexpr OwnerTag kStream = 1, kDirectory = 2;
-  constexpr int kKindShift = 56;
   if ((life.opened.flags & trace::kActOwned) != 0) return life.owner;
-  if ((life.flags & trace::kOwnedByFile) != 0) return kStream << kKindShift | life.owner;
-  if ((life.flags & trace::kOwnedByDir) != 0) return kDirectory << kKindShift | life.owner;
+  if ((life.flags & trace::kOwnedByFile) != 0) return StreamTag(life.owner);
+  if ((life.flags & trace::kOwnedByDir) != 0) return DirectoryTag(life.owner);
   return kNobody;
 }
 

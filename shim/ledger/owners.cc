@@ -23,8 +23,7 @@ bool FindLostLife(const PrivateSlot& slot, Head head, OwnerTag owner, uint32_t i
   const uint32_t last = head.state == SlotState::kOpen ? head.count - 1 : head.count;
   if (last == 0) return false;
   const Incarnation& life = slot.lives[last & 1];
-  const bool closed_here = life.closed.stamp != 0 && life.closed.image == image;
-  if (!closed_here || OwnerOf(life) != owner || (life.opened.flags & trace::kActInherited) != 0) return false;
+  if (life.closed.stamp == 0 || life.closed.image != image || OwnerOf(life) != owner) return false;
   if (last == head.count) {
     Snapshot(slot, last, out);
   } else {
@@ -41,13 +40,33 @@ OwnerTag LedgerOwnerTag(int fd) {
   return life == nullptr ? kNobody : OwnerOf(*life);
 }
 
+bool LedgerClosedOwner(OwnerTag owner, int* fd, CloseOutcome* out) {
+  const uint32_t image = CurrentImage();
+  bool holds = false;
+  uint64_t latest = 0;
+  ForEachSlot(0, UINT32_MAX, [&](int number, const Place& place) {
+    if (place.slot->image != image) return;
+    const Incarnation* open = OpenLife(place);
+    holds = holds || (open != nullptr && OwnerOf(*open) == owner);
+    CloseOutcome found;
+    if (!FindLostLife(*place.slot, LoadHead(*place.slot), owner, image, &found)) return;
+    if (found.lives[0].closed.stamp <= latest) return;
+    latest = found.lives[0].closed.stamp;
+    *fd = number;
+    *out = found;
+  });
+  return latest != 0 && !holds;
+}
+
 bool LedgerExchangeOwner(int fd, OwnerTag expected, OwnerTag owner, CloseOutcome* lost) {
   const uint32_t image = CurrentImage();
   const Place place = FindOwn(fd, image);
   if (place.slot == nullptr) return false;
   Incarnation* life = OpenLife(place);
   if (life == nullptr || OwnerOf(*life) != expected) {
-    if (expected != kNobody && FindLostLife(*place.slot, LoadHead(*place.slot), expected, image, lost)) {
+    const bool is_lost =
+        expected != kNobody && FindLostLife(*place.slot, LoadHead(*place.slot), expected, image, lost);
+    if (is_lost && (lost->lives[0].opened.flags & trace::kActInherited) == 0) {
       lost->verdict = CloseOutcome::Verdict::kHitOwned;
     }
     return false;
