@@ -133,7 +133,7 @@ struct Finding {
   std::vector<StoryEvent> events;  ///< of the first descriptor
   size_t deciding = 0;             ///< index in events
   double latest_s = 0;             ///< when the latest of several happened, as far as known; 0 = the deciding one
-  std::string holder;              ///< wrong-close: who held what was closed; empty = its opener
+  std::string claim;               ///< wrong-close: who held what was closed, and by which tags; empty = its opener
   std::string keeper;              ///< leak: who keeps it for itself, and until when; empty = the program has it
   int error = 0;                   ///< errno that the finding is about, or that a close of its story reported
   int limit = 0;                   ///< exhausted: RLIMIT_NOFILE then

@@ -125,8 +125,8 @@ bool HasRole(const Finding& finding, Role role) {
 
 std::string WrongCloseMessage(Model& model, const Finding& finding) {
   if (finding.events[finding.deciding].role == Role::kClosed) {
-    return fmt::format("{} closed {}, {}, which {} still held", Where(model, finding, Role::kClosed), Subject(finding),
-                       WhereOpened(model, finding), finding.holder);
+    return fmt::format("{} closed {}, {}, {}", Where(model, finding, Role::kClosed), Subject(finding),
+                       WhereOpened(model, finding), finding.claim);
   }
   std::string message = fmt::format("{}{} closed {} that {} had opened{}", Where(model, finding, Role::kClosedAgain),
                                     HasRole(finding, Role::kClosed) ? ", closed already," : "", Subject(finding),

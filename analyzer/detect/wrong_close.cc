@@ -7,6 +7,8 @@
 //
 // judge/weights.h says what that is decided by.
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <map>
@@ -188,7 +190,18 @@ void WrongCloses::AddConsequences(size_t index, Finding* finding) {
   }
 }
 
-/// A close of what another owner held.
+/// What the two sides say. A close by a tag that is not the holder's is wrong whoever the holder is.
+std::string ClaimOf(const trace::Incarnation& life, uint64_t closer) {
+  const uint64_t tag = (life.opened.flags & trace::kActOwned) != 0 ? life.owner : 0;
+  const bool is_held = tag != 0 || (life.flags & (trace::kOwnedByFile | trace::kOwnedByDir)) != 0;
+  if (!is_held) return fmt::format("as its owner, by the tag {:#x}, but nobody owned it (its tag was 0)", closer);
+  const std::string tags = tag != 0 && closer != 0
+                               ? fmt::format(" (its tag was {:#x}, and it was closed by the tag {:#x})", tag, closer)
+                               : "";
+  return "which " + HolderOf(life) + " still held" + tags;
+}
+
+/// A close of what another owner held, or of what the closer did not own as it claimed.
 void WrongCloses::ReportOwned(size_t index, Grouping* out) {
   const Proof& proof = evidence_[index];
   Finding finding{Kind::kWrongClose, Severity::kError};
@@ -196,7 +209,7 @@ void WrongCloses::ReportOwned(size_t index, Grouping* out) {
   TakeNumbers(model_, proof, 0, &finding);
   AddOpening(model_, proof.process, proof.last(), proof.record.fd, &finding.events);
   finding.deciding = finding.events.size();
-  finding.holder = HolderOf(proof.last());
+  finding.claim = ClaimOf(proof.last(), proof.record.closer);
   finding.events.push_back(EventOf(model_, evidence_.FileOf(index), Role::kClosed, proof.record.act, proof.record.fd));
   AddConsequences(index, &finding);
   evidence_.Report(index, Role::kOwnerCloseFailed, &finding);

@@ -46,6 +46,7 @@ CloseOutcome::Verdict JudgeClose(const CloseTicket& ticket, OwnerTag closer) {
   const bool is_declared = closer != kNobody && closer != kItsStream;
   if (is_declared && !is_holder && closer == ticket.last_owner) return Verdict::kHitOther;  // it had closed its own
   if (!is_holder && ticket.owner != kNobody) return Verdict::kHitOwned;
+  if (is_declared && closer == ticket.gave_up) return Verdict::kHitOwned;  // it is the closer's no more
   return ticket.overwrote && ticket.owner == kNobody ? Verdict::kHitOverwriter : Verdict::kFine;
 }
 
@@ -62,6 +63,7 @@ void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int
     const bool fine = outcome.verdict == CloseOutcome::Verdict::kFine && error != EBADF;
     const CloseOutcome::Verdict verdict = fine ? JudgeClose(pending.ticket, closer) : CloseOutcome::Verdict::kFine;
     if (verdict != CloseOutcome::Verdict::kFine && fd > 2) LedgerNotableClose(fd, pending.ticket, verdict, &outcome);
+    outcome.closer = closer == kItsStream ? kNobody : closer;
     NoteClose(thread, fd, pending.act, outcome, error, guard.nested());
     if (error != 0 && error != EBADF && pending.ticket.found == CloseTicket::Found::kOpen) {
       NoteCloseError(fd, pending.act, pending.ticket, error);

@@ -57,8 +57,8 @@ void RecordReceived(const CallSite& site, int socket, const msghdr& message, int
 PendingClose RecordClosing(const CallSite& site, int fd);
 /// `closer`: who asks for the close (owner.h): kNobody = any caller that knows the number.
 void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int error, OwnerTag closer);
-/// Before a FILE* or DIR* (`owner_flag`) is closed: whether `fd` is its own, as far as is known. A number that nobody is
-/// known to hold (stdin's) becomes the stream's.
+/// Before a FILE* or DIR* (`owner_flag`) is closed: whether `fd` is its own, as far as is known. A number that nobody
+/// is known to hold (stdin's) becomes the stream's.
 bool RecordedHolder(int fd, uint8_t owner_flag, const void* owner);
 /// The stream looks closed, and is about to be closed again, after which libc may abort the program. True: that is
 /// recorded, and there is nothing at `fd` that the call could close.

@@ -143,6 +143,7 @@ uint32_t MakeFinding(FindingKind kind, int fd, const trace::Act& act, const Clos
   record.fd = fd;
   record.error = error;
   record.latest_closed = outcome.lives[0].closed.stamp;
+  record.closer = outcome.closer;
   memcpy(static_cast<void*>(record.lives), outcome.lives, sizeof record.lives);
   AddNumber(record, fd);
   LedgerTarget(fd, record.target);

@@ -48,6 +48,7 @@ struct CloseTicket {
   bool counted = false;           ///< among the slot's closes under way
   bool marked = false;            ///< a stale close: it could leave its mark in the slot
   bool overwrote = false;         ///< dup2 had put it over a live descriptor of this image's own
+  OwnerTag gave_up = kNobody;     ///< nobody holds it, and this declared owner has held the number before
   OwnerTag owner = kNobody;       ///< tag of what of this image's own held it (see owner.h); 0 = nothing
   OwnerTag last_owner = kNobody;  ///< the same of the life before, which this image has closed
   uint32_t count = 0;             ///< the incarnation (its parity picks the life)
@@ -65,6 +66,7 @@ struct CloseOutcome {
   };
   Verdict verdict = Verdict::kFine;
   trace::Incarnation lives[2] = {};  ///< [0] the incarnation in question, [1] the one before it
+  OwnerTag closer = kNobody;         ///< the tag by which it was closed; 0 = by its number, or by its stream
 };
 
 /// Records that `fd` was opened by a call that began at `began`. Returns the incarnation's count, 0 for lack of room.
@@ -124,8 +126,8 @@ void LedgerAddressed(int fd, SocketStep step, const char* address);
 void LedgerAdopt(int fd, uint8_t owner_flag, const void* owner);
 /// The tag (owner.h) of what holds `fd`; 0 = nothing, or not known.
 OwnerTag LedgerOwnerTag(int fd);
-/// Whether `owner`, a stream, has held a descriptor of this image's and closed it, and holds none now: which number, and
-/// its life. All slots are looked at.
+/// Whether `owner`, a stream, has held a descriptor of this image's and closed it, and holds none now: which number,
+/// and its life. All slots are looked at.
 bool LedgerClosedOwner(OwnerTag owner, int* fd, CloseOutcome* out);
 /// `owner` (0 = none) takes over from `expected` (0 = none). False: that one does not hold it. Where it did, in a
 /// life that this image has closed since, `lost` is that one.

@@ -46,6 +46,7 @@ struct PrivateSlot {
   // For telling an unseen close from one that the ledger knows but can't assign.
   uint64_t began;        ///< stamp before the call that opened the current incarnation
   uint64_t last_close;   ///< stamp at which the latest close of the number returned
+  uint64_t declared;     ///< the latest tag by which an owner declared that it held the number; 0 = none
   uint32_t last_closer;  ///< its thread; 0: unknown what it closed; its own thread may miss it too
   uint32_t closes_under_way;
   uint32_t registered_life;  ///< as trace::SlotBlock::registered_life

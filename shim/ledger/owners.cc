@@ -76,6 +76,7 @@ bool LedgerExchangeOwner(int fd, OwnerTag expected, OwnerTag owner, CloseOutcome
   life->opened.flags = static_cast<uint16_t>(owner == kNobody ? life->opened.flags & ~trace::kActOwned
                                                               : life->opened.flags | trace::kActOwned);
   life->owner = owner;
+  if (owner != kNobody) place.slot->declared = owner;
   Mirror(place, fd, image);
   return true;
 }

@@ -70,6 +70,20 @@ static void given_away_after_close(void) {
   MUST(fdaudit_get_owner(log) == 0 && close(log) == 0);
 }
 
+// It gave its number up, which was closed rightly then, and believes that it has it still.
+static int gives_up(void) {
+  open_cache();
+  fdaudit_exchange_owner(cached, kCache, 0);
+  return close(cached);  // @given-up
+}
+static void stale_owner(void) {
+  MUST(gives_up() == 0);
+  int log = open("/dev/null", O_WRONLY);  // @unowned
+  MUST(log == cached);
+  MUST(fdaudit_close_with_owner(cached, kCache) == 0);  // @stale-owner
+  MUST(write(log, "x", 1) == -1);                       // @unowned-written
+}
+
 static void innocent(void) {
   open_cache();  // handed over, and back
   fdaudit_exchange_owner(cached, kCache, kLog);
@@ -150,7 +164,7 @@ static void checkpoints(void) {
 
 int main(int argc, char** argv) {
   const struct scenario scenarios[] = {SCENARIO(closed_under_owner),  SCENARIO(by_another_owner),
-                                       SCENARIO(owner_closes_twice),  SCENARIO(owner_hits_the_next),
+                                       SCENARIO(owner_closes_twice),  SCENARIO(owner_hits_the_next), SCENARIO(stale_owner),
                                        SCENARIO(checked_after_close), SCENARIO(given_away_after_close),
                                        SCENARIO(innocent),            SCENARIO(crosses_exec),
                                        SCENARIO(after_exec),          SCENARIO(not_checked),

@@ -121,6 +121,8 @@ class Case:
         complaints += self.judge_contexts(ran.report)
         complaints += [f"never: {self.describe(finding, ran.report)}" for finding in ran.report["findings"]
                        if finding["kind"] in spec.get("never", [])]
+        complaints += [f"not at {spec['only_at']}: {self.describe(finding, ran.report)}" for finding in ran.report["findings"]
+                       if "only_at" in spec and (finding.get("location") or {}).get("function") != spec["only_at"]]
         complaints += self.judge_processes(ran.report, ran.out)
         return complaints
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <span>
 #include <utility>
 
 namespace fdaudit::analyzer {
@@ -19,6 +20,10 @@ bool IsWhole(const trace::Incarnation& life) {
 bool IsPlainClose(const trace::Incarnation& life) {
   return IsWhole(life) && life.opened.stamp != 0 &&
          (life.closed.flags & (trace::kActRange | trace::kActOverwrote)) == 0;
+}
+
+std::span<const int> NumbersOf(const trace::FindingRecord& record) {
+  return std::span(record.fds).first(std::min(record.fd_count, trace::kMaxFindingFds));
 }
 
 }  // namespace
@@ -403,7 +408,8 @@ void CulpritJudge::FindConsequences() {
     if (!is_alone || function == 0 || function != d.c0.function() || function != d.o0.function()) continue;
     Repeater& repeater = repeaters[proof.process].try_emplace(function, Repeater{d.index}).first->second;
     repeater.count += std::max<uint32_t>(proof.record.count, 1);
-    repeater.fds.insert(proof.record.fd);
+    const std::span<const int> fds = NumbersOf(proof.record);
+    repeater.fds.insert(fds.begin(), fds.end());
   }
   for (const Dispute& d : disputes_) {
     const Proof& proof = proofs_[d.index];
@@ -411,12 +417,14 @@ void CulpritJudge::FindConsequences() {
     if (here == repeaters.end() || (proof.record.act.flags & trace::kActSingleThreaded) != 0) continue;
     const bool is_late = rulings_[d.index].history == History::kLate;
     const FunctionId accused = is_late ? d.a.function() : d.c0.function();
+    const std::span<const int> fds = NumbersOf(proof.record);
     const auto known = here->second.find(accused);
     const uint64_t own = known == here->second.end() ? 0 : known->second.count;
     for (const auto& [function, repeater] : here->second) {
-      const bool is_involved = d.o0.function() == function || d.c0.function() == function ||
-                               d.o1.function() == function || d.c1.function() == function ||
-                               (own != 0 && repeater.fds.contains(proof.record.fd));
+      const bool is_involved =
+          d.o0.function() == function || d.c0.function() == function || d.o1.function() == function ||
+          d.c1.function() == function ||
+          std::any_of(fds.begin(), fds.end(), [&repeater = repeater](int fd) { return repeater.fds.contains(fd); });
       if (accused == 0 || function == accused || !is_involved || own * kRare > repeater.count) continue;
       rulings_[d.index].history = History::kConsequence;
       rulings_[repeater.cause].consequences.push_back(d.index);
