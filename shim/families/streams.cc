@@ -97,9 +97,7 @@ INTERPOSE("lets a stream refer to another file", FILE*, freopen, const char* pat
 INTERPOSE("lets a stream refer to another file", FILE*, freopen64, const char* path, const char* mode, FILE* stream) {
   return Reopened(real::freopen64, path, mode, stream);
 }
-INTERPOSE("closes a stream's descriptor", int, fclose, FILE* stream) {
-  return StreamClosed(real::fclose, stream);
-}
+INTERPOSE("closes a stream's descriptor", int, fclose, FILE* stream) { return StreamClosed(real::fclose, stream); }
 INTERPOSE("closes a stream's descriptor", int, _IO_fclose, FILE* stream) {
   return StreamClosed(real::_IO_fclose, stream);
 }

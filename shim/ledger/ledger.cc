@@ -91,8 +91,8 @@ CloseTicket LedgerCloseBegin(int fd, const Act& act) {
       ticket.found = CloseTicket::Found::kOpen;
       const Incarnation& life = place.slot->lives[head.count & 1];
       ticket.owner = OwnerHere(life, act.image);
-      const bool is_own = life.opened.image == act.image &&
-                          (life.opened.flags & (trace::kActInherited | trace::kActSeenAtEnd)) == 0;
+      const bool is_own =
+          life.opened.image == act.image && (life.opened.flags & (trace::kActInherited | trace::kActSeenAtEnd)) == 0;
       if (is_own && OwnerOf(life) == kNobody && owner_error_level != 0) ticket.gave_up = place.slot->declared;
       if (head.count > 1) {
         const Incarnation& before = place.slot->lives[(head.count - 1) & 1];

@@ -64,8 +64,7 @@ bool LedgerExchangeOwner(int fd, OwnerTag expected, OwnerTag owner, CloseOutcome
   if (place.slot == nullptr) return false;
   Incarnation* life = OpenLife(place);
   if (life == nullptr || OwnerOf(*life) != expected) {
-    const bool is_lost =
-        expected != kNobody && FindLostLife(*place.slot, LoadHead(*place.slot), expected, image, lost);
+    const bool is_lost = expected != kNobody && FindLostLife(*place.slot, LoadHead(*place.slot), expected, image, lost);
     if (is_lost && (lost->lives[0].opened.flags & trace::kActInherited) == 0) {
       lost->verdict = CloseOutcome::Verdict::kHitOwned;
     }
