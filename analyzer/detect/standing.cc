@@ -41,9 +41,12 @@ ProcessIndex StandingBuilder::ProcessOf(int pid) const {
 }
 
 double StandingBuilder::Moment() const {
+  // File systems take their time from the kernel's tick: a file seems to be older than it is by one, which may be before
+  // the program opened what it waits for.
+  constexpr double kTick = 0.01;
   const Process& process = model_.processes()[process_];
   const double written_s =
-      static_cast<double>(stopped_.written_realtime_ns - model_.session().started_realtime_ns) / 1e9;
+      static_cast<double>(stopped_.written_realtime_ns - model_.session().started_realtime_ns) / 1e9 + kTick;
   // A copy of a core was written later than that.
   if (stopped_.is_core && written_s > process.started_s && written_s < model_.session().duration_s) return written_s;
   if (process.end.kind == EndKind::kRunning) return model_.Now(process.file);
