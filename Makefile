@@ -24,7 +24,8 @@ endif
 BUILD_PACKAGES := gcc g++ binutils libc6-dev libdw-dev libelf-dev libunwind-dev libfmt-dev libcli11-dev \
                   nlohmann-json3-dev libtomlplusplus-dev zlib1g-dev perl esbuild \
                   node-d3-scale node-d3-axis node-d3-shape node-d3-hierarchy node-d3-selection
-TEST_PACKAGES := libgtest-dev python3 python3-jsonschema libxml2-utils git perl sqlite3 nodejs tar findutils \
+GTEST_PACKAGES := libgtest-dev
+TEST_PACKAGES := python3 python3-jsonschema libxml2-utils git perl sqlite3 nodejs tar findutils \
                  cmake pkgconf catch2? doctest-dev? python3-pytest? python3-greenlet? libpython3.11? clang? \
                  libclang-rt-dev? musl-tools? golang-go? gdb? dwz? xz-utils? libcap2-bin? netbase? \
                  libjemalloc2? libtcmalloc-minimal4? libmimalloc2.0?
@@ -93,11 +94,13 @@ $(HAVE)/$(1): Makefile .ci/install-packages
 	@touch $$@
 endef
 $(eval $(call package_list,build,BUILD_PACKAGES))
+$(eval $(call package_list,gtest,GTEST_PACKAGES))
 $(eval $(call package_list,test,TEST_PACKAGES))
 $(eval $(call package_list,lint,LINT_PACKAGES))
 $(eval $(call package_list,bench,BENCH_PACKAGES))
-# One apt at a time.
-$(HAVE)/test $(HAVE)/lint: | $(HAVE)/build
+# One apt at a time. What unit tests are compiled with comes first: the rest is installed meanwhile.
+$(HAVE)/gtest $(HAVE)/lint: | $(HAVE)/build
+$(HAVE)/test: | $(HAVE)/gtest
 $(HAVE)/bench: | $(HAVE)/test
 
 # --- compiling --------------------------------------------------------------------------------------------------------
@@ -122,7 +125,7 @@ $(BUILD)/obj/analyzer/%.cc.o: analyzer/%.cc $(BUILD)/flags | $(HAVE)/build
 	@mkdir -p $(@D)
 	$(call say,CXX) $(CXX) $(ANALYZER_FLAGS) $(CXXFLAGS) -c $< -o $@
 
-$(BUILD)/obj/tests/%.cc.o: tests/%.cc $(BUILD)/flags | $(HAVE)/test
+$(BUILD)/obj/tests/%.cc.o: tests/%.cc $(BUILD)/flags | $(HAVE)/gtest
 	@mkdir -p $(@D)
 	$(call say,CXX) $(CXX) $(TEST_FLAGS) $(CXXFLAGS) -c $< -o $@
 

@@ -112,7 +112,7 @@ void TakeNumbers(const Model& model, const Proof& proof, size_t life, Finding* f
   const trace::Incarnation& first = record.lives[life];
   finding->fds.assign(record.fds, record.fds + std::min(record.fd_count, trace::kMaxFindingFds));
   finding->count = std::max<uint64_t>({record.count, finding->fds.size(), 1});
-  if (record.count > 1 && record.latest_closed != 0) {
+  if (record.count > 1 && record.latest_closed != 0 && record.kind != trace::FindingKind::kCrossedExec) {
     finding->latest_s = model.Seconds(model.processes()[proof.process].file, record.latest_closed);
   }
   finding->descriptors.push_back(

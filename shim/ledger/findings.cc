@@ -18,6 +18,7 @@ namespace {
 
 using trace::FindingKind;
 using trace::FindingRecord;
+using trace::Incarnation;
 using trace::RegionKind;
 
 constexpr int32_t kLargestGap = 8;      ///< numbers that a sweep may leave out in one go
@@ -97,21 +98,36 @@ bool AddNumber(FindingRecord& record, int fd) {
   return true;
 }
 
-/// One more event like the record's: one more descriptor, unless it is the latest one's third close.
-void Join(FindingRecord& record, int fd, uint64_t closed) {
+/// By which moment of its life a descriptor differs from the record's others: FindingRecord::latest_closed has the
+/// latest one's.
+uint64_t MomentOf(FindingKind kind, const Incarnation& life) {
+  return kind == FindingKind::kCrossedExec ? life.opened.stamp : life.closed.stamp;
+}
+
+/// One more event like the record's: one more descriptor, unless it is the latest one's third close, or an exec that one
+/// of the record's has crossed before: those are no younger than the youngest.
+void Join(FindingRecord& record, int fd, const Incarnation& life) {
   const bool new_number = AddNumber(record, fd);
-  const bool new_descriptor = closed == 0 ? new_number : Atomic(record.latest_closed).exchange(closed) != closed;
-  if (new_descriptor) Atomic(record.count).fetch_add(1, std::memory_order_relaxed);
+  const uint64_t moment = MomentOf(record.kind, life);
+  bool is_another = new_number;
+  if (record.kind == FindingKind::kCrossedExec) {
+    uint64_t youngest = Atomic(record.latest_closed).load(std::memory_order_relaxed);
+    while (moment > youngest && !Atomic(record.latest_closed).compare_exchange_weak(youngest, moment)) {
+    }
+    is_another = new_number || moment > youngest;
+  } else if (moment != 0) {
+    is_another = Atomic(record.latest_closed).exchange(moment) != moment;
+  }
+  if (is_another) Atomic(record.count).fetch_add(1, std::memory_order_relaxed);
 }
 
 /// One more note like the record's, in this image or another.
-bool JoinNote(const trace::NoteKey* note, uint64_t key, int fd) {
+bool JoinNote(const trace::NoteKey* note, uint64_t key, int fd, const Incarnation& life) {
   const uint32_t number = note == nullptr ? 0 : Atomic(const_cast<uint32_t&>(note->finding)).load();
   if (number == 0) return false;
   FindingRecord& record = *FindingAt(number - 1);
   if (record.kind != FindingKind::kCrossedExec || record.key != key) return false;
-  AddNumber(record, fd);
-  Atomic(record.count).fetch_add(1, std::memory_order_relaxed);
+  Join(record, fd, life);
   return true;
 }
 
@@ -124,14 +140,14 @@ uint32_t MakeFinding(FindingKind kind, int fd, const trace::Act& act, const Clos
   if (place.key == key) {
     FindingRecord& record = *FindingAt(place.index - 1);
     if (record.kind == kind && record.key == key && record.image == act.image) {
-      Join(record, fd, outcome.lives[0].closed.stamp);
+      Join(record, fd, outcome.lives[0]);
       return 0;
     }
   }
   // Of a lost call path every one is its own.
   const bool is_shared = kind == FindingKind::kCrossedExec && act.stack != 0;
   trace::NoteKey* note = is_shared ? FindNote(key) : nullptr;
-  if (JoinNote(note, key, fd)) return 0;
+  if (JoinNote(note, key, fd, outcome.lives[0])) return 0;
   const int64_t index = ClaimRecord(IsNote(kind, error));
   if (index < 0) return 0;
   FindingRecord& record = *FindingAt(static_cast<uint32_t>(index));
@@ -142,7 +158,7 @@ uint32_t MakeFinding(FindingKind kind, int fd, const trace::Act& act, const Clos
   record.act = act;
   record.fd = fd;
   record.error = error;
-  record.latest_closed = outcome.lives[0].closed.stamp;
+  record.latest_closed = MomentOf(kind, outcome.lives[0]);
   record.closer = outcome.closer;
   memcpy(static_cast<void*>(record.lives), outcome.lives, sizeof record.lives);
   AddNumber(record, fd);
