@@ -41,8 +41,8 @@ ProcessIndex StandingBuilder::ProcessOf(int pid) const {
 }
 
 double StandingBuilder::Moment() const {
-  // File systems take their time from the kernel's tick: a file seems to be older than it is by one, which may be before
-  // the program opened what it waits for.
+  // File systems take their time from the kernel's tick: a file seems to be older than it is by one, which may be
+  // before the program opened what it waits for.
   constexpr double kTick = 0.01;
   const Process& process = model_.processes()[process_];
   const double written_s =

@@ -104,8 +104,8 @@ uint64_t MomentOf(FindingKind kind, const Incarnation& life) {
   return kind == FindingKind::kCrossedExec ? life.opened.stamp : life.closed.stamp;
 }
 
-/// One more event like the record's: one more descriptor, unless it is the latest one's third close, or an exec that one
-/// of the record's has crossed before: those are no younger than the youngest.
+/// One more event like the record's: one more descriptor, unless it is the latest one's third close, or an exec that
+/// one of the record's has crossed before: those are no younger than the youngest.
 void Join(FindingRecord& record, int fd, const Incarnation& life) {
   const bool new_number = AddNumber(record, fd);
   const uint64_t moment = MomentOf(record.kind, life);

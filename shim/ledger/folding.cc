@@ -8,7 +8,6 @@
 namespace fdaudit::shim {
 namespace {
 
-using trace::EndedBy;
 using trace::ImageRecord;
 using trace::RegionKind;
 

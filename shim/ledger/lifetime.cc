@@ -21,7 +21,6 @@ namespace fdaudit::shim {
 namespace {
 
 using trace::ImageRecord;
-using trace::RegionKind;
 using trace::StartedBy;
 
 /// This process is that image from now on.

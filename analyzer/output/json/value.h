@@ -23,12 +23,14 @@ class JsonValue {
   using List = std::vector<JsonValue>;
 
   JsonValue();  // null
+  // NOLINTBEGIN(google-explicit-constructor): what is written converts to what can be
   JsonValue(bool value);
   JsonValue(double value);
   JsonValue(std::string text);
   JsonValue(const char* text);
   template <std::integral T>
   JsonValue(T value) : JsonValue(IntegerTag{}, value < 0, static_cast<uint64_t>(value)) {}
+  // NOLINTEND(google-explicit-constructor)
   static JsonValue EmptyList();
   static JsonValue EmptyObject();
 
