@@ -78,13 +78,21 @@ bool IsWritten(const Model& model, const std::string& file) {
   });
 }
 
+/// When the file's trace began.
+int64_t StartOf(const Model& model, const std::string& file) {
+  for (const TraceFile& one : model.files()) {
+    if (one.name() == file) return one.header().started_realtime_ns;
+  }
+  return 0;
+}
+
 /// Traces in memory whose programs have ended go to the folders where they were asked for.
 void MoveEnded(const std::vector<std::string>& paths, const Model& model) {
   for (const std::string& path : paths) {
     for (const std::string& name : FindTraceFiles(path)) {
       try {
         const std::string place = ResolvePointer(name);
-        if (place != name && !IsWritten(model, place)) MoveFromMemory(name);
+        if (place != name && !IsWritten(model, place)) MoveFromMemory(name, StartOf(model, place));
       } catch (const TraceError&) {
         // It was left out of the report, too.
       }

@@ -99,9 +99,12 @@ std::string ResolvePointer(const std::string& path) {
   return *target;
 }
 
-void MoveFromMemory(const std::string& path) {
+void MoveFromMemory(const std::string& path, int64_t started_ns) {
+  constexpr int64_t kSecond = 1'000'000'000;
   const std::optional<std::string> target = ReadPointer(path);
   if (!target || ResolvePointer(path) != *target) return;
+  struct stat pointer = {};
+  if (stat(path.c_str(), &pointer) != 0 || pointer.st_mtim.tv_sec * kSecond > started_ns + kSecond) return;
   const Descriptor from(open(target->c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   struct stat status = {};
   if (from.get() < 0 || fstat(from.get(), &status) != 0) return;

@@ -345,7 +345,24 @@ def on_disk_or_in_memory():
     return [] if found == wanted else [f"{found}, not {wanted}"]
 
 
+def copied_pointer():
+    """Who reads a copy of the pointer to a trace in memory takes nothing away from the folder that it was copied from."""
+    with harness.Folder() as trace, harness.Folder() as other:
+        harness.preload(["/bin/sh", "-c", f"exec {LEAKS}"], trace)
+        [pointer] = trace.glob("*.fdaudit")
+        if harness.place_of(pointer) == pointer:
+            raise harness.Skip("traces are written to disk here")
+        copy = other / pointer.name
+        copy.write_bytes(pointer.read_bytes())
+        later = pointer.stat().st_mtime + 60
+        os.utime(copy, (later, later))
+        reports = [harness.report_of(place, other).report for place in (copy, pointer, trace)]
+        complaints = [] if all(report and report["processes"] for report in reports) else [f"{reports}"]
+        return complaints + ([] if harness.place_of(pointer) == pointer else ["it was not moved to its own folder"])
+
+
 CHECKS = {
+    "copied-pointer": copied_pointer,
     "planted": planted,
     "on-disk-or-in-memory": on_disk_or_in_memory,
     "another-user": another_user,
