@@ -547,7 +547,7 @@ struct FindingRecord {
   char target[kTargetSize];  ///< of lives[0]
   uint32_t next_in_run;      ///< the shim's own
   uint32_t reserved0;
-  uint64_t latest_closed;  ///< the shim's own: lives[0].closed.stamp of the latest one
+  uint64_t latest_closed;  ///< the shim's own: lives[0].closed.stamp of the latest one; of kCrossedExec opened.stamp
   uint64_t closer;         ///< of kOwnedClose: the tag by which it was closed; 0 = by its number
   uint32_t reserved[16];
   int32_t fds[kMaxFindingFds];  ///< distinct numbers, in the order met
