@@ -29,6 +29,14 @@ uint32_t LedgerOpen(int fd, const Act& act, const NewDescriptor& what, uint64_t 
   NoteOpenNumber(fd);
   for (;;) {
     const Head head = LoadHead(slot);
+    if (slot.missed_ended != 0 && TakeLateVictim(slot, head, MakeLife(act, what), began, hit)) {
+      const bool is_last = head.state != SlotState::kOpen;
+      if (is_last) NoteClosedNumber(fd);
+      const bool mirrored = is_last ? MirrorOpened(*place.block, slot, fd, act.image, what.target)
+                                    : MirrorSlot(*place.block, slot, fd, act.image);
+      if (!mirrored) Dropped(act.image, trace::kReasonNoRoom);
+      return 0;
+    }
     Head wanted = head;
     if (head.state == SlotState::kOpen) {
       EndUnclosed(slot, &wanted, act.image, began, hit);

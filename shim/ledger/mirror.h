@@ -43,6 +43,9 @@ struct PrivateSlot {
   trace::Incarnation lives[2];
   trace::Act stale;
   uint64_t stale_ended;
+  trace::Act missed;      ///< a stale close that succeeded, and whose victim had not been recorded when the number was
+                          ///< opened again
+  uint64_t missed_ended;  ///< 0 = none
   // For telling an unseen close from one that the ledger knows but can't assign.
   uint64_t began;        ///< stamp before the call that opened the current incarnation
   uint64_t last_close;   ///< stamp at which the latest close of the number returned
@@ -51,6 +54,7 @@ struct PrivateSlot {
   uint32_t closes_under_way;
   uint32_t registered_life;  ///< as trace::SlotBlock::registered_life
   uint16_t registered_in;    ///< as trace::SlotHead::registered_in
+  bool missed_counted;       ///< its victim is in ImageRecord::untracked_opens
 };
 
 struct PrivateBlock {

@@ -128,12 +128,39 @@ Head AfterStaleMark(PrivateSlot& slot, Head head, uint64_t began, Incarnation* l
       life->flags |= trace::kStaleHit;
       head.state = SlotState::kClosed;
     } else {
-      if (!ManyClosed(slot, 0, slot.stale.thread))
-        Count(&trace::ImageRecord::untracked_opens, image);  // what was not recorded
+      // What it hit was not recorded; perhaps not yet.
+      slot.missed_counted = !ManyClosed(slot, 0, slot.stale.thread);
+      if (slot.missed_counted) Count(&trace::ImageRecord::untracked_opens, image);
+      slot.missed = slot.stale;
+      slot.missed_ended = slot.stale_ended;
     }
   }
   head.flags &= kStaleUnderWay;
   return head;
+}
+
+bool TakeLateVictim(PrivateSlot& slot, Head head, Incarnation life, uint64_t began, CloseOutcome* hit) {
+  if (slot.missed_ended <= began || slot.missed_ended > slot.began) return false;
+  const uint32_t image = life.opened.image;
+  if (slot.missed.image != image) return false;
+  Head wanted = head;
+  const bool is_last = head.state != SlotState::kOpen;
+  if (is_last) {
+    wanted.count = NextLife(head.count);
+    wanted.state = SlotState::kClosed;
+  }
+  if (!SwapHead(slot, head, wanted)) return false;
+  life.closed = slot.missed;
+  life.flags |= trace::kStaleHit;
+  hit->verdict = CloseOutcome::Verdict::kHitOther;
+  hit->lives[0] = life;
+  hit->lives[1] = slot.lives[(head.count - 1) & 1];
+  if (is_last) slot.lives[wanted.count & 1] = life;
+  if (slot.missed_counted) Atomic(ImageOf(image)->untracked_opens).fetch_sub(1, std::memory_order_relaxed);
+  slot.missed_ended = 0;
+  ++slot.opens;
+  ++slot.closes;
+  return true;
 }
 
 void EndUnclosed(PrivateSlot& slot, Head* head, uint32_t image, uint64_t began, CloseOutcome* hit) {

@@ -19,6 +19,10 @@ bool ManyClosed(PrivateSlot& slot, uint32_t own, uint32_t thread);
 /// `began`. `head` is the new one.
 Head AfterStaleMark(PrivateSlot& slot, Head head, uint64_t began, trace::Incarnation* life, uint32_t image);
 
+/// Whether `life`, which is being recorded now by a call that began at `began`, is what a stale close hit before the
+/// number's current incarnation was opened: recorded late. `hit` is set then, and the slot keeps what is open in it.
+bool TakeLateVictim(PrivateSlot& slot, Head head, trace::Incarnation life, uint64_t began, CloseOutcome* hit);
+
 /// The number was handed out again while the incarnation before is open in the ledger: it was closed unseen, or by a
 /// stale close that has not returned to settle it. Or the image began, and asked the kernel what is open, only after
 /// the call that is being recorded, at `began`, had opened it.

@@ -130,6 +130,23 @@ def own_symbols_by_hand():
     return complaints + (expect(report, "leak_one", 0, 11) if report else [])
 
 
+def late_victim(when):
+    """An opening that is recorded after the number's next one, and was hit by a stale close before: the whole story."""
+    slow = harness.build(HERE / "slow_open.c", "libslow_open.so", ["-shared", "-fPIC"])
+    complaints, report = audit("late_victim.c", f"late_victim-{when}", ["-pthread", str(slow)], when)
+    if report is None:
+        return complaints
+    found = [(f["kind"], f["count"], [(e["role"], report["stacks"][e["stack"]][0]["function"]) for e in f["events"]])
+             for f in report["findings"]]
+    if found != [("wrong-close", 1, [("opened", "open_own"), ("closed", "close_twice"), ("reopened", "owner"),
+                                     ("closed-again", "close_twice")])]:
+        complaints.append(f"findings: {found}")
+    coverage = report["processes"][0]["coverage"]
+    if coverage["untracked_opens"] or coverage["untracked_closes"]:
+        complaints.append(f"coverage: {coverage}")
+    return complaints
+
+
 def other_namespace():
     complaints, report = audit("namespace.c", "namespace", ["-ldl"])
     return complaints + (expect(report, "leak_here", 1, 1) if report else [])
@@ -142,3 +159,5 @@ def add_to(suite):
     for check in (auditor, wrapped, wrapped_twice, wrapped_into_another_call, own_symbols_pass_on, own_symbols_by_hand,
                   other_namespace):
         suite.add(check.__name__, check)
+    for when in ("open", "closed"):
+        suite.add(f"late_victim.{when}", late_victim, when)

@@ -9,6 +9,9 @@ namespace fdaudit::analyzer {
 namespace {
 
 constexpr size_t kMostDoors = 4;
+/// One in so many of what two functions did may speak for the other history and still be chance: while threads race, a
+/// number's last two lives may be anybody's.
+constexpr int64_t kFewOf = 12;
 constexpr size_t kMostReasons = 3;  ///< of one ruling's text
 
 /// A close that nobody recorded (a raw system call) is coverage: nobody is accused of having done it twice.
@@ -59,7 +62,7 @@ CulpritJudge::CulpritJudge(Model& model, const std::vector<Proof>& proofs, const
   struct Sum {
     int64_t points = 0;
     int64_t count = 0;
-    bool contradicted = false;
+    int64_t contradicted = 0;  ///< of which something speaks for the other history
   };
   std::map<Pair, Sum> sums;  // between the same functions
   for (Dispute& dispute : disputes_) {
@@ -69,15 +72,16 @@ CulpritJudge::CulpritJudge(Model& model, const std::vector<Proof>& proofs, const
     Sum& sum = sums[{dispute.c0.function(), dispute.o0.function()}];
     sum.points += dispute.points * count;
     sum.count += count;
-    sum.contradicted |= std::any_of(dispute.clues.begin(), dispute.clues.end(), [](const Found& found) {
+    const bool contradicted = std::any_of(dispute.clues.begin(), dispute.clues.end(), [](const Found& found) {
       return kWeights[static_cast<size_t>(found.clue)].points < 0;
     });
+    if (contradicted) sum.contradicted += count;
   }
   for (const Dispute& dispute : disputes_) {
     const auto sum = sums.find({dispute.c0.function(), dispute.o0.function()});
     const bool alone = sum == sums.end();
     Decide(dispute, alone ? dispute.points : static_cast<int>(sum->second.points / sum->second.count),
-           alone || sum->second.contradicted);
+           alone || sum->second.contradicted * kFewOf > sum->second.count);
   }
   FindConsequences();
 }
