@@ -29,7 +29,7 @@ struct Key {
 
 constexpr Key kGateKeys[] = {{"fail-on", Shape::kTexts},
                              {"scope", Shape::kText},
-                             {"baseline", Shape::kFile},
+                             {"baseline", Shape::kFiles},
                              {"suppressions", Shape::kFiles},
                              {"max", Shape::kCounts},
                              {"min-count", Shape::kNumber},

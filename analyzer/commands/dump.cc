@@ -32,6 +32,7 @@ int DumpCommand(int argc, char** argv) {
   int status = kExitOk;
   if (!line.Parse(argc, argv, kExitUsage, &status)) return status;
   try {
+    options.all = true;
     LoadedTraces loaded(traces, options);
     if (WriteEvents(loaded.MakeReport(options), dump_options, stdout)) return kExitOk;
     return Complain(std::string("the events cannot be written: ") + strerror(errno), kExitUsage);

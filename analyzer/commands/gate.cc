@@ -83,7 +83,13 @@ int RunGate(const std::vector<std::string>& inputs, const GateOptions& gate, con
     return Complain("--ignore-before is for traces; " + *report + " no longer has the times of events", kExitUsage);
   }
   const Judged judged = JudgeAll(inputs, options, policy);
-  if (gate.print_suppressions()) {
+  if (!gate.new_baseline().empty()) {
+    const auto write = [&](const Sink& sink) {
+      if (judged.document) return sink(Render(*judged.document, "json", {}));
+      WriteJson(*judged.report, sink);
+    };
+    if (!WriteBaseline(gate.new_baseline(), judged.subjects.size(), write)) return kExitUsage;
+  } else if (gate.print_suppressions()) {
     std::fputs(RenderSuppressions(judged.subjects).c_str(), stdout);
   } else {
     ReportOutput output;

@@ -22,9 +22,13 @@ void GateOptions::Declare(CommandLine* line, bool with_baseline) {
               .type = "own|all"}});
   if (with_baseline) {
     line->Add({{.names = "--baseline",
-                .target = &baseline_,
-                .help = "a report as JSON: what it knows does not fail",
-                .type = "REPORT.json"}});
+                .target = &baselines_,
+                .help = "a report as JSON: what it knows does not fail (may be repeated)",
+                .type = "REPORT.json"},
+               {.names = "--write-baseline",
+                .target = &new_baseline_,
+                .help = "write a report as JSON to FILE, for --baseline from now on, and do not fail for what it knows",
+                .type = "FILE"}});
   }
   line->Add({{.names = "--suppressions",
               .target = &suppressions_,
@@ -79,7 +83,7 @@ std::string GateOptions::LoadConfiguration(ReportOptions* report) {
   fill("suppressions", &suppressions_);
   fill("max", &max_);
   fill_text(configuration.gate, "scope", &scope_);
-  fill_text(configuration.gate, "baseline", &baseline_);
+  fill("baseline", &baselines_);
   fill_number("min-count", &min_count_);
   fill_number("error-exitcode", &error_exitcode_);
   const auto fill_flag = [&configuration](const char* key, bool* flag) {
@@ -132,13 +136,16 @@ std::string GateOptions::Load(ReportOptions* report) {
     policy_.suppressions.insert(policy_.suppressions.end(), built_in.begin(), built_in.end());
   }
   // Last: a report that can't be read throws.
-  if (problem.empty() && !baseline_.empty()) policy_.baseline = ReadBaseline(baseline_);
+  for (const std::string& file : baselines_) {
+    if (problem.empty()) policy_.baseline.merge(ReadBaseline(file));
+  }
   return problem;
 }
 
 int GateOptions::StatusOf(const Verdict& verdict, const std::vector<Subject>& subjects) const {
-  const bool has_failing = std::any_of(subjects.begin(), subjects.end(), [](const Subject& one) { return one.gates; });
-  return has_failing ? error_exitcode_ : verdict.failed ? kExitEvidenceLost : kExitOk;
+  const bool has_failing = new_baseline_.empty() && std::any_of(subjects.begin(), subjects.end(),
+                                                                [](const Subject& one) { return one.gates; });
+  return has_failing ? error_exitcode_ : verdict.failed_for_loss ? kExitEvidenceLost : kExitOk;
 }
 
 }  // namespace fdaudit::analyzer

@@ -25,6 +25,8 @@ class GateOptions {
   /// The command's exit status.
   int StatusOf(const Verdict& verdict, const std::vector<Subject>& subjects) const;
   bool print_suppressions() const { return print_suppressions_; }
+  /// Where to write what is known from now on; empty: nowhere.
+  const std::string& new_baseline() const { return new_baseline_; }
 
  private:
   std::string LoadConfiguration(ReportOptions* report);
@@ -32,7 +34,8 @@ class GateOptions {
 
   std::vector<std::string> fail_on_;
   std::string scope_;
-  std::string baseline_;
+  std::vector<std::string> baselines_;
+  std::string new_baseline_;
   std::vector<std::string> suppressions_;
   std::vector<std::string> max_;
   std::string config_;

@@ -60,6 +60,7 @@ int ReportCommand(int argc, char** argv) {
       if (!stopped) return Complain(fmt::format("no process {} runs here", standing_options.pid), kExitUsage);
     }
     if (!standing_options.core.empty()) stopped = LookAtCore(standing_options.core);
+    options.all |= has_standing;
     LoadedTraces loaded(traces, options);
     ReportOutput output;
     if (!output.Open(options, stdout)) {

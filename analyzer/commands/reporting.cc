@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <iterator>
 #include <map>
 #include <string_view>
@@ -52,10 +53,31 @@ bool WantsColor(std::FILE* out) {
   return isatty(fileno(out)) == 1;
 }
 
+/// Of what lies in a directory (from `first` on in `files`), the session that began last. Returns how many others there
+/// were: earlier runs that recorded to the same place.
+size_t KeepNewest(size_t first, std::vector<TraceFile>* files) {
+  std::map<std::string, int64_t> starts;  // by family
+  for (size_t i = first; i < files->size(); ++i) {
+    const TraceFile& file = (*files)[i];
+    const int64_t started = file.header().started_realtime_ns;
+    const auto [known, is_new] = starts.try_emplace(FamilyName(file), started);
+    if (!is_new) known->second = std::min(known->second, started);
+  }
+  if (starts.size() < 2) return 0;
+  const auto newest = std::max_element(starts.begin(), starts.end(), [](const auto& a, const auto& b) {
+    return a.second < b.second;
+  });
+  const auto begin = files->begin() + static_cast<std::ptrdiff_t>(first);
+  const auto is_older = [&newest](const TraceFile& file) { return FamilyName(file) != newest->first; };
+  files->erase(std::remove_if(begin, files->end(), is_older), files->end());
+  return starts.size() - 1;
+}
+
 /// A file that is still being made is passed over as long as there are others.
-std::vector<TraceFile> OpenTraces(const std::vector<std::string>& paths) {
+std::vector<TraceFile> OpenTraces(const std::vector<std::string>& paths, bool all, std::vector<std::string>* notes) {
   std::vector<TraceFile> files;
   for (const std::string& path : paths) {
+    const size_t first = files.size();
     const std::vector<std::string> names = FindTraceFiles(path);
     const size_t before = files.size();
     for (const std::string& name : names) {
@@ -65,6 +87,12 @@ std::vector<TraceFile> OpenTraces(const std::vector<std::string>& paths) {
         const bool is_last = &name == &names.back();
         if (!error.is_unfinished() || (is_last && files.size() == before)) throw;
       }
+    }
+    std::error_code unknown;
+    const size_t older = all || !std::filesystem::is_directory(path, unknown) ? 0 : KeepNewest(first, &files);
+    if (older != 0) {
+      notes->push_back(path + " holds " + std::to_string(older) + " older session" + (older == 1 ? "" : "s") +
+                       ", not looked at here (--all)");
     }
   }
   return files;
@@ -133,7 +161,8 @@ void AddReportOptions(CommandLine* line, ReportOptions* options) {
   line->Add(
       {{.names = "--source-root",
         .target = &options->source_root,
-        .help = "code with sources below DIR is your own, wherever it is installed",
+        .help = "your own code is what lies below DIR, by its sources or its file (default: the repository around the "
+                "working directory)",
         .type = "DIR"},
        {.names = "--helper",
         .target = &options->helpers,
@@ -142,7 +171,10 @@ void AddReportOptions(CommandLine* line, ReportOptions* options) {
        {.names = "--ignore-before",
         .target = &options->ignore_before,
         .help = "leave out what a process did before it reached a checkpoint (fdaudit.h; a test, by pytest's name)",
-        .type = "CHECKPOINT"}});
+        .type = "CHECKPOINT"},
+       {.names = "--all",
+        .target = &options->all,
+        .help = "all sessions whose traces lie in a directory (default: the newest)"}});
 }
 
 std::string FormatProblem(const std::string& format) {
@@ -171,10 +203,12 @@ LoadedTraces::LoadedTraces(const std::vector<std::string>& paths, const ReportOp
     if (is_new) known->second = TargetProblem(program);
     return known->second;
   };
-  std::vector<TraceFile> files = OpenTraces(paths);
+  std::vector<std::string> notes;
+  std::vector<TraceFile> files = OpenTraces(paths, options.all, &notes);
   Relatives relatives = FindRelatives(files);
   std::move(relatives.files.begin(), relatives.files.end(), std::back_inserter(files));
   model_ = std::make_unique<Model>(std::move(files), std::move(model_options));
+  for (std::string& note : notes) model_->AddNote(std::move(note));
   for (std::string& note : relatives.notes) model_->AddNote(std::move(note));
   MoveEnded(paths, *model_);
   if (!MissesFiles(*model_)) return;
@@ -210,9 +244,24 @@ std::string LoadedTraces::NameCode(int pid, uint64_t address) {
   return name;
 }
 
+namespace {
+
+/// Below what own code lies: as the user says, else the repository around the working directory. Empty: neither.
+std::string OwnRoot(const std::string& given) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (!given.empty()) return fs::weakly_canonical(given, error).string();
+  for (fs::path folder = fs::current_path(error); folder.has_relative_path(); folder = folder.parent_path()) {
+    if (fs::exists(folder / ".git", error)) return folder.string();
+  }
+  return "";
+}
+
+}  // namespace
+
 Report LoadedTraces::MakeReport(const ReportOptions& options, const Policy& policy) {
-  Report report = fdaudit::analyzer::MakeReport(model_.get(),
-                                                {options.source_root, options.helpers, options.ignore_before}, policy);
+  Report report = fdaudit::analyzer::MakeReport(
+      model_.get(), {OwnRoot(options.source_root), options.helpers, options.ignore_before}, policy);
   for (const ModuleRef& module : model_->paths().NamedModules()) {
     std::string problem = symbolizer_->Problem(module);
     if (!problem.empty()) model_->AddNote("no symbols for " + problem);
@@ -276,6 +325,23 @@ bool ReportOutput::Write(const std::function<void(const Sink&)>& write, const Re
   out_ = is_file_ ? nullptr : out_;
   if (!ok) Complain((is_file_ ? options.output : "the report") + " cannot be written: " + strerror(errno), 0);
   return ok;
+}
+
+bool WriteBaseline(const std::string& file, size_t findings, const std::function<void(const Sink&)>& write) {
+  ReportOptions options;
+  options.format = "json";
+  options.output = file;
+  ReportOutput output;
+  if (!output.Open(options, stdout)) {
+    Complain(file + " cannot be written: " + strerror(errno), kExitUsage);
+    return false;
+  }
+  if (!output.Write(write, options)) return false;
+  std::fputs((std::to_string(findings) + " finding" + (findings == 1 ? " is" : "s are") + " known from now on: --baseline " +
+              file + "\n")
+                 .c_str(),
+             stderr);
+  return true;
 }
 
 }  // namespace fdaudit::analyzer

@@ -29,6 +29,7 @@ struct ReportOptions {
   std::vector<std::string> helpers;  ///< functions that open or close for others
   std::string ignore_before;         ///< checkpoint
   bool redact = false;
+  bool all = false;  ///< all sessions whose traces lie in a directory, not the newest alone
 };
 
 /// Declares those that say how traces are read.
@@ -91,5 +92,9 @@ class ReportOutput {
   std::FILE* out_ = nullptr;
   bool is_file_ = false;
 };
+
+/// Writes what `write` gives, a report as JSON, to `file`, as what a gate knows from now on, and says so on standard
+/// error. False: it can't be written, which was reported.
+bool WriteBaseline(const std::string& file, size_t findings, const std::function<void(const Sink&)>& write);
 
 }  // namespace fdaudit::analyzer

@@ -129,13 +129,18 @@ int ReportRun(const RunOptions& options, const TargetInfo& target, TracePlace& p
     const bool is_text = options.report.format == "text";
     if (!is_text && !options.report.ignore_before.empty()) report.gate.remark = DescribeLeftOut(report);
     const std::vector<Subject> subjects = Subjects(report);
-    const std::string verdict = options.has_gate ? RenderVerdict(report.gate, subjects) : "";
+    const std::string& baseline = options.gate.new_baseline();
+    const bool is_judged = options.has_gate && baseline.empty();
+    const std::string verdict = is_judged ? RenderVerdict(report.gate, subjects) : "";
     const auto write = [&](const Sink& sink) {
       WriteReport(report, options.report, output.wants_color(), sink);
       if (is_text) sink(verdict);
     };
     output.Write(write, options.report);
     if (!is_text) std::fputs(verdict.c_str(), stderr);
+    const auto write_json = [&report](const Sink& sink) { WriteJson(report, sink); };
+    if (!baseline.empty() && !WriteBaseline(baseline, subjects.size(), write_json))
+      return options.gate.error_exitcode();
     if (options.gate.print_suppressions()) std::fputs(RenderSuppressions(subjects).c_str(), stdout);
     return options.gate.StatusOf(report.gate, subjects);
   } catch (const TraceError& error) {

@@ -25,7 +25,9 @@ double Now() { return std::chrono::duration<double>(std::chrono::steady_clock::n
 class Watch {
  public:
   Watch(std::vector<std::string> traces, ReportOptions options)
-      : traces_(std::move(traces)), options_(std::move(options)), symbolizer_(MakeSymbolizer(options_)) {}
+      : traces_(std::move(traces)), options_(std::move(options)), symbolizer_(MakeSymbolizer(options_)) {
+    options_.all = true;
+  }
 
   void Look() {
     const double began = Now();

@@ -122,6 +122,8 @@ struct Finding {
   Severity severity;
   Certainty certainty;
   bool growing = false;
+  bool over_images = false;             ///< leak: each image of one process left some to the next
+  bool held_until_exit = false;         ///< leak: closed by the end of the program alone (program_end.h)
   std::array<bool, kKinds> includes{};  ///< kinds of which it has taken events in, and for which it gates too
   std::string why;                      ///< wrong-close and double-close: what decided; empty = the events alone
   uint64_t variants = 1;                ///< different histories, by their call paths

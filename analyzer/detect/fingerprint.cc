@@ -13,13 +13,28 @@
 namespace fdaudit::analyzer {
 namespace {
 
+bool IsNameless(const Frame& frame) { return !frame.is_python && frame.function.empty() && frame.module.empty(); }
+
 std::string NameOf(const Frame& frame) {
   if (frame.is_python) return frame.function + "@" + std::string(BaseName(frame.file));
   std::string module(BaseName(frame.module));
   const size_t so = module.find(".so");
   if (so != std::string::npos) module.resize(so + 3);
   if (!frame.function.empty()) return frame.function + "@" + module;
-  return frame.module.empty() ? "?" : fmt::format("{}+{:#x}", module, frame.offset);
+  return fmt::format("{}+{:#x}", module, frame.offset);
+}
+
+/// Code made at run time has no names: those of the frames around it tell it from other such code.
+std::string NamesAround(CallPaths& paths, PathId path) {
+  constexpr int kEnough = 4;
+  std::string names = "?";
+  int found = 0;
+  for (const Frame& frame : paths.Frames(path)) {
+    if (IsNameless(frame)) continue;
+    names += " " + NameOf(frame);
+    if (++found == kEnough) break;
+  }
+  return names;
 }
 
 uint64_t BaseOf(CallPaths& paths, const Finding& finding) {
@@ -27,7 +42,7 @@ uint64_t BaseOf(CallPaths& paths, const Finding& finding) {
   hash.Add(Name(finding.kind));
   const StoryEvent& deciding = finding.events[finding.deciding];
   const Frame* frame = paths.Location(deciding.path, deciding.seen_through);
-  if (frame != nullptr) hash.Add(NameOf(*frame));
+  if (frame != nullptr) hash.Add(IsNameless(*frame) ? NamesAround(paths, deciding.path) : NameOf(*frame));
   hash.Add(deciding.call);
   return hash.value();
 }

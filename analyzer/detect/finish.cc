@@ -9,6 +9,7 @@
 
 #include "analyzer/detect/fingerprint.h"
 #include "analyzer/model/python_act.h"
+#include "analyzer/model/test_frames.h"
 
 namespace fdaudit::analyzer {
 namespace {
@@ -68,7 +69,7 @@ std::string EndOf(const Process& process) {
 /// "; descriptor 3, which it was made from, was closed at …": the code that closed it may believe that nothing is left.
 std::string OriginalClosed(Model& model, const Finding& finding) {
   const size_t next = finding.deciding + 1;
-  if (finding.count != 1 || next >= finding.events.size()) return "";
+  if (finding.count != 1 || finding.held_until_exit || next >= finding.events.size()) return "";
   const StoryEvent& last = finding.events[next];
   if (!last.is_background || last.role != Role::kClosed) return "";
   const Frame* frame = model.paths().Location(last.path);
@@ -83,6 +84,15 @@ std::string LeakMessage(Model& model, const Finding& finding) {
   std::string more = finding.growing ? ", and the number keeps growing (8 or more leaking calls)" : "";
   if (!finding.keeper.empty()) more += "; " + finding.keeper;
   more += OriginalClosed(model, finding);
+  if (finding.over_images) {
+    return fmt::format("{} descriptors {} were left behind when process {} executed itself anew, one after the other, "
+                       "and the number keeps growing (8 or more images)",
+                       finding.count, WhereOpened(model, finding), process.pid);
+  }
+  if (finding.held_until_exit) {
+    return fmt::format("{} descriptor{} {} {} closed only by the end of the program{}", finding.count, one ? "" : "s",
+                       WhereOpened(model, finding), one ? "was" : "were", more);
+  }
   return fmt::format("{} descriptor{} {} {} {} {}{}", finding.count, one ? "" : "s", WhereOpened(model, finding),
                      runs ? (one ? "is" : "are") : (one ? "was" : "were"), "still open",
                      finding.processes.size() == 1
@@ -257,7 +267,9 @@ std::string MessageOf(Model& model, const Finding& finding) {
 /// Own is where the location is; where no stack was recorded, where the program lies.
 bool IsOwnFinding(const Model& model, const DetectOptions& options, const Finding& finding) {
   if (finding.location) return IsOwn(*finding.location, options.source_root);
-  return IsOwnPath(model.processes()[finding.processes.front()].exe);
+  Frame program;
+  program.module = model.processes()[finding.processes.front()].exe;
+  return IsOwn(program, options.source_root);
 }
 
 }  // namespace
@@ -267,7 +279,11 @@ void Finish(Model& model, const DetectOptions& options, std::vector<Finding>* fi
     const StoryEvent& deciding = finding.events[finding.deciding];
     if (const Frame* frame = model.paths().Location(deciding.path, deciding.seen_through)) finding.location = *frame;
     finding.own = IsOwnFinding(model, options, finding);
+    // One that another's program leaves to its exit: hardly any does not.
+    const bool is_single = finding.kind == Kind::kLeak && !finding.growing && !finding.growth;
+    if (is_single && !finding.own) finding.severity = Severity::kNote;
     finding.context = model.ContextAt(deciding.process, deciding.time_s);
+    if (finding.context.empty()) finding.context = TestOf(model.paths().Frames(deciding.path));
     finding.message = MessageOf(model, finding);
   }
   AssignFingerprints(model.paths(), findings);

@@ -41,6 +41,8 @@ void Merge(Finding* into, Finding from) {
   }
   for (size_t kind = 0; kind < kKinds; ++kind) into->includes[kind] |= from.includes[kind];
   into->growing |= from.growing;
+  into->held_until_exit &= from.held_until_exit;
+  into->over_images &= from.over_images;
   into->one_time &= from.one_time;
   if (from.keeper.empty()) into->keeper.clear();
   if (from.growth && (!into->growth || into->growth->calls < from.growth->calls)) into->growth = from.growth;

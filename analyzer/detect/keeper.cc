@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <initializer_list>
 #include <string_view>
+#include <utility>
 
 namespace fdaudit::analyzer {
 namespace {
@@ -29,22 +30,47 @@ bool RunsOnce(const Frame& frame) {
   return frame.is_runtime && std::find(std::begin(kNames), std::end(kNames), frame.function) != std::end(kNames);
 }
 
-/// Of what Python's multiprocessing opened for its caller: why it stays open.
+/// Of what Python's multiprocessing opened for its processes: why it stays open. What the caller asked for (a connection,
+/// a queue, shared memory) is the caller's.
 Keeper MultiprocessingKeeps(const FrameList& frames) {
-  const auto is_python = [](const Frame& frame) { return frame.is_python; };
-  const auto innermost = std::find_if(frames.begin(), frames.end(), is_python);
-  // A connection that the caller asked for is the caller's. A process that serves others ends with all of its own open.
-  for (auto frame = innermost; frame != frames.end(); frame = std::find_if(frame + 1, frames.end(), is_python)) {
-    if (!IsRuntime(*frame)) break;
-    const auto is_in = [&frame](std::string_view file) { return frame->file.ends_with(file); };
-    if (is_in("/multiprocessing/managers.py") || is_in("/multiprocessing/forkserver.py")) {
+  constexpr std::string_view kServes[] = {"/multiprocessing/managers.py", "/multiprocessing/forkserver.py"};
+  constexpr std::string_view kHolds[] = {"/multiprocessing/popen_", "/multiprocessing/process.py",
+                                         "/multiprocessing/resource_tracker.py", "/multiprocessing/synchronize.py"};
+  for (const Frame& frame : frames) {
+    if (!frame.is_python) continue;
+    if (!IsRuntime(frame)) break;
+    const auto is_in = [&frame](std::string_view file) { return frame.file.find(file) != std::string::npos; };
+    // A process that serves others ends with all of its own open.
+    if (std::any_of(std::begin(kServes), std::end(kServes), is_in))
       return {"multiprocessing keeps it as long as it serves", true};
-    }
-    if (frame == innermost && frame->file.find("/multiprocessing/") != std::string::npos) {
+    if (std::any_of(std::begin(kHolds), std::end(kHolds), is_in))
       return {"multiprocessing keeps it as long as the process object lives", true};
-    }
   }
   return {};
+}
+
+/// What a language's runtime, or an event loop, sets up for itself in these functions, and keeps as long as it lives.
+std::string RuntimeKeeps(const FrameList& frames) {
+  struct SetUp {
+    std::string_view function;
+    const char* who;
+  };
+  constexpr SetUp kSetUps[] = {{"uv_loop_init", "libuv keeps it as long as the event loop lives"},
+                               {"uv_loop_configure", "libuv keeps it as long as the event loop lives"},
+                               {"uv__signal_global_once_init", "libuv keeps it for signals"},
+                               {"uv__signal_global_init", "libuv keeps it for signals"},
+                               {"uv_signal_init", "libuv keeps it for signals"},
+                               {"uv__async_start", "libuv keeps it as long as the event loop lives"},
+                               {"JNI_CreateJavaVM", "the Java virtual machine keeps it"},
+                               {"rb_thread_create_timer_thread", "Ruby keeps it for its threads"},
+                               {"ruby_setup", "Ruby keeps it"}};
+  for (const Frame& frame : frames) {
+    if (!frame.is_runtime && !frame.is_python && !frame.file.empty() && IsOwn(frame, "")) break;
+    for (const SetUp& set_up : kSetUps) {
+      if (frame.function == set_up.function) return set_up.who;
+    }
+  }
+  return "";
 }
 
 /// Of a library's path: why it opened this once.
@@ -75,6 +101,7 @@ Keeper KeeperOf(Model& model, const trace::Incarnation& life, const std::string&
   if (by_module) return {"a module of libc's name service keeps it"};
   const FrameList& frames = model.paths().Frames(opened.path);
   if (Keeper keeper = MultiprocessingKeeps(frames); !keeper.who.empty()) return keeper;
+  if (std::string who = RuntimeKeeps(frames); !who.empty()) return {std::move(who), true};
   return {LibraryKeeps(model, opened.path, target)};
 }
 

@@ -1,5 +1,5 @@
-// leak: opened by this process image and still open at its end. Read from the ledger alone. Slots that the ledger saw
-// vanish or appear (kGone, kUnseen) are coverage and never accused.
+// leak: opened by this process image and still open at its end, or closed by its end alone (program_end.h). Read from the
+// ledger alone. Slots that the ledger saw vanish or appear (kGone, kUnseen) are coverage and never accused.
 
 #include <fmt/core.h>
 
@@ -14,7 +14,9 @@
 #include "analyzer/detect/handed_over.h"
 #include "analyzer/detect/keeper.h"
 #include "analyzer/detect/lineage.h"
+#include "analyzer/detect/program_end.h"
 #include "analyzer/model/registrations.h"
+#include "analyzer/model/test_frames.h"
 
 namespace fdaudit::analyzer {
 namespace {
@@ -44,7 +46,8 @@ struct Left {
 struct LeftKey {
   ProcessIndex process;
   uint32_t stack;
-  uint32_t lost;  // of those without a stack: the how-manieth
+  uint32_t lost;      // of those without a stack: the how-manieth
+  bool held = false;  // until the end of the program, which closed it
   auto operator<=>(const LeftKey&) const = default;
 };
 constexpr uint32_t kMostLost = 100;
@@ -56,7 +59,12 @@ struct LeftByLine {
   uint64_t paths = 0;
   bool is_known = true;  ///< false: the call path was lost
 };
-using LineKey = std::pair<ProcessIndex, std::string>;
+struct LineKey {
+  ProcessIndex process;
+  std::string line;
+  bool held;
+  auto operator<=>(const LineKey&) const = default;
+};
 using LeftsByLine = std::map<LineKey, LeftByLine>;
 
 /// The same over all processes.
@@ -68,8 +76,9 @@ struct Total {
   bool Grows() const { return calls >= kGrowingCalls && calls > processes; }
 };
 
-bool IsLeft(const Process& process, int fd, const trace::Slot& slot) {
-  if (fd <= 2 || slot.head.state != trace::SlotState::kOpen) return false;
+/// Opened by the process itself, in a number whose state is `state`.
+bool IsItsOwn(const Process& process, int fd, const trace::Slot& slot, trace::SlotState state) {
+  if (fd <= 2 || slot.head.state != state) return false;
   if (process.end.kind == EndKind::kExec || (process.reasons & trace::kReasonSharedTable) != 0) return false;
   const trace::Act& opened = CurrentLife(slot).opened;
   return opened.stamp != 0 && opened.image == process.image &&
@@ -111,7 +120,8 @@ DescriptorNote NoteOfOpen(const Model& model, const Registrations& registrations
 LineKey LineOf(Model& model, const LeftKey& key) {
   const Process& process = model.processes()[key.process];
   const PathId path = model.paths().Intern(process.file, key.stack, process.pid);
-  return {key.process, LineOf(model.paths(), path, 0, fmt::format("{} {} {}", key.process, key.stack, key.lost))};
+  const std::string lost = fmt::format("{} {} {}", key.process, key.stack, key.lost);
+  return {key.process, LineOf(model.paths(), path, 0, lost), key.held};
 }
 
 /// When the process ended, as far as is known, or the session's end where it goes on.
@@ -120,26 +130,74 @@ double EndOf(const Model& model, const Process& process, double last_s) {
   return process.end.kind == EndKind::kKilled ? last_s : model.session().duration_s;
 }
 
-Growth GrowthOf(const Model& model, ProcessIndex index, const LeftByLine& line) {
+Growth GrowthOf(const Model& model, ProcessIndex index, const LeftByLine& line, bool held) {
   const Process& process = model.processes()[index];
   const auto seconds = [&](uint64_t stamp) { return model.Seconds(process.file, stamp); };
   const std::vector<uint64_t>& calls = line.left.calls;
   Growth growth{calls.size(), seconds(calls.front()), seconds(calls.back())};
   growth.calls_here = calls.size();
   growth.paths_here = line.paths;
-  growth.open = process.open_at_end;
+  growth.open = held ? process.peak : process.open_at_end;
   growth.limit = process.descriptor_limit;
+  // Few calls, or some at the start and none since, make no rate.
   const double lasted = EndOf(model, process, growth.last_s) - growth.first_s;
-  if (lasted > 0) growth.per_second = static_cast<double>(line.left.count) / lasted;
+  const bool is_spread = calls.size() >= kGrowingCalls && growth.last_s - growth.first_s >= lasted / 2;
+  if (lasted > 0 && is_spread) growth.per_second = static_cast<double>(line.left.count) / lasted;
   return growth;
 }
 
+/// A process that serves, and since when, as stamps.
+struct Serving {
+  uint64_t listened = 0;                 // the latest listener that lived to the end; 0 = it has none of its own
+  uint64_t first_accepted = UINT64_MAX;  // the first connection that the ledger remembers
+};
+using ServingProcesses = std::map<ProcessIndex, Serving>;
+
+/// A listener that is closed before the end belongs to a part of the program: a test, a transfer.
+ServingProcesses FindServing(const Model& model) {
+  ServingProcesses found;
+  model.ForEachSlot([&](ProcessIndex index, int, const trace::Slot& slot) {
+    for (const trace::Incarnation& life : slot.lives) {
+      if (life.kind != trace::FdKind::kSocket || life.opened.stamp == 0) continue;
+      const bool is_own = life.opened.image == model.processes()[index].image;
+      if ((life.detail & trace::kSocketListening) != 0 && is_own && life.closed.stamp == 0)
+        found[index].listened = std::max(found[index].listened, life.opened.stamp);
+      if ((life.detail & trace::kSocketAccepted) != 0 && is_own)
+        found[index].first_accepted = std::min(found[index].first_accepted, life.opened.stamp);
+    }
+  });
+  return found;
+}
+
+/// What a server opened once before it served, and had as long as it lived: its listener, its log, its pool. A worker
+/// has its listener from the process that forked it.
+bool IsServersOwn(const Model& model, const ServingProcesses& serving, ProcessIndex index, const LeftByLine& line) {
+  const auto known = serving.find(index);
+  if (known == serving.end() || line.left.calls.size() != 1) return false;
+  const uint64_t opened = line.left.calls.front();
+  const bool is_worker = model.processes()[index].started_by == trace::StartedBy::kFork;
+  const auto& [listened, first_accepted] = known->second;
+  if (listened == 0 && !is_worker) return false;
+  return opened <= listened || (first_accepted != UINT64_MAX && opened < first_accepted);
+}
+
+/// Four fifths of the table were in use, by which time a server refuses service soon.
+bool CameNearLimit(const Process& process) {
+  return process.descriptor_limit != 0 && process.peak * 5 >= process.descriptor_limit * 4;
+}
+
+bool WasOpenedInTest(Model& model, ProcessIndex index, const trace::Incarnation& life) {
+  const Process& process = model.processes()[index];
+  return !model.ContextAt(index, model.Seconds(process.file, life.opened.stamp)).empty() ||
+         !TestOf(model.paths().Frames(model.PathOf(process.file, life.opened))).empty();
+}
+
 Finding MakeFinding(Model& model, const Registrations& registrations, ProcessIndex index, const LeftByLine& line,
-                    bool grows) {
+                    bool grows, bool held, bool is_servers) {
   const Process& process = model.processes()[index];
   const Left& left = line.left;
   Finding finding{Kind::kLeak, Severity::kWarning};
-  if (line.is_known && left.calls.size() > 1) finding.growth = GrowthOf(model, index, line);
+  if (line.is_known && left.calls.size() > 1) finding.growth = GrowthOf(model, index, line, held);
   finding.growing = grows;
   finding.variants = line.paths;
   // What an event loop watches when the process is killed is at work, however much of it there is.
@@ -162,7 +220,17 @@ Finding MakeFinding(Model& model, const Registrations& registrations, ProcessInd
   if (keeper.may_be_many) finding.growing = false;
   const bool is_kept = !finding.keeper.empty() && !finding.growing;
   finding.one_time = is_kept && !keeper.may_be_many;
-  if (is_kept) finding.severity = Severity::kNote;
+  finding.held_until_exit = held;
+  // What a test opened, and only the end of the program closed, the test has left.
+  const bool is_tests = WasOpenedInTest(model, index, first.life);
+  if (held && !is_tests)
+    finding.severity = !grows ? Severity::kNote : CameNearLimit(process) ? Severity::kError : Severity::kWarning;
+  if (is_kept || (is_servers && !grows && !is_tests)) finding.severity = Severity::kNote;
+  if (held) {
+    AddClosing(model, index, first.life, first.fd, &finding.events);
+    finding.events.back().is_background = true;
+    return finding;
+  }
   // Its original's owner did its part, and the duplicate has none.
   const std::optional<Original> original = FindOriginal(model, index, first.life);
   if (original && original->life.closed.stamp != 0) {
@@ -193,30 +261,39 @@ LeftsByLine SumByLine(Model& model, std::map<LeftKey, Left> lefts) {
 void FindLeaks(Model& model, Grouping* out) {
   const Registrations registrations(model);
   const HandedOver handed_over(model);
+  ProgramEnd program_end(model);
   std::map<LeftKey, Left> lefts;
   std::map<ProcessIndex, uint32_t> lost;
   model.ForEachSlot([&](ProcessIndex index, int fd, const trace::Slot& slot) {
-    if (!IsLeft(model.processes()[index], fd, slot)) return;
+    const Process& process = model.processes()[index];
+    const bool is_open = IsItsOwn(process, fd, slot, trace::SlotState::kOpen);
+    const bool is_held = !is_open && IsItsOwn(process, fd, slot, trace::SlotState::kClosed) &&
+                         (CurrentLife(slot).flags & trace::kStaleHit) == 0 &&
+                         program_end.Closed(process, CurrentLife(slot));
+    if (!is_open && !is_held) return;
     const trace::Act& opened = CurrentLife(slot).opened;
-    if (handed_over.Contains(index, opened.stamp)) return;
-    if (out->LeavesOut(index, model.Seconds(model.processes()[index].file, opened.stamp))) return;
-    LeftKey key{index, opened.stack, 0};
+    if (is_open && handed_over.Contains(index, CurrentLife(slot))) return;
+    if (out->LeavesOut(index, model.Seconds(process.file, opened.stamp))) return;
+    LeftKey key{index, opened.stack, 0, is_held};
     if (opened.stack == trace::kNoIndex) key.lost = std::min(++lost[index], kMostLost + 1);
     Note(fd, slot, registrations.SetOf(index, fd).has_value(), &lefts[key]);
   });
   const LeftsByLine by_line = SumByLine(model, std::move(lefts));
+  const ServingProcesses serving = FindServing(model);
   std::map<std::string, Total> totals;
   for (const auto& [key, line] : by_line) {
-    Total& total = totals[key.second];
+    Total& total = totals[key.line];
     total.calls += line.left.calls.size();
     ++total.processes;
   }
   for (const auto& [key, line] : by_line) {
-    const EndKind end = model.processes()[key.first].end.kind;
-    const bool grows = line.is_known && totals[key.second].Grows();
+    const EndKind end = model.processes()[key.process].end.kind;
+    const bool grows = line.is_known && totals[key.line].Grows();
     // What a running process has open is its business, unless it grows.
     const bool may_go_on = end == EndKind::kRunning || end == EndKind::kUnknown;
-    if (!may_go_on || grows) out->Add(MakeFinding(model, registrations, key.first, line, grows));
+    if (!may_go_on || grows || key.held)
+      out->Add(MakeFinding(model, registrations, key.process, line, grows, key.held,
+                           IsServersOwn(model, serving, key.process, line)));
   }
 }
 

@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "analyzer/detect/program_end.h"
+
 namespace fdaudit::analyzer {
 namespace {
 
@@ -17,7 +19,7 @@ struct Opened {
 
 class SiblingFinder {
  public:
-  explicit SiblingFinder(Model& model) : model_(model) {
+  explicit SiblingFinder(Model& model) : model_(model), program_end_(model) {
     ReadCounts();
     CountOpen();
     NoteWhereClosed();
@@ -28,11 +30,12 @@ class SiblingFinder {
  private:
   void ReadCounts();
   void CountOpen();
-  Siblings Sum(Siblings::Of of, const std::vector<const Opened*>& all) const;
+  Siblings Sum(Siblings::Of of, const std::vector<const Opened*>& all);
   const Siblings* OfTheSameLine(PathId opening);
   void NoteWhereClosed();
 
   Model& model_;
+  ProgramEnd program_end_;
   bool is_recorded_ = true;
   bool is_complete_ = true;
   std::map<PathId, Opened> opened_;
@@ -68,7 +71,8 @@ void SiblingFinder::CountOpen() {
   });
 }
 
-Siblings SiblingFinder::Sum(Siblings::Of of, const std::vector<const Opened*>& all) const {
+/// What the end of the program closed was not closed where it should be.
+Siblings SiblingFinder::Sum(Siblings::Of of, const std::vector<const Opened*>& all) {
   Siblings siblings;
   siblings.of = of;
   siblings.is_complete = is_complete_;
@@ -76,8 +80,9 @@ Siblings SiblingFinder::Sum(Siblings::Of of, const std::vector<const Opened*>& a
   for (const Opened* one : all) {
     siblings.opened += one->open;
     for (const auto& [path, count] : one->closed) {
-      closers[path] += count;
       siblings.opened += count;
+      if (program_end_.Makes(path)) continue;
+      closers[path] += count;
       siblings.closed += count;
     }
   }

@@ -14,7 +14,6 @@ constexpr const char* kLines[] = {
     "leak:/dash$",          // likewise
     "leak:/tar$",           // its working folder
     "leak:/make$",          // the broken standard input for parallel jobs
-    "leak:/node$",          // libuv's signal pipe and timers
 };
 
 }  // namespace

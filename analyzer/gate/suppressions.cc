@@ -1,5 +1,7 @@
 #include "analyzer/gate/suppressions.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -18,11 +20,17 @@ std::string_view Trim(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
 }
 
-bool FitsFrame(const Pattern& pattern, const Frame& frame) {
-  return (!frame.function.empty() && pattern.Fits(frame.function)) ||
-         (!frame.file.empty() && pattern.Fits(frame.file)) ||
-         // A stored report has modules' last names only.
-         (!frame.module.empty() && pattern.Fits(frame.module.front() == '/' ? frame.module : '/' + frame.module));
+/// A module as the last part of a pattern names it. A stored report has modules' last names only.
+std::string ModuleOf(const Frame& frame) { return frame.module.front() == '/' ? frame.module : '/' + frame.module; }
+
+/// "/app+0x1139": a place without a name.
+std::string PlaceOf(const Frame& frame) { return fmt::format("{}+{:#x}", ModuleOf(frame), frame.offset); }
+
+bool FitsFrame(const Pattern& pattern, const Frame& frame, bool by_module) {
+  if (!frame.function.empty() && pattern.Fits(frame.function)) return true;
+  if (!frame.file.empty() && pattern.Fits(frame.file)) return true;
+  if (frame.module.empty()) return false;
+  return (by_module && pattern.Fits(ModuleOf(frame))) || (!frame.is_python && pattern.Fits(PlaceOf(frame)));
 }
 
 /// What a name holds must not be taken for the pattern language.
@@ -90,18 +98,20 @@ std::optional<Suppression> Suppression::Read(std::string_view line, std::string 
   return suppression;
 }
 
-bool Suppression::FitsFrames(const FrameList& frames) const {
+bool Suppression::FitsFrames(const FrameList& frames, bool by_module) const {
   size_t next = 0;
   for (const Frame& frame : frames) {
-    if (FitsFrame(chain_[next], frame) && ++next == chain_.size()) return true;
+    if (FitsFrame(chain_[next], frame, by_module || chain_.size() > 1) && ++next == chain_.size()) return true;
   }
   return false;
 }
 
 bool Suppression::Fits(Kind kind, const SuppressionSubject& subject) const {
   if (kind_ && *kind_ != kind) return false;
-  if (is_built_in()) return subject.location != nullptr && FitsFrame(chain_.front(), *subject.location);
-  if (subject.frames != nullptr && FitsFrames(*subject.frames)) return true;
+  const bool by_module = !subject.is_growing;
+  if (is_built_in())
+    return subject.location != nullptr && FitsFrame(chain_.front(), *subject.location, by_module);
+  if (subject.frames != nullptr && FitsFrames(*subject.frames, by_module)) return true;
   const auto fits = [this](const std::string& target) { return chain_.front().Fits(target); };
   return chain_.size() == 1 && (std::any_of(subject.targets.begin(), subject.targets.end(), fits) || fits(""));
 }
@@ -131,7 +141,7 @@ std::string SuppressionFor(Kind kind, const SuppressionSubject& subject) {
     if (!chain.empty()) return prefix + chain;
     for (const Frame& frame : *subject.frames) {
       if (!frame.is_runtime && !frame.module.empty() && IsPlain(frame.module)) {
-        return prefix + "/" + std::string(BaseName(frame.module)) + "$";
+        return prefix + fmt::format("/{}+{:#x}$", BaseName(frame.module), frame.offset);
       }
     }
   }

@@ -35,6 +35,7 @@ struct SuppressionSubject {
   const FrameList* frames = nullptr;  ///< of the deciding event; nullptr = no stack
   const Frame* location = nullptr;    ///< the one among them that the finding points to
   std::vector<std::string> targets;
+  bool is_growing = false;  ///< a module's name alone does not excuse it
 };
 
 class Suppression {
@@ -48,7 +49,7 @@ class Suppression {
   std::string Describe() const { return place_ + ": " + text_; }
 
  private:
-  bool FitsFrames(const FrameList& frames) const;
+  bool FitsFrames(const FrameList& frames, bool by_module) const;
 
   std::optional<Kind> kind_;  ///< none: any
   std::vector<Pattern> chain_;

@@ -159,12 +159,30 @@ bool IsOwnPath(std::string_view path) {
                       [path](std::string_view start) { return StartsWith(path, start); });
 }
 
+namespace {
+
+/// What package managers and toolchains put below a home or a repository: others' code.
+bool IsPackaged(std::string_view path) {
+  constexpr std::string_view kFolders[] = {"/site-packages/", "/dist-packages/", "/node_modules/", "/.cargo/",
+                                           "/.rustup/",       "/pkg/mod/",       "/.nvm/",         "/.pyenv/",
+                                           "/.rbenv/",        "/.gem/",          "/.m2/",          "/.sdkman/",
+                                           "/.conda/",        "/miniconda3/",    "/.local/lib/",   "/.local/share/"};
+  return std::any_of(std::begin(kFolders), std::end(kFolders),
+                     [path](std::string_view folder) { return Contains(path, folder); });
+}
+
+bool IsBelow(std::string_view path, std::string_view folder) {
+  return StartsWith(path, folder) &&
+         (path.size() == folder.size() || folder.back() == '/' || path[folder.size()] == '/');
+}
+
+}  // namespace
+
 bool IsOwn(const Frame& frame, const std::string& source_root) {
-  if (!source_root.empty() && StartsWith(frame.file, source_root) &&
-      (frame.file.size() == source_root.size() || source_root.back() == '/' || frame.file[source_root.size()] == '/')) {
-    return true;
-  }
-  return frame.is_python ? IsOwnPath(frame.file) : IsOwnPath(frame.module);
+  const std::string& lies_in = frame.is_python ? frame.file : frame.module;
+  if (IsPackaged(frame.file) || IsPackaged(lies_in)) return false;
+  if (source_root.empty() || lies_in.empty()) return IsOwnPath(lies_in);
+  return IsBelow(frame.file, source_root) || IsBelow(lies_in, source_root);
 }
 
 std::string Describe(const Frame& frame) {

@@ -114,7 +114,7 @@ void Model::ReadImages(uint32_t file) {
     process.opened = image.opened;
     process.closed = image.closed;
     process.inherited = image.inherited;
-    process.peak = image.peak;
+    process.peak = std::max(image.peak, image.open_at_end);
     process.open_at_end = image.open_at_end;
     process.descriptor_limit = image.descriptor_limit;
     process.untracked_opens = image.untracked_opens;

@@ -32,9 +32,8 @@ std::string Duration(double seconds) {
 }  // namespace
 
 std::optional<double> FullInSeconds(const Growth& growth) {
-  if (growth.per_second <= 0 || growth.limit == 0) return std::nullopt;
-  const uint64_t room = growth.limit > growth.open ? growth.limit - growth.open : 0;
-  return static_cast<double>(room) / growth.per_second;
+  if (growth.per_second <= 0 || growth.limit <= growth.open) return std::nullopt;  // unknown, or reached already
+  return static_cast<double>(growth.limit - growth.open) / growth.per_second;
 }
 
 std::string DescribeGrowth(const Growth& growth) {

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <charconv>
 #include <fstream>
 #include <set>
@@ -23,6 +24,7 @@ Frame ReadFrame(const Json& json) {
   frame.file = json["file"].Text();
   frame.line = json["line"].Int();
   frame.module = json["module"].Text();
+  frame.offset = std::strtoull(json["offset"].Text().c_str(), nullptr, 16);
   frame.is_python = json["language"].Text() == "python";
   frame.is_runtime = IsRuntime(frame);
   return frame;
@@ -73,6 +75,7 @@ void MergeFinding(Json& into, const Json& other) {
   into.At("message") = fmt::format("{}{}{}", message.substr(0, message.find(kTogether)), kTogether, count);
   if (SeverityOf(other) < SeverityOf(into)) into.At("severity") = other["severity"];
   into.At("growing") = into["growing"].IsTrue() || other["growing"].IsTrue();
+  if (!other["held"].IsText()) into.At("held") = other["held"];
   into.At("own") = into["own"].IsTrue() || other["own"].IsTrue();
   Unite(into.At("processes"), other["processes"], SIZE_MAX);
   Unite(into.At("fds"), other["fds"], kMaxFds);
@@ -238,6 +241,7 @@ std::vector<Subject> Document::Subjects() {
     const Json& events = finding["events"];
     const auto deciding = finding["deciding"].Count();
     const std::string& stack = events[deciding]["stack"].Text();
+    subject.traits.is_growing = finding["growing"].IsTrue();
     if (!stack.empty()) {
       const auto [known, is_new] = stacks_.try_emplace(stack);
       if (is_new) {

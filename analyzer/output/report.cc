@@ -11,6 +11,7 @@ Report MakeReport(Model* model, const DetectOptions& options, const Policy& poli
   Report report;
   report.model = model;
   report.ignore_before = options.ignore_before;
+  report.has_baseline = !policy.baseline.empty();
   report.findings = Detect(*model, options, &report.left_out);
   report.contexts = FindLeftOpen(*model);
   for (const Finding& finding : report.findings) {
@@ -31,6 +32,7 @@ std::vector<Subject> Subjects(const Report& report) {
   for (const Finding& finding : report.findings) {
     Subject subject{finding.id, finding.kind, finding.severity, finding.own,   finding.count, finding.message,
                     {},         {},           finding.includes, finding.state, finding.gates};
+    subject.traits.is_growing = finding.growing;
     const PathId path = finding.events[finding.deciding].path;
     if (path != kNoPath) subject.traits.frames = &report.model->paths().Frames(path);
     if (finding.location) {

@@ -24,6 +24,7 @@ struct Report {
   std::vector<ContextLeft> contexts;  // what tests and other contexts left open
   std::string ignore_before;          // checkpoint; empty = nothing was left out
   uint64_t left_out = 0;              // descriptors whose findings lie before it
+  bool has_baseline = false;          // something was known before
   Verdict gate;
 };
 

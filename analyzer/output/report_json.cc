@@ -244,6 +244,7 @@ void WriteFinding(Model& model, const Finding& finding, JsonWriter& out) {
     WriteGrowth(finding.growth, out);
     WriteSiblings(model, finding.siblings, out);
     out.Field("context", TextOrNull(finding.context));
+    out.Field("held", TextOrNull(finding.held_until_exit ? "until-exit" : ""));
   });
 }
 

@@ -38,15 +38,19 @@ class Writer {
 
   std::string Write() {
     Summary();
-    std::vector<const Finding*> brief;
+    std::vector<const Finding*> others;
+    std::vector<const Finding*> known;
     for (const Finding& finding : report_.findings) {
-      if (InFull(finding)) {
+      if (finding.state != State::kNew) {
+        known.push_back(&finding);
+      } else if (InFull(finding)) {
         OneFinding(finding);
       } else {
-        brief.push_back(&finding);
+        others.push_back(&finding);
       }
     }
-    InBrief(brief);
+    InBrief("not in your own code (-f json has the details):", others);
+    InBrief("known or suppressed:", known);
     Contexts();
     Coverage();
     if (!report_.findings.empty())
@@ -73,12 +77,11 @@ class Writer {
   /// found, they are what was asked for.
   bool InFull(const Finding& finding) const {
     const auto is_own = [](const Finding& other) { return other.own && other.severity != Severity::kNote; };
-    return finding.own || finding.severity == Severity::kNote ||
-           std::none_of(report_.findings.begin(), report_.findings.end(), is_own);
+    return finding.own || std::none_of(report_.findings.begin(), report_.findings.end(), is_own);
   }
 
   void Summary();
-  void InBrief(const std::vector<const Finding*>& findings);
+  void InBrief(const char* heading, const std::vector<const Finding*>& findings);
   void OneFinding(const Finding& finding);
   void Numbers(const Finding& finding);
   void Targets(const Finding& finding);
@@ -148,11 +151,11 @@ std::string PlaceOf(const Frame& frame) {
   return fmt::format("{}{}  {}", frame.file, line, frame.function);
 }
 
-void Writer::InBrief(const std::vector<const Finding*>& findings) {
+void Writer::InBrief(const char* heading, const std::vector<const Finding*>& findings) {
   if (findings.empty()) return;
   constexpr size_t kMost = 12;
   Line("");
-  Line("not in your own code (-f json has the details):");
+  Line(heading);
   for (size_t i = 0; i < std::min(findings.size(), kMost); ++i) {
     const Finding& finding = *findings[i];
     const std::string kind = fmt::format("{}: {}", Name(finding.severity), Name(finding.kind));
@@ -164,6 +167,7 @@ void Writer::InBrief(const std::vector<const Finding*>& findings) {
 void Writer::OneFinding(const Finding& finding) {
   Line("");
   std::string traits;
+  if (report_.has_baseline) traits += ", new";
   if (finding.growing) traits += ", growing";
   if (finding.certainty != Certainty::kProven) traits += fmt::format(", {}", Name(finding.certainty));
   if (!finding.own && finding.severity != Severity::kNote) traits += ", not in your own code";

@@ -8,6 +8,7 @@
 #include "shim/base/large.h"
 #include "shim/base/surroundings.h"
 #include "shim/base/text.h"
+#include "shim/ledger/lifetime.h"
 #include "shim/process/image.h"
 #include "shim/process/records.h"
 #include "shim/trace/journal.h"
@@ -104,6 +105,21 @@ uint64_t MomentOf(FindingKind kind, const Incarnation& life) {
   return kind == FindingKind::kCrossedExec ? life.opened.stamp : life.closed.stamp;
 }
 
+/// A process that executes itself anew, and whose images each forget one: it was opened before the last image, which had
+/// its chance to close it.
+void CountLeftBehind(FindingRecord& record, const Incarnation& life) {
+  const trace::ImageRecord& here = *ImageOf(CurrentImage());
+  const trace::ImageRecord& opener = *ImageOf(life.opened.image);
+  const bool is_same_process = opener.pid == here.pid && opener.pid_namespace == here.pid_namespace;
+  if (!is_same_process || life.opened.image == here.predecessor) return;
+  uint64_t latest = Atomic(record.latest_left).load(std::memory_order_relaxed);
+  while (life.opened.stamp > latest) {
+    if (!Atomic(record.latest_left).compare_exchange_weak(latest, life.opened.stamp)) continue;
+    Atomic(record.left_behind).fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+}
+
 /// One more event like the record's: one more descriptor, unless it is the latest one's third close, or an exec that
 /// one of the record's has crossed before: those are no younger than the youngest.
 void Join(FindingRecord& record, int fd, const Incarnation& life) {
@@ -115,6 +131,7 @@ void Join(FindingRecord& record, int fd, const Incarnation& life) {
     while (moment > youngest && !Atomic(record.latest_closed).compare_exchange_weak(youngest, moment)) {
     }
     is_another = new_number || moment > youngest;
+    CountLeftBehind(record, life);
   } else if (moment != 0) {
     is_another = Atomic(record.latest_closed).exchange(moment) != moment;
   }

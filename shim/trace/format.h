@@ -549,7 +549,10 @@ struct FindingRecord {
   uint32_t reserved0;
   uint64_t latest_closed;  ///< the shim's own: lives[0].closed.stamp of the latest one; of kCrossedExec opened.stamp
   uint64_t closer;         ///< of kOwnedClose: the tag by which it was closed; 0 = by its number
-  uint32_t reserved[16];
+  uint64_t latest_left;    ///< the shim's own: opened.stamp of the latest one that left_behind counts
+  uint32_t left_behind;    ///< of kCrossedExec: how many of them had been opened by the same process, two images ago or
+                           ///< earlier
+  uint32_t reserved[13];
   int32_t fds[kMaxFindingFds];  ///< distinct numbers, in the order met
 };
 static_assert(sizeof(FindingRecord) == 768);

@@ -46,7 +46,7 @@ std::string RenderGithub(const Json& document, const FormatOptions& options) {
     std::string properties = "title=" + CommandText("fdaudit: " + finding["kind"].Text(), true);
     if (!source.file.empty()) properties += ",file=" + CommandText(EscapeControls(source.file), true);
     if (!source.file.empty() && source.line > 0) properties += fmt::format(",line={}", source.line);
-    const std::string text = EscapeControls(finding["message"].Text()) + "\n\n" + StoryOf(document, finding);
+    const std::string text = EscapeControls(MessageOf(finding)) + "\n\n" + StoryOf(document, finding);
     out += fmt::format("::{} {}::{}\n", command, properties, CommandText(text, false));
   }
   return out;
@@ -58,7 +58,7 @@ void WriteProblem(const Json& finding, const FormatOptions& options, JsonWriter&
   const std::string& severity = finding["severity"].Text();
   const SourceLine source = SourceLineOf(finding["location"], options);
   out.Object([&] {
-    out.Field("description", EscapeControls(finding["message"].Text()));
+    out.Field("description", EscapeControls(MessageOf(finding)));
     out.Field("check_name", finding["kind"].Text());
     out.Field("fingerprint", finding["id"].Text());
     out.Field("severity", severity == "error" ? "critical" : severity == "warning" ? "major" : "info");

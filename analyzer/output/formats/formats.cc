@@ -75,6 +75,11 @@ SourceLine SourceLineOf(const Json& place, const FormatOptions& options) {
   return {RelativePath(place["file"].Text(), options), place["line"].Int()};
 }
 
+std::string MessageOf(const Json& finding) {
+  const std::string context = finding["context"].Text();
+  return finding["message"].Text() + (context.empty() ? "" : ", in " + context);
+}
+
 std::string StoryOf(const Json& document, const Json& finding) {
   std::string story;
   for (const Json& event : finding["events"]) {

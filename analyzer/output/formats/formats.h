@@ -32,6 +32,9 @@ SourceLine SourceLineOf(const Document::Json& place, const FormatOptions& option
 /// What the document may lack, as a sentence without its full stop; empty where it lacks nothing.
 std::string LossOf(const Document::Json& document);
 
+/// The finding's message, with the test (or checkpoint) in which it happened.
+std::string MessageOf(const Document::Json& finding);
+
 /// "opened by open at load_config (config.c:41)" for each event of the finding, one a line.
 std::string StoryOf(const Document::Json& document, const Document::Json& finding);
 

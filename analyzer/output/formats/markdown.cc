@@ -67,7 +67,7 @@ std::string Row(const Json& finding, const FormatOptions& options) {
   std::string place = Escape(EscapeControls(source.file));
   if (!place.empty() && source.line > 0) place += fmt::format(":{}", source.line);
   return fmt::format("| {} | {} | {} | {} | {} |\n", finding["gates"].IsTrue() ? "**fails**" : TextOf(finding, "state"),
-                     TextOf(finding, "severity"), TextOf(finding, "kind"), TextOf(finding, "message"), place);
+                     TextOf(finding, "severity"), TextOf(finding, "kind"), Escape(EscapeControls(MessageOf(finding))), place);
 }
 
 }  // namespace
@@ -84,7 +84,7 @@ std::string RenderMarkdown(const Json& document, const FormatOptions& options) {
   for (const Json& finding : findings) {
     if (!finding["gates"].IsTrue() || stories++ >= kMostStories) continue;
     out += fmt::format("\n<details><summary>{}: {}</summary>\n\n{}\n</details>\n", finding["kind"].Text(),
-                       Html(EscapeControls(finding["message"].Text())), Fenced(StoryOf(document, finding)));
+                       Html(EscapeControls(MessageOf(finding))), Fenced(StoryOf(document, finding)));
   }
   return out;
 }

@@ -147,7 +147,7 @@ void WriteResult(const Json& document, const Json& finding, const FormatOptions&
     out.Field("ruleId", kind);
     out.Field("ruleIndex", static_cast<size_t>(*FindKind(kind)));
     out.Field("level", finding["severity"]);
-    WriteMessage("message", EscapeControls(finding["message"].Text()), out);
+    WriteMessage("message", EscapeControls(MessageOf(finding)), out);
     if (HasLocation(location, options)) {
       out.List("locations", [&] { out.Object([&] { WriteLocation(location, options, out); }); });
     }

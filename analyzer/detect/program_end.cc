@@ -1,0 +1,79 @@
+#include "analyzer/detect/program_end.h"
+
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+
+namespace fdaudit::analyzer {
+namespace {
+
+/// exit(3), and what it calls. Not __cxa_finalize: dlclose(3) comes by it as well.
+bool IsExit(const Frame& frame) {
+  constexpr std::string_view kNames[] = {"exit", "quick_exit", "__run_exit_handlers", "_dl_fini"};
+  return frame.is_runtime && std::find(std::begin(kNames), std::end(kNames), frame.function) != std::end(kNames);
+}
+
+/// Where an interpreter lets go of everything. A server's PHP does so after each request, which is no end.
+bool IsShutdown(const Frame& frame) {
+  constexpr std::string_view kNames[] = {"Py_FinalizeEx", "perl_destruct",      "php_module_shutdown",
+                                         "ruby_cleanup",  "ruby_finalize",      "rb_ec_teardown",
+                                         "rb_ec_cleanup", "rb_objspace_call_finalizer", "lua_close"};
+  if (std::find(std::begin(kNames), std::end(kNames), frame.function) != std::end(kNames)) return true;
+  return frame.function == "php_request_shutdown" && BaseName(frame.module).find("fpm") == std::string_view::npos &&
+         BaseName(frame.module).find("cgi") == std::string_view::npos;
+}
+
+/// The destructor of something of the program's that a container, or a member of it, brings about: nobody wrote a close.
+/// One that closes by itself and is called for itself is the end of a pool or a log.
+bool IsImplicit(const FrameList& frames, size_t index) {
+  if (!IsDestructor(frames[index].function)) return false;
+  return index > 0 || (index + 1 < frames.size() && frames[index + 1].is_runtime && !IsExit(frames[index + 1]));
+}
+
+/// Under exit's handlers whatever is no runtime's code closes on purpose.
+bool IsTidiedByHandler(const FrameList& frames, size_t end) {
+  for (size_t i = 0; i < end; ++i) {
+    if (!frames[i].is_runtime && !IsImplicit(frames, i)) return true;
+  }
+  return false;
+}
+
+/// Under an interpreter's shutdown: handlers that programs register (atexit), rather than finalizers.
+bool IsTidiedByScript(const FrameList& frames, size_t end) {
+  const Frame* outermost_python = nullptr;
+  for (size_t i = 0; i < end; ++i) {
+    const Frame& frame = frames[i];
+    if (frame.is_python) outermost_python = &frame;
+    if (!frame.is_python && !frame.is_runtime && frame.module != frames[end].module && IsOwn(frame, "") &&
+        !IsImplicit(frames, i))
+      return true;
+  }
+  return outermost_python != nullptr && Unqualified(outermost_python->function) != "__del__";
+}
+
+}  // namespace
+
+bool ProgramEnd::IsMadeByEnd(PathId path) {
+  const FrameList& frames = model_.paths().Frames(path);
+  for (size_t i = 0; i < frames.size(); ++i) {
+    if (IsShutdown(frames[i])) return !IsTidiedByScript(frames, i);
+    if (IsExit(frames[i])) return !IsTidiedByHandler(frames, i);
+  }
+  return false;
+}
+
+bool ProgramEnd::Closed(const Process& process, const trace::Incarnation& life) {
+  constexpr uint16_t kNotPlain = trace::kActRange | trace::kActOverwrote | trace::kActSeenAtEnd;
+  if (life.closed.stamp == 0 || life.closed.image != process.image || (life.closed.flags & kNotPlain) != 0)
+    return false;
+  return Makes(model_.PathOf(process.file, life.closed));
+}
+
+bool ProgramEnd::Makes(PathId closing) {
+  if (closing == kNoPath) return false;
+  const auto [known, is_new] = known_.try_emplace(closing, false);
+  if (is_new) known->second = IsMadeByEnd(closing);
+  return known->second;
+}
+
+}  // namespace fdaudit::analyzer
