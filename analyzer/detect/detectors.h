@@ -37,6 +37,6 @@ void FindExhaustion(Model& model, Evidence* evidence, Grouping* out);
 void FindExecLeaks(Model& model, Evidence* evidence, Grouping* out);
 void FindHeldPipes(Model& model, Evidence* evidence, Grouping* out);
 void FindBadCloses(Model& model, Evidence* evidence, Grouping* out);
-void FindLeaks(Model& model, Grouping* out);
+void FindLeaks(Model& model, const Evidence& evidence, Grouping* out);
 
 }  // namespace fdaudit::analyzer

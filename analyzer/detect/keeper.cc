@@ -31,11 +31,12 @@ bool RunsOnce(const Frame& frame) {
 }
 
 /// Of what Python's multiprocessing opened for its processes: why it stays open. What the caller asked for (a connection,
-/// a queue, shared memory) is the caller's.
+/// a queue, shared memory) is the caller's; a pool's pipes no caller can close.
 Keeper MultiprocessingKeeps(const FrameList& frames) {
   constexpr std::string_view kServes[] = {"/multiprocessing/managers.py", "/multiprocessing/forkserver.py"};
-  constexpr std::string_view kHolds[] = {"/multiprocessing/popen_", "/multiprocessing/process.py",
-                                         "/multiprocessing/resource_tracker.py", "/multiprocessing/synchronize.py"};
+  constexpr std::string_view kHolds[] = {
+      "/multiprocessing/popen_", "/multiprocessing/process.py", "/multiprocessing/resource_tracker.py",
+      "/multiprocessing/spawn.py", "/multiprocessing/synchronize.py", "/multiprocessing/pool.py"};
   for (const Frame& frame : frames) {
     if (!frame.is_python) continue;
     if (!IsRuntime(frame)) break;

@@ -146,22 +146,26 @@ Growth GrowthOf(const Model& model, ProcessIndex index, const LeftByLine& line, 
   return growth;
 }
 
-/// A process that serves, and since when, as stamps.
+/// A process that serves: it has a listener of its own to the end, and has accepted connections or lets an epoll set
+/// watch for them.
 struct Serving {
-  uint64_t listened = 0;                 // the latest listener that lived to the end; 0 = it has none of its own
-  uint64_t first_accepted = UINT64_MAX;  // the first connection that the ledger remembers
+  bool listens = false;
+  bool watches = false;
+  uint64_t first_accepted = UINT64_MAX;  // the stamp, as far as the ledger remembers
 };
 using ServingProcesses = std::map<ProcessIndex, Serving>;
 
 /// A listener that is closed before the end belongs to a part of the program: a test, a transfer.
-ServingProcesses FindServing(const Model& model) {
+ServingProcesses FindServing(const Model& model, const Registrations& registrations) {
   ServingProcesses found;
-  model.ForEachSlot([&](ProcessIndex index, int, const trace::Slot& slot) {
+  model.ForEachSlot([&](ProcessIndex index, int fd, const trace::Slot& slot) {
     for (const trace::Incarnation& life : slot.lives) {
       if (life.kind != trace::FdKind::kSocket || life.opened.stamp == 0) continue;
       const bool is_own = life.opened.image == model.processes()[index].image;
-      if ((life.detail & trace::kSocketListening) != 0 && is_own && life.closed.stamp == 0)
-        found[index].listened = std::max(found[index].listened, life.opened.stamp);
+      if ((life.detail & trace::kSocketListening) != 0 && is_own && life.closed.stamp == 0) {
+        found[index].listens = true;
+        found[index].watches |= registrations.SetOf(index, fd).has_value();
+      }
       if ((life.detail & trace::kSocketAccepted) != 0 && is_own)
         found[index].first_accepted = std::min(found[index].first_accepted, life.opened.stamp);
     }
@@ -174,11 +178,10 @@ ServingProcesses FindServing(const Model& model) {
 bool IsServersOwn(const Model& model, const ServingProcesses& serving, ProcessIndex index, const LeftByLine& line) {
   const auto known = serving.find(index);
   if (known == serving.end() || line.left.calls.size() != 1) return false;
-  const uint64_t opened = line.left.calls.front();
+  const Serving& serves = known->second;
   const bool is_worker = model.processes()[index].started_by == trace::StartedBy::kFork;
-  const auto& [listened, first_accepted] = known->second;
-  if (listened == 0 && !is_worker) return false;
-  return opened <= listened || (first_accepted != UINT64_MAX && opened < first_accepted);
+  const bool has_served = serves.watches || serves.first_accepted != UINT64_MAX;
+  return (serves.listens || is_worker) && has_served && line.left.calls.front() < serves.first_accepted;
 }
 
 /// Four fifths of the table were in use, by which time a server refuses service soon.
@@ -258,18 +261,39 @@ LeftsByLine SumByLine(Model& model, std::map<LeftKey, Left> lefts) {
 
 }  // namespace
 
-void FindLeaks(Model& model, Grouping* out) {
+namespace {
+
+/// What another finding tells of already, or what is not its opener's doing.
+class OtherStories {
+ public:
+  explicit OtherStories(const Evidence& evidence) {
+    for (const Proof& proof : evidence.proofs()) {
+      for (const trace::Incarnation& life : proof.record.lives)
+        lives_.insert({proof.process, proof.record.fd, life.opened.stamp});
+    }
+  }
+  bool Tell(ProcessIndex process, int fd, const trace::Incarnation& life) const {
+    return (life.flags & trace::kStaleHit) != 0 || lives_.contains({process, fd, life.opened.stamp});
+  }
+
+ private:
+  std::set<std::tuple<ProcessIndex, int, uint64_t>> lives_;
+};
+
+}  // namespace
+
+void FindLeaks(Model& model, const Evidence& evidence, Grouping* out) {
   const Registrations registrations(model);
   const HandedOver handed_over(model);
   ProgramEnd program_end(model);
+  const OtherStories others(evidence);
   std::map<LeftKey, Left> lefts;
   std::map<ProcessIndex, uint32_t> lost;
   model.ForEachSlot([&](ProcessIndex index, int fd, const trace::Slot& slot) {
     const Process& process = model.processes()[index];
     const bool is_open = IsItsOwn(process, fd, slot, trace::SlotState::kOpen);
     const bool is_held = !is_open && IsItsOwn(process, fd, slot, trace::SlotState::kClosed) &&
-                         (CurrentLife(slot).flags & trace::kStaleHit) == 0 &&
-                         program_end.Closed(process, CurrentLife(slot));
+                         !others.Tell(index, fd, CurrentLife(slot)) && program_end.Closed(process, CurrentLife(slot));
     if (!is_open && !is_held) return;
     const trace::Act& opened = CurrentLife(slot).opened;
     if (is_open && handed_over.Contains(index, CurrentLife(slot))) return;
@@ -279,7 +303,7 @@ void FindLeaks(Model& model, Grouping* out) {
     Note(fd, slot, registrations.SetOf(index, fd).has_value(), &lefts[key]);
   });
   const LeftsByLine by_line = SumByLine(model, std::move(lefts));
-  const ServingProcesses serving = FindServing(model);
+  const ServingProcesses serving = FindServing(model, registrations);
   std::map<std::string, Total> totals;
   for (const auto& [key, line] : by_line) {
     Total& total = totals[key.line];

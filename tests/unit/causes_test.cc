@@ -23,6 +23,14 @@ class Causes : public ::testing::Test {
     return stack != 0 ? stack : stack = scene_.Stack(function, line);
   }
   void Leak(int fd, uint32_t stack) { trace().AddOpenSlot(image_, fd, trace().MakeAct(image_, "open", stack)); }
+  /// One every two seconds.
+  void LeakOverTime(int count, uint32_t stack) {
+    for (; count > 0; --count, moment_ += 2'000'000'000) {
+      trace::Act act = trace().MakeAct(image_, "open", stack);
+      act.stamp = moment_;
+      trace().AddOpenSlot(image_, next_fd_++, act);
+    }
+  }
   TraceBuilder& trace() { return scene_.trace; }
   std::string SiblingsOf(const Finding& finding) {
     return finding.siblings ? DescribeSiblings(*scene_.model, *finding.siblings) : "not known";
@@ -31,6 +39,8 @@ class Causes : public ::testing::Test {
   Scene scene_;
   std::map<std::string, uint32_t> stacks_;
   uint32_t image_ = scene_.trace.AddImage();
+  uint64_t moment_ = 1'000'000;
+  int next_fd_ = 50;
 };
 
 TEST_F(Causes, SiblingsAreCountedByWhereTheyWereClosed) {
@@ -94,33 +104,54 @@ TEST_F(Causes, WhatAKilledWriterLeftHalfWayIsNotBelieved) {
 }
 
 TEST_F(Causes, GrowthIsThatOfTheLineUntilTheProcessEnds) {
-  for (int fd = 5; fd < 9; ++fd) Leak(fd, Stack("open_job", 12));
-  Leak(9, trace().AddStack({{scene_.app, scene_.functions.In("open_job", 12)}, {scene_.app, 0x9001}}));
-  const uint64_t first = 1001000;  // nanoseconds, as the builder counts them
-  trace().Image(image_).ended = {first + 10'000'000'000, first + 10'000'000'000};
+  const uint32_t other = trace().AddStack({{scene_.app, scene_.functions.In("open_job", 12)}, {scene_.app, 0x9001}});
+  LeakOverTime(9, Stack("open_job", 12));
+  LeakOverTime(1, other);
+  trace().Image(image_).ended = {20'000'000'000, 20'000'000'000};
   trace().Image(image_).descriptor_limit = 100;
   trace().Image(image_).open_at_end = 50;
   const std::vector<Finding> findings = scene_.Detect();
   ASSERT_EQ(findings.size(), 1u);
   EXPECT_EQ(findings[0].variants, 2u);
   const analyzer::Growth& growth = findings[0].growth.value();
-  EXPECT_EQ(growth.calls, 5u);
-  EXPECT_EQ(growth.calls_here, 5u);
+  EXPECT_EQ(growth.calls, 10u);
+  EXPECT_EQ(growth.calls_here, 10u);
   EXPECT_EQ(growth.paths_here, 2u);
   EXPECT_NEAR(growth.per_second, 0.5, 0.001);
   EXPECT_NEAR(analyzer::FullInSeconds(growth).value(), 100, 0.2);
   EXPECT_EQ(analyzer::DescribeGrowth(growth),
-            "5 calls from 0.000002 s to 0.000006 s; 5 calls of this line over 2 call paths; 30 descriptors a minute, "
+            "10 calls from 0.000000 s to 18.000000 s; 10 calls of this line over 2 call paths; 30 descriptors a minute, "
             "100 seconds more until the limit of 100");
 }
 
+TEST_F(Causes, AFullTableIsNotForetold) {
+  LeakOverTime(10, Stack("open_job", 12));
+  trace().Image(image_).ended = {20'000'000'000, 20'000'000'000};
+  trace().Image(image_).descriptor_limit = 50;
+  trace().Image(image_).open_at_end = 50;
+  const analyzer::Growth growth = scene_.Detect().at(0).growth.value();
+  EXPECT_EQ(analyzer::DescribeGrowth(growth), "10 calls from 0.000000 s to 18.000000 s; 30 descriptors a minute");
+}
+
+TEST_F(Causes, WhatEndedEarlyHasNoRate) {
+  LeakOverTime(10, Stack("open_job", 12));
+  trace().Image(image_).ended = {100'000'000'000, 100'000'000'000};
+  EXPECT_EQ(scene_.Detect().at(0).growth.value().per_second, 0);
+}
+
 TEST_F(Causes, AShortLifeForetellsNothing) {
-  for (int fd = 5; fd < 9; ++fd) Leak(fd, Stack("open_job", 12));
-  trace().Image(image_).ended = {400'000'000, 400'000'000};
+  for (int fd = 5; fd < 25; ++fd) Leak(fd, Stack("open_job", 12));
+  trace().Image(image_).ended = {1'025'000, 1'025'000};
   trace().Image(image_).descriptor_limit = 100;
   const analyzer::Growth growth = scene_.Detect().at(0).growth.value();
   EXPECT_GT(growth.per_second, 1);
-  EXPECT_EQ(analyzer::DescribeGrowth(growth), "4 calls from 0.000002 s to 0.000005 s");
+  EXPECT_EQ(analyzer::DescribeGrowth(growth), "20 calls from 0.000002 s to 0.000021 s");
+}
+
+TEST_F(Causes, FewCallsAreNoRate) {
+  for (int fd = 5; fd < 9; ++fd) Leak(fd, Stack("open_job", 12));
+  trace().Image(image_).ended = {1'008'000, 1'008'000};
+  EXPECT_EQ(scene_.Detect().at(0).growth.value().per_second, 0);
 }
 
 TEST_F(Causes, OneCallDoesNotGrow) {

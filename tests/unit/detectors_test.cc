@@ -133,6 +133,57 @@ TEST_F(Detectors, WhatADaemonDoesNotCarryOnIsALeak) {
   EXPECT_EQ(scene_.Detect().size(), 2u) << "ended first";
 }
 
+TEST_F(Detectors, AHelperThatExecutesAnotherProgramCarriesOnWhatCrossesTheExec) {
+  trace::Slot& slot = trace().AddOpenSlot(image_, 5, Act("open", "open_log", 1));
+  const uint32_t child = trace().AddImage();
+  trace().Image(child).parent = image_;
+  trace().Image(child).started_by = trace::StartedBy::kFork;
+  trace().Image(child).began_session = 1;
+  trace().Image(child).ended_by = trace::EndedBy::kExec;
+  EXPECT_TRUE(scene_.Detect().empty());
+  slot.lives[slot.head.count & 1].flags |= trace::kCloseOnExec;
+  EXPECT_EQ(scene_.Detect().size(), 1u);
+}
+
+TEST_F(Detectors, WhatOnlyTheEndOfTheProgramClosedWasKept) {
+  const uint32_t end = trace().AddStack({{scene_.app, scene_.functions.In("list_dealloc", 5)},
+                                         {scene_.app, scene_.functions.In("Py_FinalizeEx", 6)},
+                                         {scene_.app, scene_.functions.In("main", 90)}});
+  const auto keep = [&](int fd) {
+    trace::Slot& slot = trace().AddOpenSlot(image_, fd, Act("open", "serve", 3));
+    slot.lives[slot.head.count & 1].closed = trace().MakeAct(image_, "close", end);
+    slot.head.state = trace::SlotState::kClosed;
+  };
+  keep(5);
+  const Finding one = scene_.Detect().at(0);
+  EXPECT_TRUE(one.held_until_exit);
+  EXPECT_EQ(one.severity, Severity::kNote);
+  EXPECT_EQ(one.message, "1 descriptor opened at serve (app.c:3) was closed only by the end of the program");
+  EXPECT_EQ(Roles(one), (Texts{"opened", "closed"}));
+  for (int fd = 6; fd < 13; ++fd) keep(fd);
+  const Finding growing = scene_.Detect().at(0);
+  EXPECT_TRUE(growing.growing);
+  EXPECT_EQ(growing.severity, Severity::kWarning);
+  image().descriptor_limit = 12;
+  image().peak = 12;
+  EXPECT_EQ(scene_.Detect().at(0).severity, Severity::kError) << "the limit came near";
+}
+
+TEST_F(Detectors, WhatOthersProgramsLeaveOnceIsANote) {
+  Leak(5, "serve", 3);
+  EXPECT_EQ(scene_.Detect().at(0).severity, Severity::kWarning);
+  EXPECT_EQ(analyzer::Detect(scene_.Load(), {"/elsewhere", {}, ""}).at(0).severity, Severity::kNote);
+}
+
+TEST_F(Detectors, AServersListenerAndLogAreNotes) {
+  trace::Slot& listener = trace().AddOpenSlot(image_, 6, Act("socket", "listen_on", 4));
+  listener.lives[listener.head.count & 1].kind = trace::FdKind::kSocket;
+  listener.lives[listener.head.count & 1].detail |= trace::kSocketListening;
+  Leak(7, "serve", 5);
+  for (const Finding& finding : scene_.Detect())
+    EXPECT_EQ(finding.severity, finding.fds.front() == 7 ? Severity::kWarning : Severity::kNote) << finding.message;
+}
+
 TEST_F(Detectors, ASharedTableIsNobodysLeak) {
   Leak(5, "f", 1);
   image().reasons = trace::kReasonSharedTable;
