@@ -162,7 +162,7 @@ void AddReportOptions(CommandLine* line, ReportOptions* options) {
       {{.names = "--source-root",
         .target = &options->source_root,
         .help = "your own code is what lies below DIR, by its sources or its file (default: the repository around the "
-                "working directory)",
+                "working directory, where the program is part of it)",
         .type = "DIR"},
        {.names = "--helper",
         .target = &options->helpers,
@@ -246,13 +246,32 @@ std::string LoadedTraces::NameCode(int pid, uint64_t address) {
 
 namespace {
 
-/// Below what own code lies: as the user says, else the repository around the working directory. Empty: neither.
-std::string OwnRoot(const std::string& given) {
+/// What the session is about: its program, or the script that an installed interpreter runs.
+std::string SubjectOf(const Model& model) {
+  namespace fs = std::filesystem;
+  if (model.processes().empty()) return "";
+  const Process& first = model.processes().front();
+  if (IsOwnPath(first.exe)) return first.exe;
+  std::error_code error;
+  for (size_t i = 1; i < first.argv.size(); ++i) {
+    const fs::path path = (fs::path(first.cwd) / first.argv[i]).lexically_normal();
+    if (!first.argv[i].starts_with('-') && fs::is_regular_file(path, error)) return path.string();
+  }
+  return first.exe;
+}
+
+/// Below what own code lies: as the user says, else the repository around the working directory. Empty: neither, or what
+/// runs is no part of that repository, and not installed either.
+std::string OwnRoot(const std::string& given, const Model& model) {
   namespace fs = std::filesystem;
   std::error_code error;
   if (!given.empty()) return fs::weakly_canonical(given, error).string();
   for (fs::path folder = fs::current_path(error); folder.has_relative_path(); folder = folder.parent_path()) {
-    if (fs::exists(folder / ".git", error)) return folder.string();
+    if (!fs::exists(folder / ".git", error)) continue;
+    Frame subject;
+    subject.module = SubjectOf(model);
+    const bool is_elsewhere = IsOwn(subject, "") && !IsOwn(subject, folder.string());
+    return is_elsewhere ? "" : folder.string();
   }
   return "";
 }
@@ -261,7 +280,7 @@ std::string OwnRoot(const std::string& given) {
 
 Report LoadedTraces::MakeReport(const ReportOptions& options, const Policy& policy) {
   Report report = fdaudit::analyzer::MakeReport(
-      model_.get(), {OwnRoot(options.source_root), options.helpers, options.ignore_before}, policy);
+      model_.get(), {OwnRoot(options.source_root, *model_), options.helpers, options.ignore_before}, policy);
   for (const ModuleRef& module : model_->paths().NamedModules()) {
     std::string problem = symbolizer_->Problem(module);
     if (!problem.empty()) model_->AddNote("no symbols for " + problem);

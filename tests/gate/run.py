@@ -289,6 +289,85 @@ def configuration_is_found_above():
     return complaints
 
 
+@suite.check
+def baselines_are_written_and_added_up():
+    complaints = []
+    with harness.Folder() as folder:
+        leak, twice, both = folder / "leak.json", folder / "twice.json", report(folder, "both.json", *WORDS)
+        complaints += expect_output(
+            fdaudit("run", "--gate", "--write-baseline", leak, "--", work(), "leak"), 0, "known from now on", str(leak))
+        complaints += expect_output(
+            fdaudit("gate", "--write-baseline", twice, report(folder, "one.json", "twice")), 0, "1 finding is known")
+        complaints += expect_output(fdaudit("gate", "--baseline", leak, both), 1, "1 new finding ", "1 known")
+        complaints += expect_output(fdaudit("gate", "--baseline", leak, "--baseline", twice, both), 0, "2 known")
+        (folder / ".fdaudit.toml").write_text('[gate]\nbaseline = ["leak.json", "twice.json"]\n')
+        complaints += expect_output(fdaudit("gate", both, cwd=folder), 0, "2 known")
+        complaints += expect_output(fdaudit("gate", "--write-baseline", folder / "no" / "file", both), 2, "cannot be written")
+        shown = fdaudit("run", "--gate", "--baseline", twice, "--", work(), *WORDS)
+        complaints += expect_output(shown, 1, "leak, new", "known or suppressed:")
+    return complaints
+
+
+@suite.check
+def an_earlier_run_in_the_same_folder_is_not_judged():
+    complaints = []
+    with harness.Folder() as folder:
+        trace = folder / "trace"
+        fdaudit("run", "--trace", trace, "--", work(), *WORDS)
+        complaints += expect_output(fdaudit("run", "--gate", "--trace", trace, "--", work()), 0, "gate passed")
+        complaints += expect_output(fdaudit("gate", trace), 0, "gate passed")
+        complaints += expect_output(fdaudit("gate", "--all", trace), 1, "2 new findings")
+        complaints += expect_output(fdaudit("report", trace), 0, "nothing found", "1 older session, not looked at here (--all)")
+        complaints += expect_output(fdaudit("report", "--all", trace), 0, "double-close")
+        newest = fdaudit("run", "--trace", trace, "--", work(), "leak")
+        complaints += expect_output(newest, 0, "leak")
+        complaints += expect_output(fdaudit("gate", trace), 1, "1 new finding ")
+    return complaints
+
+
+@suite.check
+def own_code_lies_in_the_repository():
+    """Own is what is below --source-root, else the repository around the working directory, where what runs is of it."""
+    complaints = []
+    with harness.Folder() as folder:
+        repository, elsewhere = folder / "project", folder / "elsewhere"
+        for place in (repository / ".git", repository / "build", repository / "node_modules", elsewhere):
+            place.mkdir(parents=True)
+        inside, outside, packaged = repository / "build" / "work", elsewhere / "work", repository / "node_modules" / "work"
+        for program in (inside, outside, packaged):
+            shutil.copy(work(), program)
+        for cwd, options, program, status in [
+                (repository, [], inside, 1), (repository / "build", [], inside, 1), (folder, [], inside, 1),
+                (folder, [], outside, 1), (repository, [], outside, 1), (repository, [], packaged, 0),
+                (folder, [], packaged, 0), (folder, ["--source-root", elsewhere], inside, 0),
+                (folder, ["--source-root", repository], inside, 1)]:
+            ran = fdaudit("run", "--gate", "--no-default-suppressions", *options, "--", program, "twice", cwd=cwd)
+            complaints += [f"{cwd} {options} {program}: {c}" for c in expect_output(ran, status)]
+        script = ["--", "sh", "-c", f"{outside} twice; true"]
+        complaints += expect_output(fdaudit("run", "--gate", *script, cwd=repository), 0, "gate passed")
+        complaints += expect_output(fdaudit("run", "--gate", *script, cwd=folder), 1)
+    return complaints
+
+
+@suite.check
+def a_module_is_no_excuse_for_growth():
+    """A stripped program: printed suppressions name the place, and a module's name excuses nothing that grows."""
+    complaints = []
+    with harness.Folder() as folder:
+        program = harness.build(SOURCE, "work-stripped", ["-s"])
+        stored = report(folder, "stripped.json", *["leak"] * 3, program=program)
+        printed = fdaudit("gate", "--print-suppressions", stored).out
+        lines = [line for line in printed.splitlines() if not line.startswith("#")]
+        if len(lines) != 1 or not lines[0].startswith("leak:/work-stripped+0x"):
+            complaints.append(f"printed: {printed}")
+        for text, few, many in [("\n".join(lines), 0, 0), ("leak:/work-stripped$", 0, 1)]:
+            (folder / "some.supp").write_text(text + "\n")
+            for count, status in ((3, few), (8, many)):
+                ran = fdaudit("run", "--gate", "--suppressions", folder / "some.supp", "--", program, *["leak"] * count)
+                complaints += [f"{text} {count}: {c}" for c in expect_output(ran, status)]
+    return complaints
+
+
 # --- formats ----------------------------------------------------------------------------------------------------------
 
 HOSTILE = 'a\n::error::b|<script>alert(1)</script>`]]>"&%0A\x1b[31m\xff'.encode("latin-1")

@@ -133,6 +133,26 @@ static void leaves_a_worker(void) {
 }
 static void worker_is_no_daemon(void) { launch(leaves_a_worker, 0); }
 
+// An agent: in a session of its own it executes another program, which has nothing of what is close-on-exec.
+static void starts_an_agent(void) {
+  open("/etc/hostname", O_RDONLY | O_CLOEXEC);  // @close-on-exec
+  opened();
+  int held[2];
+  char nothing;
+  MUST(pipe2(held, O_CLOEXEC) == 0);
+  pid_t child = fork();
+  MUST(child >= 0);
+  if (child == 0) {
+    MUST(setsid() == getpid() && dup2(go[0], 0) == 0 && dup2(there[1], 1) == 1);
+    execl("/bin/sh", "sh", "-c", "echo; read nothing; exit 0", NULL);
+    _exit(99);
+  }
+  close(held[1]);
+  MUST(read(held[0], &nothing, 1) == 0);  // it has executed
+  close(held[0]);
+}
+static void agent_executes(void) { launch(starts_an_agent, 0); }
+
 static void opens_late(void) {
   opened();
   pid_t child = fork();
@@ -222,7 +242,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(by_daemon),            SCENARIO(daemon_noclose),      SCENARIO(worker_is_no_daemon),
     SCENARIO(opened_after_the_fork), SCENARIO(session_ends_first), SCENARIO(daemon_leaks),
     SCENARIO(daemon_fails),         SCENARIO(daemon_closes_twice), SCENARIO(on_a_terminal),
-    SCENARIO(logs_in),              {NULL, NULL},
+    SCENARIO(logs_in),              SCENARIO(agent_executes),      {NULL, NULL},
 };
 
 int main(int argc, char** argv) {

@@ -18,7 +18,7 @@ skipped. A case may say
   stdout        what it prints, exactly
   own           true: findings that do not gate are not looked at (a shell's own carelessness, say)
   findings      list, matched one to one, or "any":
-    kind, severity, certainty, growing, count, gates, context   equal
+    kind, severity, certainty, growing, count, gates, context, held   equal
     fds           list of numbers, or how many distinct ones as an integer
     events        list of {role, call, at, function}: a subsequence of the finding's events. `role` and `call` may be
                   lists of what will do. `at` is the line of the innermost frame in the program's source: a marker such
@@ -189,7 +189,7 @@ class Case:
             if expected != got:
                 reasons.append(f"{what} is {got!r}, not {expected!r}")
 
-        for key in ("kind", "severity", "certainty", "growing", "count", "gates", "context"):
+        for key in ("kind", "severity", "certainty", "growing", "count", "gates", "context", "held"):
             if key in wanted:
                 must(key, wanted[key], finding.get(key))
         if "fds" in wanted:

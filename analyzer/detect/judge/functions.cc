@@ -117,6 +117,7 @@ FunctionId Functions::IdOf(const Frame& frame) {
     function.file = frame.file;
     function.module = frame.is_python ? frame.file : frame.module;
     function.words = SubjectsOf(Unqualified(frame.function));
+    function.has_name = !frame.function.empty();
     functions_.push_back(std::move(function));
   }
   return known->second = id->second;

@@ -24,6 +24,7 @@ struct Function {
   std::string file;                ///< source file; empty = unknown
   std::string module;              ///< of a Python function its source file
   std::vector<std::string> words;  ///< what its name is about, without verbs: "conn_destroy" -> "conn"
+  bool has_name = true;            ///< false: it is a call in code without symbols
 };
 
 /// One act's way through the program.

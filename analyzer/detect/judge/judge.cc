@@ -384,6 +384,12 @@ void CulpritJudge::Decide(const Dispute& d, int points, bool contradicted) {
     }
     ruling.seen_through = frames(door);
   } else {
+    // Without symbols a helper is no more than the call through which both closes came.
+    const FunctionId door = d.a && d.a.depth != 0 ? d.a.way->function(d.a.depth - 1) : 0;
+    if (door != 0 && !functions_[door].has_name) {
+      ruling.seen_through = frames(d.a);
+      ruling.first_seen_through = frames(d.c0);
+    }
     const bool one_did_both = d.Has(Clue::kSameFunction);
     const bool is_alone = !d.has_before && !d.may_have_before;
     const bool proven = one_did_both || (is_alone && points < kOneOfFrom);
