@@ -143,8 +143,8 @@ std::string GateOptions::Load(ReportOptions* report) {
 }
 
 int GateOptions::StatusOf(const Verdict& verdict, const std::vector<Subject>& subjects) const {
-  const bool has_failing = new_baseline_.empty() && std::any_of(subjects.begin(), subjects.end(),
-                                                                [](const Subject& one) { return one.gates; });
+  const bool has_failing = new_baseline_.empty() &&
+                           std::any_of(subjects.begin(), subjects.end(), [](const Subject& one) { return one.gates; });
   return has_failing ? error_exitcode_ : verdict.failed_for_loss ? kExitEvidenceLost : kExitOk;
 }
 

@@ -64,9 +64,8 @@ size_t KeepNewest(size_t first, std::vector<TraceFile>* files) {
     if (!is_new) known->second = std::min(known->second, started);
   }
   if (starts.size() < 2) return 0;
-  const auto newest = std::max_element(starts.begin(), starts.end(), [](const auto& a, const auto& b) {
-    return a.second < b.second;
-  });
+  const auto newest =
+      std::max_element(starts.begin(), starts.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   const auto begin = files->begin() + static_cast<std::ptrdiff_t>(first);
   const auto is_older = [&newest](const TraceFile& file) { return FamilyName(file) != newest->first; };
   files->erase(std::remove_if(begin, files->end(), is_older), files->end());
@@ -260,8 +259,8 @@ std::string SubjectOf(const Model& model) {
   return first.exe;
 }
 
-/// Below what own code lies: as the user says, else the repository around the working directory. Empty: neither, or what
-/// runs is no part of that repository, and not installed either.
+/// Below what own code lies: as the user says, else the repository around the working directory. Empty: neither, or
+/// what runs is no part of that repository, and not installed either.
 std::string OwnRoot(const std::string& given, const Model& model) {
   namespace fs = std::filesystem;
   std::error_code error;
@@ -356,8 +355,8 @@ bool WriteBaseline(const std::string& file, size_t findings, const std::function
     return false;
   }
   if (!output.Write(write, options)) return false;
-  std::fputs((std::to_string(findings) + " finding" + (findings == 1 ? " is" : "s are") + " known from now on: --baseline " +
-              file + "\n")
+  std::fputs((std::to_string(findings) + " finding" + (findings == 1 ? " is" : "s are") +
+              " known from now on: --baseline " + file + "\n")
                  .c_str(),
              stderr);
   return true;

@@ -85,9 +85,10 @@ std::string LeakMessage(Model& model, const Finding& finding) {
   if (!finding.keeper.empty()) more += "; " + finding.keeper;
   more += OriginalClosed(model, finding);
   if (finding.over_images) {
-    return fmt::format("{} descriptors {} were left behind when process {} executed itself anew, one after the other, "
-                       "and the number keeps growing (8 or more images)",
-                       finding.count, WhereOpened(model, finding), process.pid);
+    return fmt::format(
+        "{} descriptors {} were left behind when process {} executed itself anew, one after the other, "
+        "and the number keeps growing (8 or more images)",
+        finding.count, WhereOpened(model, finding), process.pid);
   }
   if (finding.held_until_exit) {
     return fmt::format("{} descriptor{} {} {} closed only by the end of the program{}", finding.count, one ? "" : "s",

@@ -25,7 +25,7 @@ class HandedOver {
   Starts FindLatest(bool beyond_exec) const;
 
   const Model& model_;
-  Starts with_all_;       // that had all of the table: there was no exec on the way
+  Starts with_all_;        // that had all of the table: there was no exec on the way
   Starts with_kept_open_;  // that had, perhaps, what an exec leaves open
 };
 

@@ -30,12 +30,12 @@ bool RunsOnce(const Frame& frame) {
   return frame.is_runtime && std::find(std::begin(kNames), std::end(kNames), frame.function) != std::end(kNames);
 }
 
-/// Of what Python's multiprocessing opened for its processes: why it stays open. What the caller asked for (a connection,
-/// a queue, shared memory) is the caller's; a pool's pipes no caller can close.
+/// Of what Python's multiprocessing opened for its processes: why it stays open. What the caller asked for (a
+/// connection, a queue, shared memory) is the caller's; a pool's pipes no caller can close.
 Keeper MultiprocessingKeeps(const FrameList& frames) {
   constexpr std::string_view kServes[] = {"/multiprocessing/managers.py", "/multiprocessing/forkserver.py"};
   constexpr std::string_view kHolds[] = {
-      "/multiprocessing/popen_", "/multiprocessing/process.py", "/multiprocessing/resource_tracker.py",
+      "/multiprocessing/popen_",   "/multiprocessing/process.py",     "/multiprocessing/resource_tracker.py",
       "/multiprocessing/spawn.py", "/multiprocessing/synchronize.py", "/multiprocessing/pool.py"};
   for (const Frame& frame : frames) {
     if (!frame.is_python) continue;

@@ -10,8 +10,13 @@ constexpr KindInfo kTable[kKinds] = {
      "leak at exit costs little, the kernel closes what is left. It is a warning because a longer run usually "
      "repeats the same call path, until the process runs out of descriptors. It is an error when the leak grows: 8 "
      "or more calls on one call path left their descriptors open (\"growing\"). It is a note if a signal ended the "
-     "process, so that it could not close anything; a growing leak is then a note only if an epoll set watches it.",
-     "The ledger's entry at the end: opened by this very process image (not inherited, not 0, 1 or 2), never closed. "
+     "process, so that it could not close anything; a growing leak is then a note only if an epoll set watches it. "
+     "What "
+     "only the end of the program closed (an interpreter's shutdown, static destructors) counts as well: as a note, as "
+     "a warning when growing, and as a warning where a test left it.",
+     "The ledger's entry at the end: opened by this very process image (not inherited, not 0, 1 or 2), never closed, "
+     "or "
+     "closed below exit or an interpreter's shutdown, and by nobody's own code. "
      "Exec is not an end: what close-on-exec closes is no leak, and what survives belongs to the next image as "
      "inherited. In a process that still runs, only growing leaks are reported, as likely. Descriptors that fdaudit "
      "did "

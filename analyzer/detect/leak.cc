@@ -1,5 +1,5 @@
-// leak: opened by this process image and still open at its end, or closed by its end alone (program_end.h). Read from the
-// ledger alone. Slots that the ledger saw vanish or appear (kGone, kUnseen) are coverage and never accused.
+// leak: opened by this process image and still open at its end, or closed by its end alone (program_end.h). Read from
+// the ledger alone. Slots that the ledger saw vanish or appear (kGone, kUnseen) are coverage and never accused.
 
 #include <fmt/core.h>
 

@@ -15,16 +15,16 @@ bool IsExit(const Frame& frame) {
 
 /// Where an interpreter lets go of everything. A server's PHP does so after each request, which is no end.
 bool IsShutdown(const Frame& frame) {
-  constexpr std::string_view kNames[] = {"Py_FinalizeEx", "perl_destruct",      "php_module_shutdown",
-                                         "ruby_cleanup",  "ruby_finalize",      "rb_ec_teardown",
-                                         "rb_ec_cleanup", "rb_objspace_call_finalizer", "lua_close"};
+  constexpr std::string_view kNames[] = {
+      "Py_FinalizeEx",  "perl_destruct", "php_module_shutdown",        "ruby_cleanup", "ruby_finalize",
+      "rb_ec_teardown", "rb_ec_cleanup", "rb_objspace_call_finalizer", "lua_close"};
   if (std::find(std::begin(kNames), std::end(kNames), frame.function) != std::end(kNames)) return true;
   return frame.function == "php_request_shutdown" && BaseName(frame.module).find("fpm") == std::string_view::npos &&
          BaseName(frame.module).find("cgi") == std::string_view::npos;
 }
 
-/// The destructor of something of the program's that a container, or a member of it, brings about: nobody wrote a close.
-/// One that closes by itself and is called for itself is the end of a pool or a log.
+/// The destructor of something of the program's that a container, or a member of it, brings about: nobody wrote a
+/// close. One that closes by itself and is called for itself is the end of a pool or a log.
 bool IsImplicit(const FrameList& frames, size_t index) {
   if (!IsDestructor(frames[index].function)) return false;
   return index > 0 || (index + 1 < frames.size() && frames[index + 1].is_runtime && !IsExit(frames[index + 1]));

@@ -109,8 +109,7 @@ bool Suppression::FitsFrames(const FrameList& frames, bool by_module) const {
 bool Suppression::Fits(Kind kind, const SuppressionSubject& subject) const {
   if (kind_ && *kind_ != kind) return false;
   const bool by_module = !subject.is_growing;
-  if (is_built_in())
-    return subject.location != nullptr && FitsFrame(chain_.front(), *subject.location, by_module);
+  if (is_built_in()) return subject.location != nullptr && FitsFrame(chain_.front(), *subject.location, by_module);
   if (subject.frames != nullptr && FitsFrames(*subject.frames, by_module)) return true;
   const auto fits = [this](const std::string& target) { return chain_.front().Fits(target); };
   return chain_.size() == 1 && (std::any_of(subject.targets.begin(), subject.targets.end(), fits) || fits(""));

@@ -44,8 +44,8 @@ std::string_view Qualifier(std::string_view function);
 bool IsSanitizer(const Frame& frame);
 
 /// Whether it is the user's own code. That lies below `source_root`, by its source file or its module; without one
-/// (empty) outside the system's folders: /usr (but /usr/local), /lib, /bin, /sbin, /opt, /snap, /nix. What package managers
-/// put anywhere (site-packages, node_modules, cargo's registry) is others'. Code made at run time is own.
+/// (empty) outside the system's folders: /usr (but /usr/local), /lib, /bin, /sbin, /opt, /snap, /nix. What package
+/// managers put anywhere (site-packages, node_modules, cargo's registry) is others'. Code made at run time is own.
 bool IsOwn(const Frame& frame, const std::string& source_root);
 
 /// The same for the path of a program or library.

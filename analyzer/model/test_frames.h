@@ -1,7 +1,7 @@
 #pragma once
 
-// Which test a call path leads through, where the test framework's own frames show it. Frameworks that say so at run time
-// (pytest, by PYTEST_CURRENT_TEST) are known better by Model::ContextAt().
+// Which test a call path leads through, where the test framework's own frames show it. Frameworks that say so at run
+// time (pytest, by PYTEST_CURRENT_TEST) are known better by Model::ContextAt().
 
 #include <string>
 

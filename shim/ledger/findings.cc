@@ -105,8 +105,8 @@ uint64_t MomentOf(FindingKind kind, const Incarnation& life) {
   return kind == FindingKind::kCrossedExec ? life.opened.stamp : life.closed.stamp;
 }
 
-/// A process that executes itself anew, and whose images each forget one: it was opened before the last image, which had
-/// its chance to close it.
+/// A process that executes itself anew, and whose images each forget one: it was opened before the last image, which
+/// had its chance to close it.
 void CountLeftBehind(FindingRecord& record, const Incarnation& life) {
   const trace::ImageRecord& here = *ImageOf(CurrentImage());
   const trace::ImageRecord& opener = *ImageOf(life.opened.image);

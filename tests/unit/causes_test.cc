@@ -119,9 +119,10 @@ TEST_F(Causes, GrowthIsThatOfTheLineUntilTheProcessEnds) {
   EXPECT_EQ(growth.paths_here, 2u);
   EXPECT_NEAR(growth.per_second, 0.5, 0.001);
   EXPECT_NEAR(analyzer::FullInSeconds(growth).value(), 100, 0.2);
-  EXPECT_EQ(analyzer::DescribeGrowth(growth),
-            "10 calls from 0.000000 s to 18.000000 s; 10 calls of this line over 2 call paths; 30 descriptors a minute, "
-            "100 seconds more until the limit of 100");
+  EXPECT_EQ(
+      analyzer::DescribeGrowth(growth),
+      "10 calls from 0.000000 s to 18.000000 s; 10 calls of this line over 2 call paths; 30 descriptors a minute, "
+      "100 seconds more until the limit of 100");
 }
 
 TEST_F(Causes, AFullTableIsNotForetold) {

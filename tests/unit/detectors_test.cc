@@ -175,13 +175,22 @@ TEST_F(Detectors, WhatOthersProgramsLeaveOnceIsANote) {
   EXPECT_EQ(analyzer::Detect(scene_.Load(), {"/elsewhere", {}, ""}).at(0).severity, Severity::kNote);
 }
 
-TEST_F(Detectors, AServersListenerAndLogAreNotes) {
-  trace::Slot& listener = trace().AddOpenSlot(image_, 6, Act("socket", "listen_on", 4));
-  listener.lives[listener.head.count & 1].kind = trace::FdKind::kSocket;
-  listener.lives[listener.head.count & 1].detail |= trace::kSocketListening;
-  Leak(7, "serve", 5);
+TEST_F(Detectors, WhatAServerOpensOnceBeforeItServesIsANote) {
+  const auto open_socket = [this](int fd, const char* function, int line, uint16_t state) {
+    trace::Slot& slot = trace().AddOpenSlot(image_, fd, Act("socket", function, line));
+    slot.lives[slot.head.count & 1].kind = trace::FdKind::kSocket;
+    slot.lives[slot.head.count & 1].detail |= state;
+  };
+  Leak(5, "open_log", 1);
+  open_socket(6, "listen_on", 2, trace::kSocketListening);
   for (const Finding& finding : scene_.Detect())
-    EXPECT_EQ(finding.severity, finding.fds.front() == 7 ? Severity::kWarning : Severity::kNote) << finding.message;
+    EXPECT_EQ(finding.severity, Severity::kWarning) << "it has not served: " << finding.message;
+  open_socket(7, "accept_one", 3, trace::kSocketAccepted);
+  Leak(8, "handle", 4);
+  const std::vector<Finding> findings = scene_.Detect();
+  EXPECT_EQ(findings.size(), 4u);
+  for (const Finding& finding : findings)
+    EXPECT_EQ(finding.severity, finding.fds.front() < 7 ? Severity::kNote : Severity::kWarning) << finding.message;
 }
 
 TEST_F(Detectors, ASharedTableIsNobodysLeak) {

@@ -1,6 +1,6 @@
-// JUnit's XML, as CI servers read it: one test case a finding, or, where it happened in a test of the program's, a test.
-// What fails the gate is a failure, what a baseline or a suppression knows is skipped, the rest passes and says in
-// system-out what it is.
+// JUnit's XML, as CI servers read it: one test case a finding, or, where it happened in a test of the program's, a
+// test. What fails the gate is a failure, what a baseline or a suppression knows is skipped, the rest passes and says
+// in system-out what it is.
 
 #include <fmt/core.h>
 
@@ -80,8 +80,8 @@ std::string TestCase(const Json& document, const Case& one, const FormatOptions&
   const auto is_known = [](const Json* finding) { return (*finding)["state"].Text() != "new"; };
   const auto failing = std::find_if(one.findings.begin(), one.findings.end(), fails);
   const Json& first = failing == one.findings.end() ? *one.findings.front() : **failing;
-  std::string out = fmt::format("    <testcase classname=\"fdaudit.{}\" name=\"{}\" time=\"0\">\n",
-                                TextOf(first, "kind"), one.name);
+  std::string out =
+      fmt::format("    <testcase classname=\"fdaudit.{}\" name=\"{}\" time=\"0\">\n", TextOf(first, "kind"), one.name);
   std::string stories;
   for (const Json* finding : one.findings) {
     if (one.findings.size() > 1) stories += Message(*finding) + "\n";

@@ -67,7 +67,8 @@ std::string Row(const Json& finding, const FormatOptions& options) {
   std::string place = Escape(EscapeControls(source.file));
   if (!place.empty() && source.line > 0) place += fmt::format(":{}", source.line);
   return fmt::format("| {} | {} | {} | {} | {} |\n", finding["gates"].IsTrue() ? "**fails**" : TextOf(finding, "state"),
-                     TextOf(finding, "severity"), TextOf(finding, "kind"), Escape(EscapeControls(MessageOf(finding))), place);
+                     TextOf(finding, "severity"), TextOf(finding, "kind"), Escape(EscapeControls(MessageOf(finding))),
+                     place);
 }
 
 }  // namespace
