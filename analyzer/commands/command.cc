@@ -16,6 +16,7 @@ const std::vector<Command>& Commands() {
       {"diff", "compare two reports: what is new, what is gone", DiffCommand},
       {"dump", "print every recorded event, one JSON object a line", DumpCommand},
       {"view", "write a page to look at in a browser, and say where it is", ViewCommand},
+      {"archive", "copy the programs and libraries of a trace beside it", ArchiveCommand},
       {"watch", "live table of a running program's descriptors, refreshed every second", WatchCommand},
       {"doctor", "check that programs can be audited here; explain why a recording is empty", DoctorCommand},
       {"explain", "what a kind of finding means, what proves it, how to fix it", ExplainCommand},

@@ -36,6 +36,7 @@ int WatchCommand(int argc, char** argv);
 int DoctorCommand(int argc, char** argv);
 int ExplainCommand(int argc, char** argv);
 int ViewCommand(int argc, char** argv);
+int ArchiveCommand(int argc, char** argv);
 
 /// "fdaudit: MESSAGE" on standard error; returns `status`.
 int Complain(const std::string& message, int status);

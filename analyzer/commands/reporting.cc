@@ -187,9 +187,30 @@ std::shared_ptr<Symbolizer> MakeSymbolizer(const ReportOptions& options) {
   return std::make_shared<Symbolizer>(Symbolizer::Options{options.sysroot, options.debug_dirs});
 }
 
+std::string FolderOf(const std::string& trace) {
+  std::error_code error;
+  if (std::filesystem::is_directory(trace, error)) return trace;
+  const std::filesystem::path parent = std::filesystem::path(trace).parent_path();
+  return parent.empty() ? "." : parent.string();
+}
+
+namespace {
+
+/// What `fdaudit archive` has put beside the traces is looked at as well.
+ReportOptions WithArchives(ReportOptions options, const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) {
+    std::error_code error;
+    const std::string folder = FolderOf(path);
+    if (std::filesystem::is_directory(folder + "/.build-id", error)) options.debug_dirs.push_back(folder);
+  }
+  return options;
+}
+
+}  // namespace
+
 LoadedTraces::LoadedTraces(const std::vector<std::string>& paths, const ReportOptions& options,
                            std::shared_ptr<Symbolizer> symbolizer)
-    : symbolizer_(symbolizer != nullptr ? std::move(symbolizer) : MakeSymbolizer(options)) {
+    : symbolizer_(symbolizer != nullptr ? std::move(symbolizer) : MakeSymbolizer(WithArchives(options, paths))) {
   ModelOptions model_options;
   model_options.redact = options.redact;
   model_options.lookup = [symbolizer = symbolizer_.get()](const ModuleRef& module, uint64_t address) {

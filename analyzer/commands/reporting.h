@@ -49,6 +49,9 @@ std::string FormatProblem(const std::string& format);
 /// As the options want it.
 std::shared_ptr<Symbolizer> MakeSymbolizer(const ReportOptions& options);
 
+/// The folder that a trace file lies in, or that holds traces.
+std::string FolderOf(const std::string& trace);
+
 /// Traces in memory, with their symbolizer. Keeps the files open: they may be removed meanwhile.
 class LoadedTraces {
  public:

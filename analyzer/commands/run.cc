@@ -1,6 +1,7 @@
 // fdaudit run: a program under the shim, and the report when it has ended. The program's standard streams, status and
 // signals are as without it.
 
+#include <fmt/core.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "analyzer/commands/archive.h"
 #include "analyzer/commands/child.h"
 #include "analyzer/commands/command.h"
 #include "analyzer/commands/diagnosis.h"
@@ -35,6 +37,7 @@ struct RunOptions {
   std::string shim;
   bool force = false;
   bool has_gate = false;
+  bool archives = false;
   GateOptions gate;
   std::vector<ShimOption> shim_options;
   std::vector<std::string> program;
@@ -51,7 +54,10 @@ bool ReadRunArguments(int argc, char** argv, RunOptions* options, int* status) {
   line.Add({{.names = "--trace",
              .target = &options->trace,
              .help = "keep the trace in DIR (made if missing)",
-             .type = "DIR"}});
+             .type = "DIR"},
+            {.names = "--archive",
+             .target = &options->archives,
+             .help = "copy the programs and libraries beside the trace (fdaudit archive)"}});
   AddReportOptions(&line, &options->report);
   line.Add({{.names = "--shim",
              .target = &options->shim,
@@ -75,6 +81,8 @@ bool ReadRunArguments(int argc, char** argv, RunOptions* options, int* status) {
   std::string problem = FormatProblem(options->report.format);
   if (problem.empty()) problem = options->gate.Load(&options->report);
   if (problem.empty()) problem = shim_options.Read(&options->shim_options);
+  if (problem.empty() && options->archives && options->trace.empty())
+    problem = "--archive copies beside the trace: it goes with --trace DIR";
   if (problem.empty() && (options->program.empty() || options->program.front().empty())) {
     problem = "no program given; usage: fdaudit run -- PROGRAM [ARG...]";
   }
@@ -141,6 +149,8 @@ int ReportRun(const RunOptions& options, const TargetInfo& target, TracePlace& p
     const auto write_json = [&report](const Sink& sink) { WriteJson(report, sink); };
     if (!baseline.empty() && !WriteBaseline(baseline, subjects.size(), write_json))
       return options.gate.error_exitcode();
+    if (options.archives && !options.trace.empty())
+      fmt::print(stderr, "{}\n", ArchiveSymbols(&traces, options.report, options.trace));
     if (options.gate.print_suppressions()) std::fputs(RenderSuppressions(subjects).c_str(), stdout);
     return options.gate.StatusOf(report.gate, subjects);
   } catch (const TraceError& error) {

@@ -252,6 +252,20 @@ std::vector<ModuleRef> CallPaths::NamedModules() const {
   return modules;
 }
 
+std::vector<ModuleRef> CallPaths::Modules() {
+  std::set<uint32_t> found;
+  for (uint32_t file = 0; file < files_.size(); ++file) {
+    files_[file].ForEach<trace::ModuleRecord>(
+        trace::RegionKind::kModules,
+        [&](uint64_t index, const trace::ModuleRecord&) { found.insert(InternModule(file, static_cast<uint32_t>(index))); });
+  }
+  std::vector<ModuleRef> modules;
+  for (const uint32_t module : found) {
+    if (module != 0) modules.push_back(modules_[module].ref);
+  }
+  return modules;
+}
+
 const Frame* CallPaths::Location(PathId id, size_t skipped) {
   const FrameList& frames = Frames(id);
   const auto begin = frames.begin() + static_cast<std::ptrdiff_t>(std::min(skipped, frames.size()));

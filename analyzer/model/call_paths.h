@@ -34,6 +34,8 @@ class CallPaths {
 
   /// Modules whose frames were looked up so far.
   std::vector<ModuleRef> NamedModules() const;
+  /// All programs and libraries that any process had loaded.
+  std::vector<ModuleRef> Modules();
 
   /// The path of stack number `stack` of a trace file; kNoPath where none was recorded, or it is damaged. `pid`: of the
   /// process it was recorded in, which alone can name code made at run time; 0 = unknown.

@@ -42,18 +42,6 @@ bool IsOfTheCLibrary(const std::string& path) {
   return false;
 }
 
-// "/usr/lib/debug/.build-id/ab/cdef….debug"
-std::string BuildIdPath(const std::string& debug_dir, const std::vector<uint8_t>& build_id) {
-  constexpr char kHex[] = "0123456789abcdef";
-  std::string path = debug_dir + "/.build-id/";
-  for (size_t i = 0; i < build_id.size(); ++i) {
-    if (i == 1) path += '/';
-    path += kHex[build_id[i] >> 4];
-    path += kHex[build_id[i] & 15];
-  }
-  return path + ".debug";
-}
-
 // Where the module may lie now, the likeliest first. Beyond the first only a build ID makes sure that it is the one.
 std::vector<std::string> Candidates(const ModuleRef& module, const SymbolOptions& options) {
   std::vector<std::string> paths = {options.sysroot + module.path};
@@ -93,6 +81,17 @@ std::vector<SymbolFrame> MakeFrames(DebugInfo* info, uint64_t address, bool has_
 }
 
 }  // namespace
+
+std::string BuildIdPath(const std::string& debug_dir, const std::vector<uint8_t>& build_id) {
+  constexpr char kHex[] = "0123456789abcdef";
+  std::string path = debug_dir + "/.build-id/";
+  for (size_t i = 0; i < build_id.size(); ++i) {
+    if (i == 1) path += '/';
+    path += kHex[build_id[i] >> 4];
+    path += kHex[build_id[i] & 15];
+  }
+  return path + ".debug";
+}
 
 struct ModuleReader::Module {
   std::unique_ptr<DebugInfo> info;  // null where there is a problem, or no file

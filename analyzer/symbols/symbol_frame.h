@@ -14,6 +14,9 @@ struct ModuleRef {
   std::vector<uint8_t> build_id;
 };
 
+/// Where a debug directory has a file by its build ID: "/usr/lib/debug/.build-id/ab/cdef….debug".
+std::string BuildIdPath(const std::string& debug_dir, const std::vector<uint8_t>& build_id);
+
 /// One function at a place. Unknown text is empty, an unknown line is 0.
 struct SymbolFrame {
   std::string function;  ///< demangled, ready for display

@@ -77,6 +77,31 @@ def others_code_is_reported_in_brief():
 
 
 @suite.check
+def an_archive_keeps_names_after_a_rebuild():
+    complaints = []
+    with harness.Folder() as folder:
+        source, program, trace = folder / "app.c", folder / "app", folder / "trace"
+
+        def build(text):
+            source.write_text("#include <fcntl.h>\n" + text)
+            harness.run([harness.CC, "-g", "-o", program, source])
+
+        build('static int load(void) { return open("/etc/hostname", O_RDONLY); }\nint main(void) { return load() < 0; }\n')
+        complaints += expect(fdaudit("run", "--trace", trace, "--", program), 0, err="load (app.c:2)")
+        complaints += expect(fdaudit("archive", trace), 0, out=["archived in", ".build-id"])
+        complaints += expect(fdaudit("archive", trace), 0, out="0 files (0.0 MB)")
+        build("int main(void) { return 0; }\n")
+        complaints += expect(fdaudit("report", trace), 0, out="load (app.c:2)")
+        shutil.rmtree(trace / ".build-id")
+        complaints += expect(fdaudit("report", trace), 0, out="build ID differs")
+        complaints += expect(fdaudit("archive", trace), 0, err="another build took its place")
+        again = folder / "again"
+        complaints += expect(fdaudit("run", "--trace", again, "--archive", "--", program), 0, err="archived in")
+        complaints += expect(fdaudit("run", "--archive", "--", program), 125, err="--trace")
+    return complaints
+
+
+@suite.check
 def missing_trace():
     return [c for r in READERS for c in expect(fdaudit(r, "/nowhere/trace"), 3, "/nowhere/trace")]
 

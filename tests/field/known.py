@@ -21,6 +21,7 @@ KNOWN_FINDINGS = {
     ("tar", "leak"): "it keeps its working folder open to the end",
     ("make", "leak"): "the broken standard input that it hands to parallel jobs stays open",
     ("node", "leak"): "libuv's signal pipe and its timers stay open to the end",
+    ("perl", "leak"): "a global file handle of the script's: the interpreter's end closes it, a note",
     ("collect2", "leak"): "the linker plugin library keeps the object open to the end",
     ("nm", "leak"): "likewise",
     ("ar", "leak"): "likewise",
