@@ -46,8 +46,8 @@ struct Left {
 struct LeftKey {
   ProcessIndex process;
   uint32_t stack;
-  uint32_t lost;      // of those without a stack: the how-manieth
-  bool held = false;  // until the end of the program, which closed it
+  uint32_t lost;                                       // of those without a stack: the how-manieth
+  ProgramEnd::Closes held = ProgramEnd::Closes::kNot;  // until the end of the program, which closed it
   auto operator<=>(const LeftKey&) const = default;
 };
 constexpr uint32_t kMostLost = 100;
@@ -62,7 +62,7 @@ struct LeftByLine {
 struct LineKey {
   ProcessIndex process;
   std::string line;
-  bool held;
+  ProgramEnd::Closes held;
   auto operator<=>(const LineKey&) const = default;
 };
 using LeftsByLine = std::map<LineKey, LeftByLine>;
@@ -196,7 +196,8 @@ bool WasOpenedInTest(Model& model, ProcessIndex index, const trace::Incarnation&
 }
 
 Finding MakeFinding(Model& model, const Registrations& registrations, ProcessIndex index, const LeftByLine& line,
-                    bool grows, bool held, bool is_servers) {
+                    bool grows, ProgramEnd::Closes held_by, bool is_servers) {
+  const bool held = held_by != ProgramEnd::Closes::kNot;
   const Process& process = model.processes()[index];
   const Left& left = line.left;
   Finding finding{Kind::kLeak, Severity::kWarning};
@@ -227,7 +228,9 @@ Finding MakeFinding(Model& model, const Registrations& registrations, ProcessInd
   // What a test opened, and only the end of the program closed, the test has left.
   const bool is_tests = WasOpenedInTest(model, index, first.life);
   if (held && !is_tests)
-    finding.severity = !grows ? Severity::kNote : CameNearLimit(process) ? Severity::kError : Severity::kWarning;
+    finding.severity = !grows || held_by == ProgramEnd::Closes::kWithOwner ? Severity::kNote
+                       : CameNearLimit(process)                            ? Severity::kError
+                                                                           : Severity::kWarning;
   if (is_kept || (is_servers && !grows && !is_tests)) finding.severity = Severity::kNote;
   if (held) {
     AddClosing(model, index, first.life, first.fd, &finding.events);
@@ -292,13 +295,15 @@ void FindLeaks(Model& model, const Evidence& evidence, Grouping* out) {
   model.ForEachSlot([&](ProcessIndex index, int fd, const trace::Slot& slot) {
     const Process& process = model.processes()[index];
     const bool is_open = IsItsOwn(process, fd, slot, trace::SlotState::kOpen);
-    const bool is_held = !is_open && IsItsOwn(process, fd, slot, trace::SlotState::kClosed) &&
-                         !others.Tell(index, fd, CurrentLife(slot)) && program_end.Closed(process, CurrentLife(slot));
-    if (!is_open && !is_held) return;
+    auto held = ProgramEnd::Closes::kNot;
+    if (!is_open && IsItsOwn(process, fd, slot, trace::SlotState::kClosed) &&
+        !others.Tell(index, fd, CurrentLife(slot)))
+      held = program_end.Closed(process, CurrentLife(slot));
+    if (!is_open && held == ProgramEnd::Closes::kNot) return;
     const trace::Act& opened = CurrentLife(slot).opened;
     if (is_open && handed_over.Contains(index, CurrentLife(slot))) return;
     if (out->LeavesOut(index, model.Seconds(process.file, opened.stamp))) return;
-    LeftKey key{index, opened.stack, 0, is_held};
+    LeftKey key{index, opened.stack, 0, held};
     if (opened.stack == trace::kNoIndex) key.lost = std::min(++lost[index], kMostLost + 1);
     Note(fd, slot, registrations.SetOf(index, fd).has_value(), &lefts[key]);
   });
@@ -315,7 +320,7 @@ void FindLeaks(Model& model, const Evidence& evidence, Grouping* out) {
     const bool grows = line.is_known && totals[key.line].Grows();
     // What a running process has open is its business, unless it grows.
     const bool may_go_on = end == EndKind::kRunning || end == EndKind::kUnknown;
-    if (!may_go_on || grows || key.held)
+    if (!may_go_on || grows || key.held != ProgramEnd::Closes::kNot)
       out->Add(MakeFinding(model, registrations, key.process, line, grows, key.held,
                            IsServersOwn(model, serving, key.process, line)));
   }

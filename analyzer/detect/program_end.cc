@@ -23,19 +23,26 @@ bool IsShutdown(const Frame& frame) {
          BaseName(frame.module).find("cgi") == std::string_view::npos;
 }
 
-/// The destructor of something of the program's that a container, or a member of it, brings about: nobody wrote a
-/// close. One that closes by itself and is called for itself is the end of a pool or a log.
+/// What a container, a smart pointer or a member brings about: nobody wrote a close there. A destructor that closes by
+/// itself, and is called for itself, is the end of a pool or a log.
 bool IsImplicit(const FrameList& frames, size_t index) {
-  if (!IsDestructor(frames[index].function)) return false;
-  return index > 0 || (index + 1 < frames.size() && frames[index + 1].is_runtime && !IsExit(frames[index + 1]));
+  const bool has_caller = index + 1 < frames.size() && frames[index + 1].is_runtime && !IsExit(frames[index + 1]);
+  if (IsDestructor(frames[index].function)) return index > 0 || has_caller;
+  constexpr std::string_view kDeleters[] = {"std::unique_ptr<", "std::shared_ptr<", "std::_Sp_counted"};
+  return has_caller && std::any_of(std::begin(kDeleters), std::end(kDeleters), [&](std::string_view start) {
+           return frames[index + 1].function.starts_with(start);
+         });
 }
 
 /// Under exit's handlers whatever is no runtime's code closes on purpose.
-bool IsTidiedByHandler(const FrameList& frames, size_t end) {
+ProgramEnd::Closes AtExit(const FrameList& frames, size_t end) {
+  auto closes = ProgramEnd::Closes::kAlone;
   for (size_t i = 0; i < end; ++i) {
-    if (!frames[i].is_runtime && !IsImplicit(frames, i)) return true;
+    if (frames[i].is_runtime) continue;
+    if (!IsImplicit(frames, i)) return ProgramEnd::Closes::kNot;
+    if (i + 1 == end) closes = ProgramEnd::Closes::kWithOwner;
   }
-  return false;
+  return closes;
 }
 
 /// Under an interpreter's shutdown: handlers that programs register (atexit), rather than finalizers.
@@ -53,26 +60,26 @@ bool IsTidiedByScript(const FrameList& frames, size_t end) {
 
 }  // namespace
 
-bool ProgramEnd::IsMadeByEnd(PathId path) {
+ProgramEnd::Closes ProgramEnd::Judge(PathId path) {
   const FrameList& frames = model_.paths().Frames(path);
   for (size_t i = 0; i < frames.size(); ++i) {
-    if (IsShutdown(frames[i])) return !IsTidiedByScript(frames, i);
-    if (IsExit(frames[i])) return !IsTidiedByHandler(frames, i);
+    if (IsShutdown(frames[i])) return IsTidiedByScript(frames, i) ? Closes::kNot : Closes::kAlone;
+    if (IsExit(frames[i])) return AtExit(frames, i);
   }
-  return false;
+  return Closes::kNot;
 }
 
-bool ProgramEnd::Closed(const Process& process, const trace::Incarnation& life) {
+ProgramEnd::Closes ProgramEnd::Closed(const Process& process, const trace::Incarnation& life) {
   constexpr uint16_t kNotPlain = trace::kActRange | trace::kActOverwrote | trace::kActSeenAtEnd;
   if (life.closed.stamp == 0 || life.closed.image != process.image || (life.closed.flags & kNotPlain) != 0)
-    return false;
+    return Closes::kNot;
   return Makes(model_.PathOf(process.file, life.closed));
 }
 
-bool ProgramEnd::Makes(PathId closing) {
-  if (closing == kNoPath) return false;
-  const auto [known, is_new] = known_.try_emplace(closing, false);
-  if (is_new) known->second = IsMadeByEnd(closing);
+ProgramEnd::Closes ProgramEnd::Makes(PathId closing) {
+  if (closing == kNoPath) return Closes::kNot;
+  const auto [known, is_new] = known_.try_emplace(closing, Closes::kNot);
+  if (is_new) known->second = Judge(closing);
   return known->second;
 }
 

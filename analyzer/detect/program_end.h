@@ -11,20 +11,26 @@ namespace fdaudit::analyzer {
 
 class ProgramEnd {
  public:
+  enum class Closes {
+    kNot,
+    kWithOwner,  ///< a static object of the program's own class ended, and what it has with it: a pool, or a cache
+    kAlone,      ///< nobody's own code had a part in it
+  };
+
   explicit ProgramEnd(Model& model) : model_(model) {}
 
   /// Whether the close that ended `life` was made by the end of the program: by the shutdown of an interpreter, by
   /// exit(3)'s handlers and static destructors. Not where code of the program's own, or of a library's, closes what it
   /// has kept (a pool, a log), which is how it should be.
-  bool Closed(const Process& process, const trace::Incarnation& life);
+  Closes Closed(const Process& process, const trace::Incarnation& life);
   /// The same of a call path.
-  bool Makes(PathId closing);
+  Closes Makes(PathId closing);
 
  private:
-  bool IsMadeByEnd(PathId path);
+  Closes Judge(PathId path);
 
   Model& model_;
-  std::unordered_map<PathId, bool> known_;
+  std::unordered_map<PathId, Closes> known_;
 };
 
 }  // namespace fdaudit::analyzer

@@ -81,7 +81,7 @@ Siblings SiblingFinder::Sum(Siblings::Of of, const std::vector<const Opened*>& a
     siblings.opened += one->open;
     for (const auto& [path, count] : one->closed) {
       siblings.opened += count;
-      if (program_end_.Makes(path)) continue;
+      if (program_end_.Makes(path) != ProgramEnd::Closes::kNot) continue;
       closers[path] += count;
       siblings.closed += count;
     }

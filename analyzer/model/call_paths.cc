@@ -255,9 +255,10 @@ std::vector<ModuleRef> CallPaths::NamedModules() const {
 std::vector<ModuleRef> CallPaths::Modules() {
   std::set<uint32_t> found;
   for (uint32_t file = 0; file < files_.size(); ++file) {
-    files_[file].ForEach<trace::ModuleRecord>(
-        trace::RegionKind::kModules,
-        [&](uint64_t index, const trace::ModuleRecord&) { found.insert(InternModule(file, static_cast<uint32_t>(index))); });
+    files_[file].ForEach<trace::ModuleRecord>(trace::RegionKind::kModules,
+                                              [&](uint64_t index, const trace::ModuleRecord&) {
+                                                found.insert(InternModule(file, static_cast<uint32_t>(index)));
+                                              });
   }
   std::vector<ModuleRef> modules;
   for (const uint32_t module : found) {

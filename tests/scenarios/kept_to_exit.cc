@@ -43,6 +43,22 @@ class Pool {
 };
 static Pool pool;
 
+struct Closer {
+  void operator()(FILE* file) const { fclose(file); }
+};
+static std::vector<std::unique_ptr<FILE, Closer>> files;
+static void keep_file() { files.emplace_back(fopen("/etc/hostname", "r")); }  // @file
+
+// Whether it may keep them is its own business.
+class Cache {
+ public:
+  void Load() { streams_.emplace_back("/etc/hostname"); }  // @cached
+
+ private:
+  std::list<std::ifstream> streams_;
+};
+static Cache cache;
+
 struct Settings {
   std::ifstream file;
 };
@@ -68,6 +84,10 @@ int main(int argc, char** argv) {
   } else if (is("guards_and_leaks")) {
     for (int i = 0; i < 12; ++i) guard();
     std::_Exit(0);
+  } else if (is("deleters")) {
+    for (int i = 0; i < 12; ++i) keep_file();
+  } else if (is("cache")) {
+    for (int i = 0; i < 12; ++i) cache.Load();
   } else if (is("pool")) {
     for (int i = 0; i < 20; ++i) pool.Add();
   } else if (is("member")) {
