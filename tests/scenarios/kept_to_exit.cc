@@ -1,5 +1,6 @@
 // What a program keeps until its end, and who closes it then: static objects' destructors, handlers, or nobody.
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -10,8 +11,6 @@
 #include <memory>
 #include <utility>
 #include <vector>
-
-#include <sys/socket.h>
 
 static std::list<std::ifstream> streams;
 static void handle() { streams.emplace_back("/etc/hostname"); }  // @stream
