@@ -205,9 +205,13 @@ bool SettleAtEnd(int fd, bool open, uint32_t image) {
 
 /// What the end of the program closed it had held until then, and only names can tell which closes those are: the
 /// analyzer looks. They come last, so where the image opened something later than it closed anything there are none. In
-/// a trace of many processes only so many count as make a finding that is more than a note.
+/// a trace of many processes only so many count as make a finding that is more than a note, and in one of very many
+/// none: the room is for those that have something to report.
 bool MayHaveHeldUntilExit(uint32_t image) {
   constexpr uint32_t kGrowing = 8;
+  const uint64_t used = Atomic(recorder.region(trace::RegionKind::kSlots).used).load(std::memory_order_relaxed);
+  const uint64_t capacity = recorder.Capacity(trace::RegionKind::kSlots);
+  if (used > capacity / 8) return false;
   uint64_t last_opened = 0;
   ForEachSlot(3, UINT32_MAX, [&](int, const Place& place) {
     if (place.slot->image != image) return;
@@ -222,9 +226,7 @@ bool MayHaveHeldUntilExit(uint32_t image) {
     const Incarnation& life = place.slot->lives[head.count & 1];
     if (life.opened.image == image && life.closed.image == image && life.closed.stamp > last_opened) ++closed_since;
   });
-  const uint64_t used = Atomic(recorder.region(trace::RegionKind::kSlots).used).load(std::memory_order_relaxed);
-  const bool is_crowded = used > recorder.Capacity(trace::RegionKind::kSlots) / 64;
-  return closed_since >= (is_crowded ? kGrowing : 1);
+  return closed_since >= (used > capacity / 64 ? kGrowing : 1);
 }
 
 }  // namespace
