@@ -23,10 +23,16 @@ bool IsShutdown(const Frame& frame) {
          BaseName(frame.module).find("cgi") == std::string_view::npos;
 }
 
+/// The C library's, and the dynamic linker's. Their inner functions have no names without debug information.
+bool IsLibc(const Frame& frame) {
+  const std::string_view name = BaseName(frame.module);
+  return name.starts_with("libc.") || name.starts_with("libc-") || name.starts_with("ld-");
+}
+
 /// What a container, a smart pointer or a member brings about: nobody wrote a close there. A destructor that closes by
 /// itself, and is called for itself, is the end of a pool or a log.
 bool IsImplicit(const FrameList& frames, size_t index) {
-  const bool has_caller = index + 1 < frames.size() && frames[index + 1].is_runtime && !IsExit(frames[index + 1]);
+  const bool has_caller = index + 1 < frames.size() && frames[index + 1].is_runtime && !IsLibc(frames[index + 1]);
   if (IsDestructor(frames[index].function)) return index > 0 || has_caller;
   constexpr std::string_view kDeleters[] = {"std::unique_ptr<", "std::shared_ptr<", "std::_Sp_counted"};
   return has_caller && std::any_of(std::begin(kDeleters), std::end(kDeleters), [&](std::string_view start) {
@@ -36,6 +42,7 @@ bool IsImplicit(const FrameList& frames, size_t index) {
 
 /// Under exit's handlers whatever is no runtime's code closes on purpose.
 ProgramEnd::Closes AtExit(const FrameList& frames, size_t end) {
+  while (end > 0 && IsLibc(frames[end - 1])) --end;  // what calls the handlers
   auto closes = ProgramEnd::Closes::kAlone;
   for (size_t i = 0; i < end; ++i) {
     if (frames[i].is_runtime) continue;
