@@ -23,7 +23,7 @@ std::string SourceOf(const ModuleRef& module, const ReportOptions& options, Symb
   std::vector<std::string> debug_dirs = options.debug_dirs;
   debug_dirs.push_back(options.sysroot + "/usr/lib/debug");
   for (const std::string& dir : debug_dirs) {
-    const std::string path = BuildIdPath(dir, module.build_id);
+    std::string path = BuildIdPath(dir, module.build_id);
     if (fs::is_regular_file(path, error)) return path;
   }
   const std::string path = options.sysroot + module.path;

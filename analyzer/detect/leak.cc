@@ -48,7 +48,9 @@ struct LeftKey {
   uint32_t stack;
   uint32_t lost;                                       // of those without a stack: the how-manieth
   ProgramEnd::Closes held = ProgramEnd::Closes::kNot;  // until the end of the program, which closed it
-  auto operator<=>(const LeftKey&) const = default;
+  bool operator<(const LeftKey& other) const {
+    return std::tie(process, stack, lost, held) < std::tie(other.process, other.stack, other.lost, other.held);
+  }
 };
 constexpr uint32_t kMostLost = 100;
 
@@ -63,7 +65,9 @@ struct LineKey {
   ProcessIndex process;
   std::string line;
   ProgramEnd::Closes held;
-  auto operator<=>(const LineKey&) const = default;
+  bool operator<(const LineKey& other) const {
+    return std::tie(process, line, held) < std::tie(other.process, other.line, other.held);
+  }
 };
 using LeftsByLine = std::map<LineKey, LeftByLine>;
 
@@ -246,9 +250,9 @@ Finding MakeFinding(Model& model, const Registrations& registrations, ProcessInd
   return finding;
 }
 
-LeftsByLine SumByLine(Model& model, std::map<LeftKey, Left> lefts) {
+LeftsByLine SumByLine(Model& model, std::map<LeftKey, Left>* lefts) {
   LeftsByLine sums;
-  for (auto& [key, left] : lefts) {
+  for (auto& [key, left] : *lefts) {
     LeftByLine& sum = sums[LineOf(model, key)];
     Join(std::move(left), &sum.left);
     sum.is_known = key.stack != trace::kNoIndex;
@@ -307,7 +311,7 @@ void FindLeaks(Model& model, const Evidence& evidence, Grouping* out) {
     if (opened.stack == trace::kNoIndex) key.lost = std::min(++lost[index], kMostLost + 1);
     Note(fd, slot, registrations.SetOf(index, fd).has_value(), &lefts[key]);
   });
-  const LeftsByLine by_line = SumByLine(model, std::move(lefts));
+  const LeftsByLine by_line = SumByLine(model, &lefts);
   const ServingProcesses serving = FindServing(model, registrations);
   std::map<std::string, Total> totals;
   for (const auto& [key, line] : by_line) {

@@ -68,7 +68,7 @@ std::vector<Case> CasesOf(const Json& document) {
 
 std::string StoryText(const Json& document, const Json& finding, const FormatOptions& options) {
   const SourceLine source = SourceLineOf(finding["location"], options);
-  const std::string story = Xml(StoryOf(document, finding));
+  std::string story = Xml(StoryOf(document, finding));
   if (source.file.empty()) return story;
   return fmt::format("{}{}\n{}", Xml(EscapeControls(source.file)),
                      source.line > 0 ? fmt::format(":{}", source.line) : "", story);
