@@ -3,6 +3,7 @@
 #include "analyzer/commands/archive.h"
 
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <system_error>
@@ -50,10 +51,12 @@ std::string ArchiveSymbols(LoadedTraces* loaded, const ReportOptions& options, c
       Complain(module.path + " is not archived: it is gone, or another build took its place", 0);
       continue;
     }
-    // Whole or not at all: another run may archive to the same folder.
-    const fs::path unfinished = target.string() + ".new";
+    // Whole or not at all: another run may archive to the same folder. The folder may be another user's, who has laid a
+    // link there: a file that exists is not written to.
+    const fs::path unfinished = fmt::format("{}.{}.new", target.string(), getpid());
     fs::create_directories(target.parent_path(), error);
-    if (!error) fs::copy_file(source, unfinished, fs::copy_options::overwrite_existing, error);
+    if (!error) fs::remove(unfinished, error);
+    if (!error) fs::copy_file(source, unfinished, fs::copy_options::none, error);
     if (!error) fs::rename(unfinished, target, error);
     if (error) {
       Complain(source + " cannot be copied to " + target.string() + ": " + error.message(), 0);
