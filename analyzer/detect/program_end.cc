@@ -34,6 +34,9 @@ bool IsLibc(const Frame& frame) {
 bool IsImplicit(const FrameList& frames, size_t index) {
   const bool has_caller = index + 1 < frames.size() && frames[index + 1].is_runtime && !IsLibc(frames[index + 1]);
   if (IsDestructor(frames[index].function)) return index > 0 || has_caller;
+  // Without symbols: what a destructor of the C++ library was called by, or the caller of that.
+  const bool is_nameless = frames[index].function.empty() && !frames[index].module.empty();
+  if (is_nameless && index > 0) return IsDestructor(frames[index - 1].function) || IsImplicit(frames, index - 1);
   constexpr std::string_view kDeleters[] = {"std::unique_ptr<", "std::shared_ptr<", "std::_Sp_counted"};
   return has_caller && std::any_of(std::begin(kDeleters), std::end(kDeleters), [&](std::string_view start) {
            return frames[index + 1].function.starts_with(start);
