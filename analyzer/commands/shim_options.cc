@@ -30,6 +30,8 @@ bool IsQuarantine(const std::string& value) {
 
 bool IsNameList(const std::string& value) { return value.find(':') == std::string::npos && value.size() < 256; }
 
+bool IsLastUse(const std::string& value) { return IsSwitch(value) || value == "stack"; }
+
 bool IsUnwinder(const std::string& value) { return value == "own" || value == "libunwind"; }
 
 struct Row {
@@ -49,6 +51,8 @@ constexpr Row kRows[] = {
     {"quarantine", "0|1|N", IsQuarantine, "0, 1 or a number up to 1024",
      "closed numbers rest: the last N are not handed out again while others are free; 1 = 64 (0)"},
     {"uses", "0|1", IsSwitch, "0 or 1", "report uses of closed numbers (1)"},
+    {"last_use", "0|1|stack", IsLastUse, "0, 1 or stack",
+     "where each number was last used: the line, or the call path (1)"},
     {"unwinder", "own|libunwind", IsUnwinder, "own or libunwind", "who reads the unwind tables (own)"},
     {"summary", "0|1", IsSwitch, "0 or 1", "one line on standard error when a process ends (0)"},
 };
@@ -60,7 +64,7 @@ void ShimOptionReader::Declare(CommandLine* line) {
   auto given = given_.begin();
   for (const Row& row : kRows) {
     // A switch may stand without a value: --quarantine is --quarantine 1.
-    const bool is_switch = row.is_valid == IsSwitch || row.is_valid == IsQuarantine;
+    const bool is_switch = row.is_valid == IsSwitch || row.is_valid == IsLastUse || row.is_valid == IsQuarantine;
     line->Add({{.names = std::string("--") + row.name,
                 .target = &*given++,
                 .help = row.help,

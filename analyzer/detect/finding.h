@@ -110,6 +110,14 @@ struct Siblings {
   std::vector<Closer> closers;  ///< the most first
 };
 
+/// How many of a leak's descriptors a call used last.
+struct LastUse {
+  std::string call;
+  PathId path = kNoPath;  ///< of the caller alone, unless the trace has whole ones
+  uint64_t count = 0;
+};
+
+inline constexpr size_t kMaxLastUses = 20;
 inline constexpr size_t kMaxClosers = 5;
 inline constexpr size_t kMaxFds = 100;
 inline constexpr size_t kMaxDescriptors = 20;
@@ -142,6 +150,8 @@ struct Finding {
   uint64_t held = 0;               ///< exhausted: descriptors open then
   double waited_s = 0;             ///< pipe-held: how long the read had waited in the end, or until now
   std::optional<Growth> growth;    ///< leak: of the process where most calls left theirs; none where it was one call
+
+  std::vector<LastUse> last_uses;  ///< leak: as far as known (last_use.h)
 
   std::optional<Siblings> siblings;  ///< leak: filled by AddSiblings() (siblings.h); none where it is not known
 

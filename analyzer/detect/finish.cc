@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "analyzer/detect/fingerprint.h"
+#include "analyzer/detect/last_use.h"
 #include "analyzer/model/python_act.h"
 #include "analyzer/model/test_frames.h"
 
@@ -285,6 +286,7 @@ void Finish(Model& model, const DetectOptions& options, std::vector<Finding>* fi
     if (is_single && !finding.own) finding.severity = Severity::kNote;
     finding.context = model.ContextAt(deciding.process, deciding.time_s);
     if (finding.context.empty()) finding.context = TestOf(model.paths().Frames(deciding.path));
+    FoldLastUses(model, &finding.last_uses);
     finding.message = MessageOf(model, finding);
   }
   AssignFingerprints(model.paths(), findings);

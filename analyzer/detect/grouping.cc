@@ -47,6 +47,7 @@ void Merge(Finding* into, Finding from) {
   if (from.keeper.empty()) into->keeper.clear();
   if (from.growth && (!into->growth || into->growth->calls < from.growth->calls)) into->growth = from.growth;
   into->count += from.count;
+  into->last_uses.insert(into->last_uses.end(), from.last_uses.begin(), from.last_uses.end());
   into->fds.insert(into->fds.end(), from.fds.begin(), from.fds.end());
   TidyFds(&into->fds);
   for (DescriptorNote& note : from.descriptors) {

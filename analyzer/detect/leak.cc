@@ -13,6 +13,7 @@
 #include "analyzer/detect/detectors.h"
 #include "analyzer/detect/handed_over.h"
 #include "analyzer/detect/keeper.h"
+#include "analyzer/detect/last_use.h"
 #include "analyzer/detect/lineage.h"
 #include "analyzer/detect/program_end.h"
 #include "analyzer/model/registrations.h"
@@ -38,6 +39,7 @@ struct Left {
   std::vector<uint64_t> calls;     // stamps; one call of pipe(2) opens two
   std::set<uint64_t> unwatched;    // those of them whose descriptors no live epoll set watches
   std::set<OpenDescriptor> first;  // the earliest kMaxDescriptors
+  UseCounts last_uses;
 };
 
 /// Where a call path was lost, every descriptor stands for itself: nothing ties it to others. So that a lost table does
@@ -89,10 +91,11 @@ bool IsItsOwn(const Process& process, int fd, const trace::Slot& slot, trace::Sl
          (opened.flags & (trace::kActInherited | trace::kActSeenAtEnd | trace::kActLeftOpen)) == 0;
 }
 
-void Note(int fd, const trace::Slot& slot, bool watched, Left* left) {
+void Note(int fd, const trace::Slot& slot, uint64_t last_use, bool watched, Left* left) {
   const trace::Incarnation& life = CurrentLife(slot);
   ++left->count;
   left->fds.push_back(fd);
+  if (last_use != 0) ++left->last_uses[last_use];
   left->calls.push_back(life.opened.stamp);
   if (!watched && left->unwatched.size() < kGrowingCalls) left->unwatched.insert(life.opened.stamp);
   if (left->first.size() == kMaxDescriptors) {
@@ -107,6 +110,7 @@ void Join(Left more, Left* into) {
   into->count += more.count;
   into->fds.insert(into->fds.end(), more.fds.begin(), more.fds.end());
   into->calls.insert(into->calls.end(), more.calls.begin(), more.calls.end());
+  for (const auto& [use, count] : more.last_uses) into->last_uses[use] += count;
   into->unwatched.merge(more.unwatched);
   into->first.merge(more.first);
   while (into->first.size() > kMaxDescriptors) into->first.erase(std::prev(into->first.end()));
@@ -217,6 +221,7 @@ Finding MakeFinding(Model& model, const Registrations& registrations, ProcessInd
   finding.count = left.count;
   finding.fds = left.fds;
   TidyFds(&finding.fds);
+  finding.last_uses = LastUsesOf(model, index, left.last_uses);
   for (const OpenDescriptor& open : left.first) {
     finding.descriptors.push_back(NoteOfOpen(model, registrations, index, open));
   }
@@ -296,7 +301,7 @@ void FindLeaks(Model& model, const Evidence& evidence, Grouping* out) {
   const OtherStories others(evidence);
   std::map<LeftKey, Left> lefts;
   std::map<ProcessIndex, uint32_t> lost;
-  model.ForEachSlot([&](ProcessIndex index, int fd, const trace::Slot& slot) {
+  model.ForEachSlot([&](ProcessIndex index, int fd, const trace::Slot& slot, uint64_t last_use) {
     const Process& process = model.processes()[index];
     const bool is_open = IsItsOwn(process, fd, slot, trace::SlotState::kOpen);
     auto held = ProgramEnd::Closes::kNot;
@@ -309,7 +314,7 @@ void FindLeaks(Model& model, const Evidence& evidence, Grouping* out) {
     if (out->LeavesOut(index, model.Seconds(process.file, opened.stamp))) return;
     LeftKey key{index, opened.stack, 0, held};
     if (opened.stack == trace::kNoIndex) key.lost = std::min(++lost[index], kMostLost + 1);
-    Note(fd, slot, registrations.SetOf(index, fd).has_value(), &lefts[key]);
+    Note(fd, slot, last_use, registrations.SetOf(index, fd).has_value(), &lefts[key]);
   });
   const LeftsByLine by_line = SumByLine(model, &lefts);
   const ServingProcesses serving = FindServing(model, registrations);

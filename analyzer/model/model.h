@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <type_traits>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -102,7 +103,8 @@ class Model {
   const std::vector<ContextChange>& ContextsOf(ProcessIndex process) const;
   const std::string& CallOf(uint32_t file, const trace::Act& act) const { return files_[file].CallName(act.call); }
 
-  /// Calls `visit(process, fd, const trace::Slot&)` for every descriptor number that any process ever used.
+  /// Calls `visit(process, fd, const trace::Slot&)` for every descriptor number that any process ever used; a visitor
+  /// of four arguments gets trace::SlotBlock::last_use as well.
   template <typename Visit>
   void ForEachSlot(Visit visit) const {
     for (uint32_t file = 0; file < files_.size(); ++file) {
@@ -110,7 +112,13 @@ class Model {
         const ProcessIndex process = Find(file, block.image);
         if (process == kNoProcess || block.first_fd < 0 || block.first_fd > INT32_MAX - 16) return;
         for (uint32_t i = 0; i < trace::kSlotsPerBlock; ++i) {
-          if (block.slots[i].head.count != 0) visit(process, block.first_fd + static_cast<int>(i), block.slots[i]);
+          if (block.slots[i].head.count == 0) continue;
+          const int fd = block.first_fd + static_cast<int>(i);
+          if constexpr (std::is_invocable_v<Visit, ProcessIndex, int, const trace::Slot&, uint64_t>) {
+            visit(process, fd, block.slots[i], block.last_use[i]);
+          } else {
+            visit(process, fd, block.slots[i]);
+          }
         }
       };
       files_[file].ForEach<trace::SlotBlock>(trace::RegionKind::kSlots, in_block);

@@ -83,4 +83,25 @@ std::string DescribeSiblings(Model& model, const Siblings& siblings) {
   return text;
 }
 
+const Frame* PlaceOf(Model& model, const LastUse& use) {
+  const Frame* frame = model.paths().Location(use.path);
+  return frame == nullptr || frame->is_runtime ? nullptr : frame;
+}
+
+std::string DescribeLastUses(Model& model, const Finding& finding) {
+  constexpr size_t kMostPlaces = 3;
+  std::string text;
+  for (size_t i = 0; i < std::min(finding.last_uses.size(), kMostPlaces); ++i) {
+    const LastUse& use = finding.last_uses[i];
+    if (i > 0) text += "; ";
+    text += use.call;
+    const Frame* frame = model.paths().Location(use.path);
+    if (frame != nullptr) text += " at " + Describe(*frame);
+    if (finding.count > 1) text += fmt::format(", {} of {}", use.count, finding.count);
+  }
+  const size_t more = finding.last_uses.size() - std::min(finding.last_uses.size(), kMostPlaces);
+  if (more > 0) text += fmt::format("; and {} more place{}", more, more == 1 ? "" : "s");
+  return text;
+}
+
 }  // namespace fdaudit::analyzer

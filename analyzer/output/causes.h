@@ -19,4 +19,10 @@ std::string DescribeGrowth(const Growth& growth);
 /// "31 of 40 opened on this call path were closed: 31 at finish (job.c:88)".
 std::string DescribeSiblings(Model& model, const Siblings& siblings);
 
+/// The line of a last use; nullptr where it is in none of the program's.
+const Frame* PlaceOf(Model& model, const LastUse& use);
+
+/// "write at session_handle (session.cc:22), 71 of 88"; empty where no use is known.
+std::string DescribeLastUses(Model& model, const Finding& finding);
+
 }  // namespace fdaudit::analyzer

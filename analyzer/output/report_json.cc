@@ -173,6 +173,19 @@ void WriteLocation(const char* name, const Frame* frame, JsonWriter& out) {
   });
 }
 
+void WriteLastUses(Model& model, const Finding& finding, JsonWriter& out) {
+  out.List("last_use", [&] {
+    for (size_t i = 0; i < std::min(finding.last_uses.size(), kMaxLastUses); ++i) {
+      const LastUse& use = finding.last_uses[i];
+      out.Object([&] {
+        out.Field("call", TextOrNull(use.call));
+        WriteLocation("location", PlaceOf(model, use), out);
+        out.Field("count", use.count);
+      });
+    }
+  });
+}
+
 void WriteGrowth(const std::optional<Growth>& growth, JsonWriter& out) {
   if (!growth) return out.Field("growth", nullptr);
   const std::optional<double> full_in = FullInSeconds(*growth);
@@ -243,6 +256,7 @@ void WriteFinding(Model& model, const Finding& finding, JsonWriter& out) {
     WriteLocation("location", finding.location ? &*finding.location : nullptr, out);
     WriteGrowth(finding.growth, out);
     WriteSiblings(model, finding.siblings, out);
+    WriteLastUses(model, finding, out);
     out.Field("context", TextOrNull(finding.context));
     out.Field("held", TextOrNull(finding.held_until_exit ? "until-exit" : ""));
   });

@@ -295,6 +295,8 @@ void Writer::Stack(PathId path, size_t limit) {
 void Writer::Causes(const Finding& finding) {
   const bool had_siblings = finding.siblings && finding.siblings->opened > 1;
   if (had_siblings) Line("  " + Styled(Style::kBold, EscapeForTerminal(DescribeSiblings(model_, *finding.siblings))));
+  const std::string last_uses = DescribeLastUses(model_, finding);
+  if (!last_uses.empty()) Line("  last used " + EscapeForTerminal(last_uses));
   if (finding.growth) Line("  growth   " + DescribeGrowth(*finding.growth));
 }
 

@@ -71,6 +71,19 @@ bool ReadUnwinder(Value value) {
   return options.libunwind || Equals(value, "own");
 }
 
+bool ReadLastUse(Value value) {
+  using LastUse = Options::LastUse;
+  bool is_on = false;
+  if (Equals(value, "stack")) {
+    options.last_use = LastUse::kStack;
+  } else if (ReadSwitch(value, &is_on)) {
+    options.last_use = is_on ? LastUse::kCaller : LastUse::kNothing;
+  } else {
+    return false;
+  }
+  return true;
+}
+
 bool ReadDepth(Value value) {
   uint64_t depth = 0;
   if (!ReadSize(value, 1, 256, &depth)) return false;
@@ -106,6 +119,7 @@ constexpr OptionRow kOptionRows[] = {
     {"python", [](Value v) { return ReadSwitch(v, &options.python); }},
     {"quarantine", ReadQuarantine},
     {"uses", [](Value v) { return ReadSwitch(v, &options.uses); }},
+    {"last_use", ReadLastUse},
     {"summary", [](Value v) { return ReadSwitch(v, &options.summary); }},
     {"unwinder", ReadUnwinder},
 };

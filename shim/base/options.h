@@ -32,6 +32,9 @@ struct Options {
   bool python = true;
   uint32_t quarantine = 0;  ///< closed numbers that rest
   bool uses = true;
+  /// What is kept of the latest use of each descriptor.
+  enum class LastUse : uint8_t { kNothing, kCaller, kStack };
+  LastUse last_use = LastUse::kCaller;
   bool summary = false;
   bool libunwind = false;
 };

@@ -15,9 +15,11 @@
 #include <utility>
 
 #include "shim/base/clock.h"
+#include "shim/base/options.h"
 #include "shim/base/thread_pointer.h"
 #include "shim/events/quarantine.h"
 #include "shim/interpose/interpose.h"
+#include "shim/ledger/last_use.h"
 #include "shim/ledger/ledger.h"
 #include "shim/ledger/received.h"
 #include "shim/stack/walk.h"
@@ -111,6 +113,13 @@ void RecordSpawned(const CallSite& site, uint32_t image, int pid, int error);
 uint32_t RecordExec(const CallSite& site, const char* target, trace::ExecProblem problem, bool is_known);
 void RecordExecFailed(const CallSite& site);
 
+/// Before a call of `function` that uses `fd`; for the interposer itself, as FDAUDIT_CALLER_REGISTERS is.
+template <typename Function>
+__attribute__((always_inline)) inline void NoteUse(const Function& function, int fd) {
+  if (options.last_use == Options::LastUse::kNothing) return;
+  NoteLastUse(FDAUDIT_CALLER_REGISTERS(), CallNumber(function), fd);
+}
+
 inline bool IsTableFull(int error) { return error == EMFILE || error == ENFILE; }
 
 /// Room for the text of what a descriptor refers to.
@@ -147,6 +156,7 @@ __attribute__((always_inline)) inline int Opened(const What& what, Function& fun
 /// The same for a call that opens by way of the descriptor `from`.
 template <typename What, typename Function, typename... A>
 __attribute__((always_inline)) inline int OpenedFrom(int from, const What& what, Function& function, A... arguments) {
+  NoteUse(function, from);
   const int fd = Opened(what, function, arguments...);
   if (__builtin_expect(fd < 0 && LastError() == EBADF, 0)) RecordBadUse(FDAUDIT_CALL_SITE(function), from);
   return fd;
@@ -239,6 +249,7 @@ __attribute__((always_inline)) inline int Controlled(int fd, int command, uintpt
 template <typename Function, typename... A>
 __attribute__((always_inline)) inline int Addressed(int fd, SocketStep step, const sockaddr* address, socklen_t size,
                                                     Function& function, A... arguments) {
+  NoteUse(function, fd);
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const int result = function(arguments...);
   if (result == 0) {
@@ -253,6 +264,7 @@ __attribute__((always_inline)) inline int Addressed(int fd, SocketStep step, con
 template <typename Function, typename... A>
 __attribute__((always_inline)) inline int Connected(int fd, const sockaddr* address, socklen_t size, Function& function,
                                                     A... arguments) {
+  NoteUse(function, fd);
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const int result = function(arguments...);
   if (result == 0) {
@@ -270,6 +282,7 @@ __attribute__((always_inline)) inline int Connected(int fd, const sockaddr* addr
 template <typename Function, typename... A>
 __attribute__((always_inline)) inline auto Received(int socket, const msghdr* message, int flags, Function& function,
                                                     A... arguments) {
+  NoteUse(function, socket);
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const auto result = function(arguments...);
   if (__builtin_expect(result < 0, 0)) {
@@ -284,6 +297,7 @@ __attribute__((always_inline)) inline auto Received(int socket, const msghdr* me
 template <typename Function, typename... A>
 __attribute__((always_inline)) inline auto ReceivedMany(int socket, const mmsghdr* messages, int flags,
                                                         Function& function, A... arguments) {
+  NoteUse(function, socket);
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const auto result = function(arguments...);
   if (result < 0 && LastError() == EBADF) RecordBadUse(site, socket);
@@ -298,6 +312,8 @@ __attribute__((always_inline)) inline auto ReceivedMany(int socket, const mmsghd
 template <typename Function, typename... A>
 __attribute__((always_inline)) inline int Registered(int set, int operation, int fd, Function& function,
                                                      A... arguments) {
+  NoteUse(function, set);
+  NoteUse(function, fd);
   constexpr int kAdd = 1;  // EPOLL_CTL_ADD
   constexpr int kDelete = 2;
   const CallSite site = FDAUDIT_CALL_SITE(function);
@@ -367,6 +383,8 @@ __attribute__((always_inline)) inline int ClosedRange(unsigned first, unsigned l
 /// A call that uses `fd` and `other`, and fails with -1 (or MAP_FAILED).
 template <typename Function, typename... A>
 __attribute__((always_inline)) inline auto UsedBoth(int fd, int other, Function& function, A... arguments) {
+  NoteUse(function, fd);
+  if (other >= 0) NoteUse(function, other);
   const auto result = function(arguments...);
   if (__builtin_expect((long)result == -1 && LastError() == EBADF, 0)) {
     RecordBadUse(FDAUDIT_CALL_SITE(function), fd, other);
@@ -383,6 +401,7 @@ __attribute__((always_inline)) inline auto Used(int fd, Function& function, A...
 /// A call that uses `fd` and returns an error number.
 template <typename Function, typename... A>
 __attribute__((always_inline)) inline int UsedForError(int fd, Function& function, A... arguments) {
+  NoteUse(function, fd);
   const int error = function(arguments...);
   if (__builtin_expect(error == EBADF, 0)) RecordBadUse(FDAUDIT_CALL_SITE(function), fd);
   return error;

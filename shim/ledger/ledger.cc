@@ -4,6 +4,7 @@
 
 #include "shim/base/clock.h"
 #include "shim/ledger/close_counts.h"
+#include "shim/ledger/last_use.h"
 #include "shim/ledger/lifetime.h"
 #include "shim/ledger/races.h"
 #include "shim/ledger/rest.h"
@@ -58,6 +59,7 @@ uint32_t LedgerOpen(int fd, const Act& act, const NewDescriptor& what, uint64_t 
       Snapshot(slot, wanted.count, hit);
     }
     if (!MirrorOpened(*place.block, slot, fd, act.image, what.target)) Dropped(act.image, trace::kReasonNoRoom);
+    ForgetLastUse(*place.block, fd, act.image);
     return wanted.count;
   }
 }

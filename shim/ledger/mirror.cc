@@ -125,6 +125,12 @@ bool IsMirrored(PrivateBlock& block, const PrivateSlot& slot, int fd, uint32_t i
   return recorded.count == head.count && recorded.state == head.state;
 }
 
+uint64_t* LastUseOf(PrivateBlock& block, int fd, uint32_t image) {
+  const uint64_t word = Atomic(MirrorWord(block, fd)).load(std::memory_order_acquire);
+  if (word >> 32 != image || static_cast<uint32_t>(word) == 0) return nullptr;
+  return &BlockAt(static_cast<uint32_t>(word) - 1)->last_use[InBlock(fd)];
+}
+
 void CopyTarget(PrivateBlock& block, int fd, uint32_t image, char (&target)[trace::kTargetSize]) {
   const SlotBlock* from = FindBlock(block, fd, image);
   if (from == nullptr) return;

@@ -71,6 +71,9 @@ bool MirrorOpened(PrivateBlock& block, const PrivateSlot& slot, int fd, uint32_t
 /// Whether the trace has the slot's state. Not where a signal handler has jumped out of the recording.
 bool IsMirrored(PrivateBlock& block, const PrivateSlot& slot, int fd, uint32_t image);
 
+/// Where the latest use of `fd` is kept (trace::PackUse); nullptr where the trace has no block of the image's for it.
+uint64_t* LastUseOf(PrivateBlock& block, int fd, uint32_t image);
+
 /// The target text of `fd`, empty where unknown.
 void CopyTarget(PrivateBlock& block, int fd, uint32_t image, char (&target)[trace::kTargetSize]);
 

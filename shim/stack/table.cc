@@ -21,6 +21,8 @@ using trace::RegionKind;
 using trace::StackEntry;
 
 constexpr uint64_t kMixer = 0x9e3779b97f4a7c15;
+/// Makes the keys of single callers others than those of whole paths.
+constexpr uint64_t kOneFrame = uint64_t{1} << 63;
 
 FDAUDIT_LARGE constinit NumberCache<4096> cached_stacks;   ///< hash of the addresses → stack number, or PathTraits
 FDAUDIT_LARGE constinit NumberCache<4096> cached_modules;  ///< start of the mapping → module number
@@ -292,6 +294,17 @@ uint32_t StackNumber(const CallerRegisters& caller, bool nested) {
   }
   if ((known & kInterpreted) == 0) return static_cast<uint32_t>(known);
   return PythonStackNumber(caller, hash, nested || (known & kInterrupted) != 0);
+}
+
+uint32_t CallerNumber(uintptr_t pc) {
+  const uint64_t key = (pc ^ address_generation << 48 ^ kOneFrame) * kMixer;
+  uint64_t number = cached_stacks.Find(key);
+  if (__builtin_expect(number == 0, 0)) {
+    const uint64_t word = FrameWord(pc, false);
+    number = InternStack(&word, 1, trace::kStackCut);
+    if (number != 0) cached_stacks.Remember(key, number);
+  }
+  return static_cast<uint32_t>(number);
 }
 
 void RememberPreloaded(const char* list) {

@@ -34,7 +34,7 @@ inline constexpr char kMagic[8] = {'f', 'd', 'a', 'u', 'd', 'i', 't', '\n'};
 // Version rule: a change that an old reader would misread raises the major version (readers refuse it, exit code 3); a
 // change that it can ignore (a new region kind, a new enumerator, a field in reserved space) raises the minor one.
 inline constexpr uint16_t kMajorVersion = 2;
-inline constexpr uint16_t kMinorVersion = 0;
+inline constexpr uint16_t kMinorVersion = 1;
 
 inline constexpr uint32_t kPageSize = 4096;
 inline constexpr uint32_t kNoIndex = 0;  // indices of images and stacks in records are 1-based: 0 means none
@@ -498,6 +498,17 @@ static_assert(sizeof(Slot) == 240);
 
 inline constexpr uint32_t kSlotsPerBlock = 16;
 
+/// A use of a descriptor in one word: the stack in the lower half (of one frame, the caller's, unless whole ones were
+/// asked for), the call above it.
+struct Use {
+  uint32_t stack;
+  uint16_t call;
+};
+inline constexpr uint64_t PackUse(Use use) { return uint64_t{use.call} << 32 | use.stack; }
+inline constexpr Use UnpackUse(uint64_t word) {
+  return {static_cast<uint32_t>(word), static_cast<uint16_t>(word >> 32)};
+}
+
 /// Sixteen neighbouring numbers of one image. Visible once `image` is set; image 0 = free.
 struct SlotBlock {
   uint32_t image;
@@ -506,7 +517,11 @@ struct SlotBlock {
   /// By slot, where registered_in is set: SlotHead::count of that epoll set's number then. Another count now: that set
   /// is gone.
   uint32_t registered_life[kSlotsPerBlock];
-  uint32_t reserved[45];
+  uint32_t reserved0;
+  /// By slot, of the current incarnation: the latest call that used it, as far as uses are recorded; 0 = none. Stored by
+  /// itself, at any time.
+  uint64_t last_use[kSlotsPerBlock];
+  uint32_t reserved[12];
   Slot slots[kSlotsPerBlock];
 };
 static_assert(sizeof(SlotBlock) == kPageSize);

@@ -29,6 +29,7 @@ skipped. A case may say
     frames        functions of the deciding stack, innermost first, as a subsequence
     message       regular expression that its message must hold
     growth, siblings   what these must have, as far as given; null for none
+    last_use      list of [call, marker, count]: which calls used its descriptors last
     closed_at     markers: the lines where its siblings were closed, the most first
     descriptor    entries that its first descriptor must have, as far as given: close_on_exec, received_from …
     sender        entries that the process must have from which the first descriptor was received, see processes
@@ -217,6 +218,9 @@ class Case:
         for key in ("growth", "siblings"):
             if key in wanted and not fits(wanted[key], finding[key]):
                 reasons.append(f"{key} is {finding[key]}, not {wanted[key]}")
+        if "last_use" in wanted:
+            must("last_use", [[call, self.lines[marker], count] for call, marker, count in wanted["last_use"]],
+                 [[u["call"], (u["location"] or {}).get("line"), u["count"]] for u in finding["last_use"]])
         if "closed_at" in wanted:
             must("closed_at", [self.lines[m] for m in wanted["closed_at"]],
                  [c["location"]["line"] for c in (finding["siblings"] or {"closers": []})["closers"]])

@@ -144,6 +144,11 @@ void TraceBuilder::Register(uint32_t image, int fd, int set, uint32_t life) {
   blocks_[{image, fd - index}].registered_life[index] = life;
 }
 
+void TraceBuilder::UseLast(uint32_t image, int fd, const std::string& call, uint32_t stack) {
+  const int index = fd % static_cast<int>(trace::kSlotsPerBlock);
+  blocks_[{image, fd - index}].last_use[index] = trace::PackUse({stack, AddCall(call)});
+}
+
 trace::FindingRecord& TraceBuilder::AddFailedClose(uint32_t image, int fd, const trace::Act& act) {
   trace::FindingRecord record{};
   record.kind = trace::FindingKind::kFailedClose;

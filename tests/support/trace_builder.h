@@ -45,6 +45,8 @@ class TraceBuilder {
 
   /// A slot is watched by an epoll set, in that one's `life`.
   void Register(uint32_t image, int fd, int set, uint32_t life);
+  /// The latest use of what `fd` is.
+  void UseLast(uint32_t image, int fd, const std::string& call, uint32_t stack);
 
   trace::FindingRecord& AddFailedClose(uint32_t image, int fd, const trace::Act& act);
 

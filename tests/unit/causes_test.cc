@@ -43,6 +43,23 @@ class Causes : public ::testing::Test {
   int next_fd_ = 50;
 };
 
+TEST_F(Causes, LastUsesAreCountedByCallAndLine) {
+  for (int fd = 5; fd < 14; ++fd) Leak(fd, Stack("open_job", 12));
+  for (int fd = 5; fd < 7; ++fd) trace().UseLast(image_, fd, "write", Stack("answer", 22));
+  for (int fd = 7; fd < 12; ++fd) trace().UseLast(image_, fd, "read", Stack("session", 30));
+  const std::vector<Finding> findings = scene_.Detect();
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(DescribeLastUses(*scene_.model, findings[0]),
+            "read at session (app.c:30), 5 of 9; write at answer (app.c:22), 2 of 9");
+}
+
+TEST_F(Causes, NoLastUseIsKnownOfStreams) {
+  Leak(5, Stack("open_job", 12));
+  const std::vector<Finding> findings = scene_.Detect();
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(DescribeLastUses(*scene_.model, findings[0]), "");
+}
+
 TEST_F(Causes, SiblingsAreCountedByWhereTheyWereClosed) {
   for (int fd = 5; fd < 14; ++fd) Leak(fd, Stack("open_job", 12));
   trace().AddCloseCount(Stack("open_job", 12), Stack("finish", 88), 20);
