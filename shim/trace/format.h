@@ -445,7 +445,7 @@ struct Incarnation {
                     ///< pid; -1 = none
   FdKind kind;
   uint8_t flags;    ///< IncarnationFlags
-  uint16_t detail;  ///< socket: domain << 8 | SocketState bits | type; pipe: PipeState bits; else 0
+  uint16_t detail;  ///< socket: domain << 8 | SocketState bits | type; pipe: PipeState bits; file: FileAccess; else 0
 };
 static_assert(sizeof(Incarnation) == 64);
 
@@ -454,6 +454,15 @@ inline constexpr uint16_t kSocketTypeMask = 0xf;
 enum PipeState : uint16_t {
   kPipeWriteEnd = 1u << 0,
   kPipeMoved = 1u << 1,  ///< this image has written to it, or read from it; known of processes that have relatives
+};
+
+/// What a file is open for: open(2)'s O_ACCMODE + 1.
+enum FileAccess : uint16_t {
+  kAccessUnknown = 0,
+  kAccessRead = 1,
+  kAccessWrite = 2,
+  kAccessBoth = 3,
+  kAccessNone = 4,  ///< O_PATH
 };
 
 enum SocketState : uint16_t {
@@ -543,6 +552,9 @@ enum class FindingKind : uint32_t {
   kCrossedExec = 9,  ///< lives[0] was inherited by the program that exec started, and the child had not placed it there
   kOwnedClose = 4,   ///< a close of what a FILE*, DIR* or declared owner held, by another: lives[0]; act = the close
   kFailedUse = 3,    ///< read & co. failed with EBADF on a number closed before; lives as for kFailedClose
+  kUnfoundedUse = 10,  ///< the same on a number never open here; no lives
+  kMisuse = 11,  ///< a use of lives[0], which is open, failed because that is not open for it (EBADF), or is no socket
+                 ///< (ENOTSOCK): `error`, `access`. lives[1] is the life before
 };
 
 inline constexpr uint32_t kMaxFindingFds = 100;
@@ -567,7 +579,8 @@ struct FindingRecord {
   uint64_t latest_left;    ///< the shim's own: opened.stamp of the latest one that left_behind counts
   uint32_t left_behind;    ///< of kCrossedExec: how many of them had been opened by the same process, two images ago or
                            ///< earlier
-  uint32_t reserved[13];
+  uint32_t access;         ///< of kMisuse: what lives[0] is open for, a FileAccess
+  uint32_t reserved[12];
   int32_t fds[kMaxFindingFds];  ///< distinct numbers, in the order met
 };
 static_assert(sizeof(FindingRecord) == 768);
