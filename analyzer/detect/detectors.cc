@@ -29,6 +29,7 @@ std::vector<Finding> Detect(Model& model, const DetectOptions& options, uint64_t
   FindHeldPipes(model, &evidence, &groups);
   FindBadCloses(model, &evidence, &groups);
   FindLeaks(model, evidence, &groups);
+  FindCollected(model, options, &groups);
   if (left_out != nullptr) *left_out = groups.left_out();
   std::vector<Finding> findings = groups.Take();
   std::erase_if(findings, [&model](const Finding& finding) {

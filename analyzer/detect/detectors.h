@@ -38,5 +38,6 @@ void FindExecLeaks(Model& model, Evidence* evidence, Grouping* out);
 void FindHeldPipes(Model& model, Evidence* evidence, Grouping* out);
 void FindBadCloses(Model& model, Evidence* evidence, Grouping* out);
 void FindLeaks(Model& model, const Evidence& evidence, Grouping* out);
+void FindCollected(Model& model, const DetectOptions& options, Grouping* out);
 
 }  // namespace fdaudit::analyzer

@@ -132,6 +132,7 @@ struct Finding {
   bool growing = false;
   bool over_images = false;             ///< leak: each image of one process left some to the next
   bool held_until_exit = false;         ///< leak: closed by the end of the program alone (program_end.h)
+  bool collected = false;               ///< leak: closed by Python's collector alone, in the midst of the run
   std::array<bool, kKinds> includes{};  ///< kinds of which it has taken events in, and for which it gates too
   std::string why;                      ///< wrong-close and double-close: what decided; empty = the events alone
   uint64_t variants = 1;                ///< different histories, by their call paths

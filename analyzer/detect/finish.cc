@@ -91,6 +91,10 @@ std::string LeakMessage(Model& model, const Finding& finding) {
         "and the number keeps growing (8 or more images)",
         finding.count, WhereOpened(model, finding), process.pid);
   }
+  if (finding.collected) {
+    return fmt::format("{} descriptors {} were closed by Python's collector alone: this relies on garbage collection",
+                       finding.count, WhereOpened(model, finding));
+  }
   if (finding.held_until_exit) {
     return fmt::format("{} descriptor{} {} {} closed only by the end of the program{}", finding.count, one ? "" : "s",
                        WhereOpened(model, finding), one ? "was" : "were", more);

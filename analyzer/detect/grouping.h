@@ -28,6 +28,8 @@ class Grouping {
   Grouping(Model& model, std::string ignore_before) : model_(model), ignore_before_(std::move(ignore_before)) {}
 
   void Add(Finding finding);
+  /// Whether one of the same cause was added.
+  bool Knows(const Finding& finding) { return known_.contains(CauseOf(finding)); }
   /// For detectors that report many acts at once: whether this one is left out, which then counts as one descriptor.
   bool LeavesOut(ProcessIndex process, double time_s);
   uint64_t left_out() const { return left_out_; }
