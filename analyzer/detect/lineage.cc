@@ -4,7 +4,7 @@ namespace fdaudit::analyzer {
 namespace {
 
 /// Generations looked through for what was never touched since it was inherited.
-constexpr int kMostGenerations = 8;
+constexpr int kMostGenerations = 64;
 
 /// The life of `fd` in the ledger of `process` that was open at `stamp`.
 std::optional<Original> LifeAt(const Model& model, ProcessIndex process, int fd, uint64_t stamp) {

@@ -13,12 +13,24 @@ bool IsExit(const Frame& frame) {
   return frame.is_runtime && std::find(std::begin(kNames), std::end(kNames), frame.function) != std::end(kNames);
 }
 
+/// Ruby's own main function, once the script is over: its shutdown has no names in a stripped one, but what the script
+/// does goes by the virtual machine.
+bool IsBehindScript(const FrameList& frames, size_t index) {
+  if (frames[index].function != "ruby_run_node") return false;
+  for (size_t i = 0; i < index; ++i) {
+    if (frames[i].function == "rb_vm_exec") return false;
+  }
+  return true;
+}
+
 /// Where an interpreter lets go of everything. A server's PHP does so after each request, which is no end.
-bool IsShutdown(const Frame& frame) {
+bool IsShutdown(const FrameList& frames, size_t index) {
+  const Frame& frame = frames[index];
   constexpr std::string_view kNames[] = {
       "Py_FinalizeEx",  "perl_destruct", "php_module_shutdown",        "ruby_cleanup", "ruby_finalize",
       "rb_ec_teardown", "rb_ec_cleanup", "rb_objspace_call_finalizer", "lua_close"};
   if (std::find(std::begin(kNames), std::end(kNames), frame.function) != std::end(kNames)) return true;
+  if (IsBehindScript(frames, index)) return true;
   return frame.function == "php_request_shutdown" && BaseName(frame.module).find("fpm") == std::string_view::npos &&
          BaseName(frame.module).find("cgi") == std::string_view::npos;
 }
@@ -73,7 +85,7 @@ bool IsTidiedByScript(const FrameList& frames, size_t end) {
 ProgramEnd::Closes ProgramEnd::Judge(PathId path) {
   const FrameList& frames = model_.paths().Frames(path);
   for (size_t i = 0; i < frames.size(); ++i) {
-    if (IsShutdown(frames[i])) return IsTidiedByScript(frames, i) ? Closes::kNot : Closes::kAlone;
+    if (IsShutdown(frames, i)) return IsTidiedByScript(frames, i) ? Closes::kNot : Closes::kAlone;
     if (IsExit(frames[i])) return AtExit(frames, i);
   }
   return Closes::kNot;

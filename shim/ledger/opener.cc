@@ -10,7 +10,7 @@ namespace {
 using trace::ImageRecord;
 
 /// How far back the opener of an inherited descriptor is looked for.
-constexpr int kMostOrigins = 8;
+constexpr int kMostOrigins = 64;
 
 /// Where number `fd` of the image was before its placements. kPlacedOpened: nowhere; below that: unknown.
 int BeforePlacements(const ImageRecord* record, int fd) {

@@ -169,6 +169,21 @@ TEST_F(Detectors, WhatOnlyTheEndOfTheProgramClosedWasKept) {
   EXPECT_EQ(scene_.Detect().at(0).severity, Severity::kError) << "the limit came near";
 }
 
+TEST_F(Detectors, ARubyScriptIsOverOnceItsVirtualMachineIsLeft) {
+  const auto stack_of = [this](const std::string& inner) {
+    return trace().AddStack({{scene_.app, scene_.functions.In("rb_io_close", 5)},
+                             {scene_.app, scene_.functions.In(inner, 6)},
+                             {scene_.app, scene_.functions.In("ruby_run_node", 7)}});
+  };
+  trace::Slot& slot = trace().AddOpenSlot(image_, 5, Act("open", "serve", 3));
+  slot.head.state = trace::SlotState::kClosed;
+  trace::Act& closed = slot.lives[slot.head.count & 1].closed;
+  closed = trace().MakeAct(image_, "close", stack_of("rb_vm_exec"));
+  EXPECT_TRUE(scene_.Detect().empty()) << "by the script, or a handler of its";
+  closed.stack = stack_of("finalize");
+  EXPECT_TRUE(scene_.Detect().at(0).held_until_exit);
+}
+
 TEST_F(Detectors, WhatOthersProgramsLeaveOnceIsANote) {
   Leak(5, "serve", 3);
   EXPECT_EQ(scene_.Detect().at(0).severity, Severity::kWarning);
