@@ -33,9 +33,13 @@ struct WriteEnd {
   bool is_stray;
 };
 
-bool IsWriteEnd(const trace::Incarnation& life) { return (life.detail & trace::kPipeWriteEnd) != 0; }
+bool IsWriteEnd(const trace::Incarnation& life) {
+  return life.kind == trace::FdKind::kPipe && (life.detail & trace::kPipeWriteEnd) != 0;
+}
 bool IsOwned(const trace::Incarnation& life) { return (life.flags & (trace::kOwnedByFile | trace::kOwnedByDir)) != 0; }
-bool WasMoved(const trace::Incarnation& life) { return (life.detail & trace::kPipeMoved) != 0; }
+bool WasMoved(const trace::Incarnation& life) {
+  return life.kind == trace::FdKind::kPipe && (life.detail & trace::kPipeMoved) != 0;
+}
 
 trace::Act ActOf(const Process& reader) {
   const trace::WaitingRead& read = reader.reading;

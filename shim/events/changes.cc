@@ -1,6 +1,5 @@
-// Verbs that neither open nor close: what is known of a descriptor changes, or a use of it fails.
+// Verbs that neither open nor close: what is known of a descriptor changes.
 
-#include "shim/base/options.h"
 #include "shim/base/text.h"
 #include "shim/base/thread_pointer.h"
 #include "shim/events/events.h"
@@ -83,22 +82,6 @@ void RecordLeftOpen(int fd) {
   const Guard guard;
   const uint32_t image = CurrentImage();
   if (image != 0 && ThreadOf(image).UsesLedger()) LedgerLeaveOpen(fd);
-}
-
-void RecordBadUse(const CallSite& site, int fd, int other) {
-  if (!options.uses) return;
-  const int saved_errno = LastError();
-  Recording recording(site);
-  if (recording && recording.owns_ledger()) {
-    const Act act = recording.MakeAct(Stamp());
-    CloseOutcome outcome;
-    if (LedgerLastClosed(fd, &outcome)) {
-      NoteBadUse(fd, act, outcome);
-    } else if (LedgerLastClosed(other, &outcome)) {
-      NoteBadUse(other, act, outcome);
-    }
-  }
-  SetLastError(saved_errno);
 }
 
 void RecordRegistered(const CallSite& site, int fd, int set, bool on) {

@@ -7,6 +7,8 @@
 // itself is an ordinary function behind it. The guard is held around the recording only, never around the real call.
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -84,8 +86,20 @@ void RecordReopened(const CallSite& site, int before, int after, const NewDescri
 void RecordOpenedOntoStandard(const CallSite& site, const NewDescriptor& what);
 /// A call that serves another purpose has closed `fd`, which only the kernel knows. Nothing where it is open.
 void RecordClosedInside(const CallSite& site, int fd);
-/// A use of `fd` or else of `other` failed with EBADF.
-void RecordBadUse(const CallSite& site, int fd, int other = -1);
+/// The descriptors that a call was given, one of which may be the reason why it failed.
+struct UsedNumbers {
+  int fd;
+  int other = kNoDescriptor;
+  bool has_mode = true;  ///< EBADF may also mean that the access mode of what is open forbids the call
+};
+/// A use of one of `numbers` failed for `error`: EBADF or ENOTSOCK.
+void RecordBadUse(const CallSite& site, const UsedNumbers& numbers, int error = EBADF);
+/// The same of all numbers in select(2)'s sets (nullptr: none), of which the kernel looks at `count`.
+void RecordBadSets(const CallSite& site, int count, const fd_set* reads, const fd_set* writes, const fd_set* others);
+/// The same of what `message` was to pass on over `socket`.
+void RecordBadMessage(const CallSite& site, int socket, const msghdr& message);
+/// Whether pidfd_getfd's `process` stands for this one, whose numbers it copies.
+bool IsOwnProcess(int process);
 /// `fd` is watched by the epoll set `set` from now on, or no more.
 void RecordRegistered(const CallSite& site, int fd, int set, bool on);
 /// `fd` refers to something else now.
@@ -116,11 +130,14 @@ void RecordExecFailed(const CallSite& site);
 /// Before a call of `function` that uses `fd`; for the interposer itself, as FDAUDIT_CALLER_REGISTERS is.
 template <typename Function>
 __attribute__((always_inline)) inline void NoteUse(const Function& function, int fd) {
-  if (options.last_use == Options::LastUse::kNothing) return;
+  if (fd < 0 || options.last_use == Options::LastUse::kNothing) return;
   NoteLastUse(FDAUDIT_CALLER_REGISTERS(), CallNumber(function), fd);
 }
 
 inline bool IsTableFull(int error) { return error == EMFILE || error == ENFILE; }
+
+/// What says that a call was given a wrong number. That it is no socket is so only where one had the number before.
+inline bool BlamesNumber(int error) { return error == EBADF || error == ENOTSOCK; }
 
 /// Room for the text of what a descriptor refers to.
 using TargetText = char[trace::kTargetSize];
@@ -136,6 +153,90 @@ inline const NewDescriptor& Describe(const NewDescriptor& what, TargetText& /*te
 template <typename What>
 NewDescriptor Describe(const What& what, TargetText& text) {
   return what(text);
+}
+
+/// A call that uses descriptors, and fails with -1 (or MAP_FAILED).
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline auto UsedAny(const UsedNumbers& numbers, Function& function, A... arguments) {
+  NoteUse(function, numbers.fd);
+  NoteUse(function, numbers.other);
+  const auto result = function(arguments...);
+  if (__builtin_expect((long)result == -1 && BlamesNumber(LastError()), 0)) {
+    RecordBadUse(FDAUDIT_CALL_SITE(function), numbers, LastError());
+  }
+  return result;
+}
+
+/// The same for one that reads from `fd` and writes to `other`, or takes two directories.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline auto UsedBoth(int fd, int other, Function& function, A... arguments) {
+  return UsedAny({fd, other}, function, arguments...);
+}
+
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline auto Used(int fd, Function& function, A... arguments) {
+  return UsedAny({fd}, function, arguments...);
+}
+
+/// A call that uses `fd` and returns an error number.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline int UsedForError(int fd, Function& function, A... arguments) {
+  NoteUse(function, fd);
+  const int error = function(arguments...);
+  if (__builtin_expect(error == EBADF, 0)) RecordBadUse(FDAUDIT_CALL_SITE(function), {fd});
+  return error;
+}
+
+/// A call that uses `fd`, and returns nullptr where it failed.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline auto UsedForText(int fd, Function& function, A... arguments) {
+  NoteUse(function, fd);
+  const auto result = function(arguments...);
+  if (__builtin_expect(result == nullptr && LastError() == EBADF, 0)) {
+    RecordBadUse(FDAUDIT_CALL_SITE(function), {fd});
+  }
+  return result;
+}
+
+/// sendmsg(2) and sendmmsg(2): `message` is the program's, and known to be one where the kernel has read it.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline auto Sent(int socket, const msghdr* message, Function& function, A... arguments) {
+  NoteUse(function, socket);
+  const auto result = function(arguments...);
+  if (__builtin_expect(result == -1 && LastError() == EBADF, 0)) {
+    RecordBadMessage(FDAUDIT_CALL_SITE(function), socket, *message);
+  } else if (__builtin_expect(result == -1 && LastError() == ENOTSOCK, 0)) {
+    RecordBadUse(FDAUDIT_CALL_SITE(function), {socket}, ENOTSOCK);
+  }
+  return result;
+}
+
+/// poll(2): what is no number of this process's comes back as POLLNVAL. One that asks for no event and does not wait
+/// asks just that.
+template <typename Waits, typename Function, typename... A>
+__attribute__((always_inline)) inline int Polled(const pollfd* entries, nfds_t count, Waits waits, Function& function,
+                                                 A... arguments) {
+  const int result = function(arguments...);
+  int left = result;
+  for (nfds_t i = 0; left > 0 && i < count; ++i) {
+    if (entries[i].revents == 0) continue;
+    --left;
+    if (__builtin_expect((entries[i].revents & POLLNVAL) != 0, 0) && (entries[i].events != 0 || waits())) {
+      RecordBadUse(FDAUDIT_CALL_SITE(function), {entries[i].fd, kNoDescriptor, false});
+    }
+  }
+  return result;
+}
+
+/// select(2). The sets are as the caller gave them where it failed.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline int Selected(int count, const fd_set* reads, const fd_set* writes,
+                                                   const fd_set* others, Function& function, A... arguments) {
+  const int result = function(arguments...);
+  if (__builtin_expect(result == -1 && LastError() == EBADF, 0)) {
+    RecordBadSets(FDAUDIT_CALL_SITE(function), count, reads, writes, others);
+  }
+  return result;
 }
 
 /// A call that returns a new descriptor or -1.
@@ -155,11 +256,18 @@ __attribute__((always_inline)) inline int Opened(const What& what, Function& fun
 
 /// The same for a call that opens by way of the descriptor `from`.
 template <typename What, typename Function, typename... A>
-__attribute__((always_inline)) inline int OpenedFrom(int from, const What& what, Function& function, A... arguments) {
-  NoteUse(function, from);
+__attribute__((always_inline)) inline int OpenedFrom(const UsedNumbers& from, const What& what, Function& function,
+                                                     A... arguments) {
+  NoteUse(function, from.fd);
   const int fd = Opened(what, function, arguments...);
-  if (__builtin_expect(fd < 0 && LastError() == EBADF, 0)) RecordBadUse(FDAUDIT_CALL_SITE(function), from);
+  if (__builtin_expect(fd < 0 && BlamesNumber(LastError()), 0)) {
+    RecordBadUse(FDAUDIT_CALL_SITE(function), from, LastError());
+  }
   return fd;
+}
+template <typename What, typename Function, typename... A>
+__attribute__((always_inline)) inline int OpenedFrom(int from, const What& what, Function& function, A... arguments) {
+  return OpenedFrom(UsedNumbers{from}, what, function, arguments...);
 }
 
 /// A call that fills two descriptors and returns 0 or -1.
@@ -199,7 +307,11 @@ template <typename Owner, typename Function, typename... A>
 __attribute__((always_inline)) inline Owner* Adopted(int fd, uint8_t owner_flag, Function& function, A... arguments) {
   const CallSite site = FDAUDIT_CALL_SITE(function);
   Owner* owner = function(arguments...);
-  if (owner != nullptr) RecordAdopted(site, fd, owner_flag, owner);
+  if (owner != nullptr) {
+    RecordAdopted(site, fd, owner_flag, owner);
+  } else if (LastError() == EBADF) {
+    RecordBadUse(site, {fd});
+  }
   return owner;
 }
 
@@ -218,11 +330,17 @@ __attribute__((always_inline)) inline int Duplicated(int from, uint8_t flags, Pl
   return fd;
 }
 
-/// The same onto a given number. Onto itself it does nothing.
+/// The same onto a given number. Onto itself it does nothing, and asks whether the number is open.
 template <typename Function, typename... A>
 __attribute__((always_inline)) inline int DuplicatedTo(int from, int to, uint8_t flags, Function& function,
                                                        A... arguments) {
-  return from == to ? function(arguments...) : Duplicated(from, flags, Placement::kExactly, function, arguments...);
+  if (from == to) return function(arguments...);
+  const int fd = Duplicated(from, flags, Placement::kExactly, function, arguments...);
+  if (__builtin_expect(fd < 0 && LastError() == EBADF, 0)) {
+    // A number above the limit is refused like one that is not open.
+    RecordBadUse(FDAUDIT_CALL_SITE(function), {from, to < 0 ? to : kNoDescriptor, false});
+  }
+  return fd;
 }
 
 /// fcntl(2).
@@ -240,8 +358,11 @@ __attribute__((always_inline)) inline int Controlled(int fd, int command, uintpt
       if (result == 0) RecordCloseOnExec(site, fd, (argument & FD_CLOEXEC) != 0);
       return result;
     }
-    default:
+    case F_GETFD:
+    case F_GETFL:
       return function(arguments...);
+    default:
+      return Used(fd, function, arguments...);
   }
 }
 
@@ -254,8 +375,8 @@ __attribute__((always_inline)) inline int Addressed(int fd, SocketStep step, con
   const int result = function(arguments...);
   if (result == 0) {
     RecordAddressed(site, fd, step, address, size);
-  } else if (LastError() == EBADF) {
-    RecordBadUse(site, fd);
+  } else if (BlamesNumber(LastError())) {
+    RecordBadUse(site, {fd}, LastError());
   }
   return result;
 }
@@ -271,8 +392,8 @@ __attribute__((always_inline)) inline int Connected(int fd, const sockaddr* addr
     RecordAddressed(site, fd, SocketStep::kConnected, address, size);
   } else if (LastError() == EINPROGRESS || LastError() == EINTR) {
     RecordAddressed(site, fd, SocketStep::kConnecting, address, size);
-  } else if (LastError() == EBADF) {
-    RecordBadUse(site, fd);
+  } else if (BlamesNumber(LastError())) {
+    RecordBadUse(site, {fd}, LastError());
   }
   return result;
 }
@@ -286,7 +407,7 @@ __attribute__((always_inline)) inline auto Received(int socket, const msghdr* me
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const auto result = function(arguments...);
   if (__builtin_expect(result < 0, 0)) {
-    if (LastError() == EBADF) RecordBadUse(site, socket);
+    if (BlamesNumber(LastError())) RecordBadUse(site, {socket}, LastError());
   } else if (message->msg_controllen != 0 && BringsDescriptors(*message)) {
     RecordReceived(site, socket, *message, flags);
   }
@@ -300,7 +421,7 @@ __attribute__((always_inline)) inline auto ReceivedMany(int socket, const mmsghd
   NoteUse(function, socket);
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const auto result = function(arguments...);
-  if (result < 0 && LastError() == EBADF) RecordBadUse(site, socket);
+  if (result < 0 && BlamesNumber(LastError())) RecordBadUse(site, {socket}, LastError());
   for (auto i = result * 0; i < result; ++i) {
     const msghdr& message = messages[i].msg_hdr;
     if (message.msg_controllen != 0 && BringsDescriptors(message)) RecordReceived(site, socket, message, flags);
@@ -308,7 +429,7 @@ __attribute__((always_inline)) inline auto ReceivedMany(int socket, const mmsghd
   return result;
 }
 
-/// epoll_ctl(2).
+/// epoll_ctl(2). What is taken out may have been closed before.
 template <typename Function, typename... A>
 __attribute__((always_inline)) inline int Registered(int set, int operation, int fd, Function& function,
                                                      A... arguments) {
@@ -319,13 +440,16 @@ __attribute__((always_inline)) inline int Registered(int set, int operation, int
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const int result = function(arguments...);
   if (result == 0 && (operation == kAdd || operation == kDelete)) RecordRegistered(site, fd, set, operation == kAdd);
+  if (__builtin_expect(result == -1 && operation != kDelete && LastError() == EBADF, 0)) {
+    RecordBadUse(site, {fd, set, false});
+  }
   return result;
 }
 
 /// A call that changes what `fd` refers to, and returns it or -1.
 template <typename What, typename Function, typename... A>
 __attribute__((always_inline)) inline int Retargeted(int fd, const What& what, Function& function, A... arguments) {
-  const int result = function(arguments...);
+  const int result = static_cast<int>(Used(fd, function, arguments...));
   if (result >= 0) {
     TargetText text;
     RecordTarget(fd, Describe(what, text).target);
@@ -378,33 +502,6 @@ __attribute__((always_inline)) inline int ClosedRange(unsigned first, unsigned l
     RecordCloseOnExecRange(site, first, last);
   }
   return result;
-}
-
-/// A call that uses `fd` and `other`, and fails with -1 (or MAP_FAILED).
-template <typename Function, typename... A>
-__attribute__((always_inline)) inline auto UsedBoth(int fd, int other, Function& function, A... arguments) {
-  NoteUse(function, fd);
-  if (other >= 0) NoteUse(function, other);
-  const auto result = function(arguments...);
-  if (__builtin_expect((long)result == -1 && LastError() == EBADF, 0)) {
-    RecordBadUse(FDAUDIT_CALL_SITE(function), fd, other);
-  }
-  return result;
-}
-
-/// The same for calls that use one.
-template <typename Function, typename... A>
-__attribute__((always_inline)) inline auto Used(int fd, Function& function, A... arguments) {
-  return UsedBoth(fd, -1, function, arguments...);
-}
-
-/// A call that uses `fd` and returns an error number.
-template <typename Function, typename... A>
-__attribute__((always_inline)) inline int UsedForError(int fd, Function& function, A... arguments) {
-  NoteUse(function, fd);
-  const int error = function(arguments...);
-  if (__builtin_expect(error == EBADF, 0)) RecordBadUse(FDAUDIT_CALL_SITE(function), fd);
-  return error;
 }
 
 }  // namespace fdaudit::shim

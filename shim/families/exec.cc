@@ -14,6 +14,12 @@
 namespace fdaudit::shim {
 namespace {
 
+/// The program is named by the descriptor `fd`, or begins there.
+int NamedBy(const CallSite& site, int fd, int result) {
+  if (result == -1 && LastError() == EBADF) RecordBadUse(site, {fd, kNoDescriptor, false});
+  return result;
+}
+
 /// What all execs meet in. `call(environment)` is the real exec, which returns only when it fails.
 template <typename Call>
 int Exec(const CallSite& site, ProgramName program, char* const* environment, Call call) {
@@ -88,14 +94,18 @@ INTERPOSE("replaces the program; closes what is close-on-exec", int, fexecve, in
           char* const* environment)
 noexcept {
   if (environment == nullptr) return real::fexecve(fd, argv, environment);  // libc refuses that; the kernel would not
-  return Exec(FDAUDIT_CALL_SITE(real::fexecve), {"", fd}, environment,
-              [=](char* const* passed) { return real::fexecve(fd, argv, passed); });
+  const CallSite site = FDAUDIT_CALL_SITE(real::fexecve);
+  return NamedBy(site, fd, Exec(site, {"", fd}, environment, [=](char* const* passed) {
+                   return real::fexecve(fd, argv, passed);
+                 }));
 }
 INTERPOSE("replaces the program; closes what is close-on-exec", int, execveat, int directory, const char* path,
           char* const* argv, char* const* environment, int flags)
 noexcept {
-  return Exec(FDAUDIT_CALL_SITE(real::execveat), InDirectory(directory, path, flags), environment,
-              [=](char* const* passed) { return real::execveat(directory, path, argv, passed, flags); });
+  const CallSite site = FDAUDIT_CALL_SITE(real::execveat);
+  return NamedBy(site, directory,
+                 Exec(site, InDirectory(directory, path, flags), environment,
+                      [=](char* const* passed) { return real::execveat(directory, path, argv, passed, flags); }));
 }
 INTERPOSE("replaces the program; closes what is close-on-exec", int, execl, const char* path, const char* first, ...)
 noexcept {

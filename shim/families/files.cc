@@ -60,55 +60,64 @@ INTERPOSE("opens a file", int, __open64_2, const char* path, int flags) {
   return Opened(NewFile(path, flags), real::__open64_2, path, flags);
 }
 INTERPOSE("opens a file, relative to a directory", int, openat, int directory, const char* path, int flags, ...) {
-  return Opened([=](TargetText& text) { return NewFileAt(directory, path, flags, text); }, real::openat, directory,
-                path, flags, FDAUDIT_OPEN_MODE(flags));
+  return OpenedFrom(
+      UsedNumbers{directory, kNoDescriptor, false},
+      [=](TargetText& text) { return NewFileAt(directory, path, flags, text); }, real::openat, directory, path, flags,
+      FDAUDIT_OPEN_MODE(flags));
 }
 INTERPOSE("opens a file, relative to a directory", int, openat64, int directory, const char* path, int flags, ...) {
-  return Opened([=](TargetText& text) { return NewFileAt(directory, path, flags, text); }, real::openat64, directory,
-                path, flags, FDAUDIT_OPEN_MODE(flags));
+  return OpenedFrom(
+      UsedNumbers{directory, kNoDescriptor, false},
+      [=](TargetText& text) { return NewFileAt(directory, path, flags, text); }, real::openat64, directory, path, flags,
+      FDAUDIT_OPEN_MODE(flags));
 }
 INTERPOSE("opens a file, relative to a directory", int, __openat_2, int directory, const char* path, int flags) {
-  return Opened([=](TargetText& text) { return NewFileAt(directory, path, flags, text); }, real::__openat_2, directory,
-                path, flags);
+  return OpenedFrom(
+      UsedNumbers{directory, kNoDescriptor, false},
+      [=](TargetText& text) { return NewFileAt(directory, path, flags, text); }, real::__openat_2, directory, path,
+      flags);
 }
 INTERPOSE("opens a file, relative to a directory", int, __openat64_2, int directory, const char* path, int flags) {
-  return Opened([=](TargetText& text) { return NewFileAt(directory, path, flags, text); }, real::__openat64_2,
-                directory, path, flags);
+  return OpenedFrom(
+      UsedNumbers{directory, kNoDescriptor, false},
+      [=](TargetText& text) { return NewFileAt(directory, path, flags, text); }, real::__openat64_2, directory, path,
+      flags);
 }
 INTERPOSE("opens a file", int, creat, const char* path, mode_t mode) {
-  return Opened(NewFile(path, 0), real::creat, path, mode);
+  return Opened(NewFile(path, O_WRONLY), real::creat, path, mode);
 }
 INTERPOSE("opens a file", int, creat64, const char* path, mode_t mode) {
-  return Opened(NewFile(path, 0), real::creat64, path, mode);
+  return Opened(NewFile(path, O_WRONLY), real::creat64, path, mode);
 }
 INTERPOSE("opens a file by its handle", int, open_by_handle_at, int mount, file_handle* handle, int flags) {
-  return Opened(NewFile(nullptr, flags), real::open_by_handle_at, mount, handle, flags);
+  return OpenedFrom(UsedNumbers{mount, kNoDescriptor, false}, NewFile(nullptr, flags), real::open_by_handle_at, mount,
+                    handle, flags);
 }
 
 // The template holds the name when the call has succeeded.
 INTERPOSE("makes a file of a new name", int, mkstemp, char* name) {
-  return Opened(NewFile(name, 0), real::mkstemp, name);
+  return Opened(NewFile(name, O_RDWR), real::mkstemp, name);
 }
 INTERPOSE("makes a file of a new name", int, mkstemp64, char* name) {
-  return Opened(NewFile(name, 0), real::mkstemp64, name);
+  return Opened(NewFile(name, O_RDWR), real::mkstemp64, name);
 }
 INTERPOSE("makes a file of a new name", int, mkostemp, char* name, int flags) {
-  return Opened(NewFile(name, flags), real::mkostemp, name, flags);
+  return Opened(NewFile(name, O_RDWR | flags), real::mkostemp, name, flags);
 }
 INTERPOSE("makes a file of a new name", int, mkostemp64, char* name, int flags) {
-  return Opened(NewFile(name, flags), real::mkostemp64, name, flags);
+  return Opened(NewFile(name, O_RDWR | flags), real::mkostemp64, name, flags);
 }
 INTERPOSE("makes a file of a new name", int, mkstemps, char* name, int suffix) {
-  return Opened(NewFile(name, 0), real::mkstemps, name, suffix);
+  return Opened(NewFile(name, O_RDWR), real::mkstemps, name, suffix);
 }
 INTERPOSE("makes a file of a new name", int, mkstemps64, char* name, int suffix) {
-  return Opened(NewFile(name, 0), real::mkstemps64, name, suffix);
+  return Opened(NewFile(name, O_RDWR), real::mkstemps64, name, suffix);
 }
 INTERPOSE("makes a file of a new name", int, mkostemps, char* name, int suffix, int flags) {
-  return Opened(NewFile(name, flags), real::mkostemps, name, suffix, flags);
+  return Opened(NewFile(name, O_RDWR | flags), real::mkostemps, name, suffix, flags);
 }
 INTERPOSE("makes a file of a new name", int, mkostemps64, char* name, int suffix, int flags) {
-  return Opened(NewFile(name, flags), real::mkostemps64, name, suffix, flags);
+  return Opened(NewFile(name, O_RDWR | flags), real::mkostemps64, name, suffix, flags);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -140,5 +149,5 @@ uint16_t CallNumber(const OpenAt2&) { return CallNumber(real::openat2); }
 
 FDAUDIT_EXPORT int openat2(int directory, const char* path, const open_how* how, size_t size) {
   const auto what = [=](TargetText& text) { return NewFileAt(directory, path, how, text); };
-  return Opened(what, open_at_2, directory, path, how, size);
+  return OpenedFrom(UsedNumbers{directory, kNoDescriptor, false}, what, open_at_2, directory, path, how, size);
 }

@@ -65,21 +65,28 @@ INTERPOSE("opens a descriptor of a process", int, pidfd_open, int pid, unsigned 
   return Opened([=](TargetText& text) { return NewProcess(pid, flags, text); }, real::pidfd_open, pid, flags);
 }
 INTERPOSE("copies another process's descriptor", int, pidfd_getfd, int process, int fd, unsigned int flags) noexcept {
-  return Opened([=](TargetText&) { return NewCopyFrom(process); }, real::pidfd_getfd, process, fd, flags);
+  // The number is one of that process's, which may be this one.
+  return OpenedFrom(
+      UsedNumbers{process, IsOwnProcess(process) ? fd : kNoDescriptor, false},
+      [=](TargetText&) { return NewCopyFrom(process); }, real::pidfd_getfd, process, fd, flags);
 }
 
 INTERPOSE("opens a mount, or a copy of one", int, open_tree, int directory, const char* path, unsigned int flags)
 noexcept {
-  return Opened(NewMount(path, (flags & O_CLOEXEC) != 0), real::open_tree, directory, path, flags);
+  return OpenedFrom(UsedNumbers{directory, kNoDescriptor, false}, NewMount(path, (flags & O_CLOEXEC) != 0),
+                    real::open_tree, directory, path, flags);
 }
 INTERPOSE("opens a filesystem's configuration", int, fsopen, const char* filesystem, unsigned int flags) noexcept {
   return Opened(NewMount(filesystem, (flags & kMountCloseOnExec) != 0), real::fsopen, filesystem, flags);
 }
 INTERPOSE("opens a mount", int, fsmount, int filesystem, unsigned int flags, unsigned int attributes) noexcept {
-  return Opened([=](TargetText& text) { return NewMountOf(filesystem, (flags & kMountCloseOnExec) != 0, text); },
-                real::fsmount, filesystem, flags, attributes);
+  return OpenedFrom(
+      UsedNumbers{filesystem, kNoDescriptor, false},
+      [=](TargetText& text) { return NewMountOf(filesystem, (flags & kMountCloseOnExec) != 0, text); }, real::fsmount,
+      filesystem, flags, attributes);
 }
 INTERPOSE("opens a filesystem's configuration", int, fspick, int directory, const char* path, unsigned int flags)
 noexcept {
-  return Opened(NewMount(path, (flags & kMountCloseOnExec) != 0), real::fspick, directory, path, flags);
+  return OpenedFrom(UsedNumbers{directory, kNoDescriptor, false}, NewMount(path, (flags & kMountCloseOnExec) != 0),
+                    real::fspick, directory, path, flags);
 }

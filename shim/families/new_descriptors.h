@@ -25,7 +25,10 @@ inline NewDescriptor NewObject(trace::FdKind kind, bool close_on_exec, const cha
 /// `flags` are open(2)'s. O_TMPFILE names a directory, and opens a file in it.
 inline NewDescriptor NewFile(const char* path, int flags) {
   const bool directory = (flags & O_TMPFILE) == O_DIRECTORY;
-  return NewObject(directory ? trace::FdKind::kDirectory : trace::FdKind::kFile, (flags & O_CLOEXEC) != 0, path);
+  NewDescriptor what =
+      NewObject(directory ? trace::FdKind::kDirectory : trace::FdKind::kFile, (flags & O_CLOEXEC) != 0, path);
+  if (!directory) what.detail = (flags & O_PATH) != 0 ? trace::kAccessNone : (flags & O_ACCMODE) + 1;
+  return what;
 }
 
 /// A path relative to a directory is recorded with what is known of that.

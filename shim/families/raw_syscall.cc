@@ -17,6 +17,7 @@
 #include "shim/events/events.h"
 #include "shim/events/memory_lock.h"
 #include "shim/families/new_descriptors.h"
+#include "shim/families/syscall_uses.h"
 #include "shim/ledger/lifetime.h"
 #include "shim/trace/recorder.h"
 
@@ -58,6 +59,7 @@ struct Arguments {
   int* Numbers(int index) const { return reinterpret_cast<int*>(values[index]); }
   const sockaddr* Address(int index) const { return reinterpret_cast<const sockaddr*>(values[index]); }
   const void* Memory(int index) const { return reinterpret_cast<const void*>(values[index]); }
+  const fd_set* Set(int index) const { return reinterpret_cast<const fd_set*>(values[index]); }
 };
 
 enum class Effect : uint8_t {
@@ -78,6 +80,8 @@ enum class Effect : uint8_t {
   kCloses,
   kClosesRange,
   kRegisters,
+  kPolls,
+  kSelects,
   kClones,
   kUnshares,
   kBeginsSession,
@@ -142,17 +146,19 @@ NewDescriptor NewRing() {
 #define FDAUDIT_WHEN(...) [](const Arguments& a) -> bool { return __VA_ARGS__; }
 #define FDAUDIT_OPENS(name, ...) \
   { SYS_##name, Effect::kOpens, FDAUDIT_TELLS(__VA_ARGS__) }
+#define FDAUDIT_OPENS_FROM(name, ...) \
+  { SYS_##name, Effect::kOpensFrom, FDAUDIT_TELLS(__VA_ARGS__) }
 
 constexpr Row kRows[] = {
-    FDAUDIT_OPENS(openat, NewFileAt(a.Int(0), a.Text(1), a.Int(2), text)),
-    FDAUDIT_OPENS(openat2, NewFileAt(a.Int(0), a.Text(1), a.Memory(2), text)),
-    FDAUDIT_OPENS(open_by_handle_at, NewFile(nullptr, a.Int(2))),
+    FDAUDIT_OPENS_FROM(openat, NewFileAt(a.Int(0), a.Text(1), a.Int(2), text)),
+    FDAUDIT_OPENS_FROM(openat2, NewFileAt(a.Int(0), a.Text(1), a.Memory(2), text)),
+    FDAUDIT_OPENS_FROM(open_by_handle_at, NewFile(nullptr, a.Int(2))),
     FDAUDIT_OPENS(memfd_create, NewMemoryFile(a.Text(0), a.Unsigned(1), text)),
     FDAUDIT_OPENS(memfd_secret, NewObject(FdKind::kMemFd, (a.Int(0) & O_CLOEXEC) != 0)),
     FDAUDIT_OPENS(mq_open, NewMessageQueue(a.Text(0))),
     FDAUDIT_OPENS(socket, NewSocket(a.Int(0), a.Int(1), text)),
-    {SYS_accept, Effect::kOpensFrom, FDAUDIT_TELLS(NewConnection(a.Int(0), {}, 0, text))},
-    {SYS_accept4, Effect::kOpensFrom, FDAUDIT_TELLS(NewConnection(a.Int(0), {}, a.Int(3), text))},
+    FDAUDIT_OPENS_FROM(accept, NewConnection(a.Int(0), {}, 0, text)),
+    FDAUDIT_OPENS_FROM(accept4, NewConnection(a.Int(0), {}, a.Int(3), text)),
     {SYS_socketpair, Effect::kOpensTwo, FDAUDIT_TELLS(NewSocketPair(a.Int(0), a.Int(1))), nullptr, 3},
     {SYS_pipe2, Effect::kOpensTwo, FDAUDIT_TELLS(NewPipe(a.Int(1)))},
     FDAUDIT_OPENS(epoll_create1, NewEpollSet(a.Int(0))),
@@ -167,12 +173,12 @@ constexpr Row kRows[] = {
     {SYS_bpf, Effect::kOpens, FDAUDIT_TELLS(NewObject(FdKind::kBpf, true, BpfObject(a.Int(0)))),
      FDAUDIT_WHEN(BpfObject(a.Int(0)) != nullptr)},
     FDAUDIT_OPENS(pidfd_open, NewProcess(a.Int(0), a.Unsigned(1), text)),
-    FDAUDIT_OPENS(pidfd_getfd, NewCopyFrom(a.Int(0))),
-    FDAUDIT_OPENS(open_tree, NewMount(a.Text(1), (a.Unsigned(2) & O_CLOEXEC) != 0)),
-    FDAUDIT_OPENS(open_tree_attr, NewMount(a.Text(1), (a.Unsigned(2) & O_CLOEXEC) != 0)),
+    FDAUDIT_OPENS_FROM(pidfd_getfd, NewCopyFrom(a.Int(0))),
+    FDAUDIT_OPENS_FROM(open_tree, NewMount(a.Text(1), (a.Unsigned(2) & O_CLOEXEC) != 0)),
+    FDAUDIT_OPENS_FROM(open_tree_attr, NewMount(a.Text(1), (a.Unsigned(2) & O_CLOEXEC) != 0)),
     FDAUDIT_OPENS(fsopen, NewMount(a.Text(0), (a.Unsigned(1) & kMountCloseOnExec) != 0)),
-    FDAUDIT_OPENS(fsmount, NewMountOf(a.Int(0), (a.Unsigned(1) & kMountCloseOnExec) != 0, text)),
-    FDAUDIT_OPENS(fspick, NewMount(a.Text(1), (a.Unsigned(2) & kMountCloseOnExec) != 0)),
+    FDAUDIT_OPENS_FROM(fsmount, NewMountOf(a.Int(0), (a.Unsigned(1) & kMountCloseOnExec) != 0, text)),
+    FDAUDIT_OPENS_FROM(fspick, NewMount(a.Text(1), (a.Unsigned(2) & kMountCloseOnExec) != 0)),
     // With flags it only returns its version.
     {SYS_landlock_create_ruleset, Effect::kOpens, FDAUDIT_TELLS(NewObject(FdKind::kLandlock, true)),
      FDAUDIT_WHEN(a.Unsigned(2) == 0)},
@@ -190,6 +196,8 @@ constexpr Row kRows[] = {
     {SYS_close, Effect::kCloses},
     {SYS_close_range, Effect::kClosesRange},
     {SYS_epoll_ctl, Effect::kRegisters},
+    {SYS_ppoll, Effect::kPolls},
+    {SYS_pselect6, Effect::kSelects},
     {SYS_clone, Effect::kClones},
     {SYS_clone3, Effect::kClones},
     {SYS_unshare, Effect::kUnshares},
@@ -198,13 +206,15 @@ constexpr Row kRows[] = {
     {SYS_exit_group, Effect::kEndsProcess},
 #ifdef SYS_open  // What newer architectures leave to the calls above.
     FDAUDIT_OPENS(open, NewFile(a.Text(0), a.Int(1))),
-    FDAUDIT_OPENS(creat, NewFile(a.Text(0), 0)),
+    FDAUDIT_OPENS(creat, NewFile(a.Text(0), O_WRONLY)),
     {SYS_pipe, Effect::kOpensTwo, FDAUDIT_TELLS(NewPipe(0))},
     FDAUDIT_OPENS(epoll_create, NewEpollSet(0)),
     FDAUDIT_OPENS(eventfd, NewEvent(a.Unsigned(0), 0, text)),
     {SYS_signalfd, Effect::kOpensOrChanges, FDAUDIT_TELLS(NewSignals(a.Memory(1), 0, text))},
     FDAUDIT_OPENS(inotify_init, NewInotify(0)),
     {SYS_dup2, Effect::kDuplicatesTo},
+    {SYS_poll, Effect::kPolls},
+    {SYS_select, Effect::kSelects},
     {SYS_fork, Effect::kClones},
 #endif
 };
@@ -227,6 +237,15 @@ const Row& RowOf(long number, const Arguments& a) {
   if (__builtin_expect(!known, 1)) return kOther;
   const Row& row = kRows[kIndex.rows[number] - 1];
   return row.when == nullptr || row.when(a) ? row : kOther;
+}
+
+bool IsAccept(long number) { return number == SYS_accept || number == SYS_accept4; }
+
+/// Whether poll or ppoll was to wait. A time is the program's memory, which the kernel has read.
+bool Waits(long number, const Arguments& a) {
+  if (number != SYS_ppoll) return a.Int(2) != 0;
+  const auto* timeout = static_cast<const timespec*>(a.Memory(2));
+  return timeout == nullptr || timeout->tv_sec != 0 || timeout->tv_nsec != 0;
 }
 
 /// exit(2) ends the calling thread; with the last one the process ends.
@@ -278,7 +297,7 @@ INTERPOSE("makes a system call by number: any of the above", long, syscall, long
     case Effect::kOpens:
       return Opened(what, made, number, v0, v1, v2, v3, v4, v5);
     case Effect::kOpensFrom:
-      return OpenedFrom(a.Int(0), what, made, number, v0, v1, v2, v3);
+      return OpenedFrom(UsedNumbers{a.Int(0), kNoDescriptor, IsAccept(number)}, what, made, number, v0, v1, v2, v3, v4);
     case Effect::kOpensOrChanges:
       return a.Int(0) < 0 ? Opened(what, made, number, v0, v1, v2, v3)
                           : Retargeted(a.Int(0), what, made, number, v0, v1, v2, v3);
@@ -312,6 +331,12 @@ INTERPOSE("makes a system call by number: any of the above", long, syscall, long
       return ClosedRange(a.Unsigned(0), a.Unsigned(1), a.Unsigned(2), made, number, v0, v1, v2);
     case Effect::kRegisters:
       return Registered(a.Int(0), a.Int(1), a.Int(2), made, number, v0, v1, v2, v3);
+    case Effect::kPolls:
+      return Polled(
+          static_cast<const pollfd*>(a.Memory(0)), static_cast<nfds_t>(v1), [=] { return Waits(number, a); }, made,
+          number, v0, v1, v2, v3, v4);
+    case Effect::kSelects:
+      return Selected(a.Int(0), a.Set(1), a.Set(2), a.Set(3), made, number, v0, v1, v2, v3, v4, v5);
     case Effect::kClones:
       return ClonedByNumber(FDAUDIT_CALL_SITE(made), number, a.values,
                             [&] { return made(number, v0, v1, v2, v3, v4, v5); });
@@ -326,5 +351,12 @@ INTERPOSE("makes a system call by number: any of the above", long, syscall, long
       EndImage(a.Int(0));
       break;
   }
-  return made(number, v0, v1, v2, v3, v4, v5);
+  const long result = made(number, v0, v1, v2, v3, v4, v5);
+  if (__builtin_expect(result == -1 && BlamesNumber(LastError()), 0)) {
+    if (const SyscallUse* use = FindSyscallUse(number, a.values)) {
+      const int other = use->other < 0 ? kNoDescriptor : a.Int(use->other);
+      RecordBadUse(FDAUDIT_CALL_SITE(made), {a.Int(use->fd), other, use->has_mode}, LastError());
+    }
+  }
+  return result;
 }

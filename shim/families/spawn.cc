@@ -84,6 +84,23 @@ void RecordFileActions(const CallSite& site, uint32_t image, const posix_spawn_f
   }
 }
 
+/// posix_spawn was refused for a number: that of a copy's source, which no action before it had opened.
+void RecordBadActions(const CallSite& site, const posix_spawn_file_actions_t* list) {
+  if (list == nullptr || list->__used == 0 || !IsPlausible(*list)) return;
+  const auto* actions = reinterpret_cast<const FileAction*>(list->__actions);
+  const auto opens = [](const FileAction& action, int fd) {
+    return (action.tag == FileAction::Tag::kDup2 && action.dup2.to == fd && action.dup2.from != fd) ||
+           (action.tag == FileAction::Tag::kOpen && action.open.fd == fd);
+  };
+  for (int i = 0; i < list->__used; ++i) {
+    const bool uses = actions[i].tag == FileAction::Tag::kDup2 || actions[i].tag == FileAction::Tag::kFchdir;
+    const int fd = actions[i].tag == FileAction::Tag::kDup2 ? actions[i].dup2.from : actions[i].fd;
+    bool is_opened = false;
+    for (int j = 0; j < i; ++j) is_opened = is_opened || opens(actions[j], fd);
+    if (uses && !is_opened) RecordBadUse(site, {fd, kNoDescriptor, false});
+  }
+}
+
 /// The program's name; an empty one where the child looks for it in another directory than this process.
 ProgramName NameIn(const char* path, bool sought, const posix_spawn_file_actions_t* list) {
   const bool anywhere = path[0] == '/' || list == nullptr || list->__used == 0;
@@ -128,6 +145,7 @@ __attribute__((always_inline)) inline int Spawned(Function& function, const Spaw
   });
   const int errno_after = LastError();
   RecordSpawned(site, image, error == 0 ? *pid : -1, error);
+  if (error == EBADF) RecordBadActions(site, a.actions);
   SetLastError(errno_after);
   return error;
 }

@@ -31,8 +31,14 @@ bool AsksForCloseOnExec(const char* mode) {
   return memchr(mode, 'e', strnlen(mode, kLettersRead)) != nullptr;
 }
 
+/// open(2)'s flags for a stream of this mode, as far as they say what it is open for.
+int AccessOf(const char* mode) {
+  if (mode == nullptr || strchr(mode, '+') != nullptr) return O_RDWR;
+  return *mode == 'r' ? O_RDONLY : O_WRONLY;
+}
+
 NewDescriptor NewStream(const char* path, const char* mode) {
-  NewDescriptor what = NewFile(path, 0);
+  NewDescriptor what = NewFile(path, AccessOf(mode));
   what.flags |= trace::kOwnedByFile;
   if (mode != nullptr && AsksForCloseOnExec(mode)) what.flags |= trace::kCloseOnExec;
   return what;

@@ -28,6 +28,7 @@
 #include "shim/base/raw_io.h"
 #include "shim/base/thread_pointer.h"
 #include "shim/events/events.h"
+#include "shim/families/means.h"
 #include "shim/ledger/pipe_watch.h"
 
 // Names that libc keeps for old programs and what _FORTIFY_SOURCE makes of others.
@@ -85,8 +86,10 @@ __attribute__((always_inline)) inline off64_t Sought(int fd, off64_t offset, int
   return offset == 0 && whence == SEEK_CUR ? function(fd, offset, whence) : Used(fd, function, fd, offset, whence);
 }
 
-bool AsksForTerminal(unsigned long request) {
-  return request == TCGETS || request == TIOCGWINSZ || request == TIOCGPGRP || request == TIOCGSID;
+/// What isatty and its like ask, and what fcntl(F_SETFD) does.
+bool Asks(unsigned long request) {
+  return request == TCGETS || request == TIOCGWINSZ || request == TIOCGPGRP || request == TIOCGSID ||
+         request == FIOCLEX || request == FIONCLEX;
 }
 
 /// An allocator maps memory before the shim has started, when dlsym would have to be asked: that calls the allocator.
@@ -105,10 +108,6 @@ __attribute__((always_inline)) inline void* Mapped(Function& function, void* add
 }  // namespace fdaudit::shim
 
 using namespace fdaudit::shim;  // NOLINT: the interposers below are the global namespace's
-
-#define READS "reads; a finding where the number was closed"
-#define WRITES "writes; a finding where the number was closed"
-#define USES "uses; a finding where the number was closed"
 
 INTERPOSE(READS, ssize_t, read, int fd, void* buffer, size_t size) {
   return ReadIn(fd, size, real::read, fd, buffer, size);
@@ -211,10 +210,10 @@ INTERPOSE(WRITES, ssize_t, sendto, int fd, const void* buffer, size_t size, int 
   return Moved(fd, size, real::sendto, fd, buffer, size, flags, address, length);
 }
 INTERPOSE(WRITES, ssize_t, sendmsg, int fd, const msghdr* message, int flags) {
-  return Used(fd, real::sendmsg, fd, message, flags);
+  return Sent(fd, message, real::sendmsg, fd, message, flags);
 }
 INTERPOSE(WRITES, int, sendmmsg, int fd, mmsghdr* messages, unsigned int count, int flags) {
-  return Used(fd, real::sendmmsg, fd, messages, count, flags);
+  return Sent(fd, &messages->msg_hdr, real::sendmmsg, fd, messages, count, flags);
 }
 INTERPOSE(WRITES, int, eventfd_write, int fd, eventfd_t value) { return Used(fd, real::eventfd_write, fd, value); }
 INTERPOSE(WRITES, int, fsync, int fd) { return Used(fd, real::fsync, fd); }
@@ -338,6 +337,6 @@ INTERPOSE(USES, int, ioctl, int fd, unsigned long request, ...) noexcept {
   va_start(arguments, request);
   void* argument = va_arg(arguments, void*);
   va_end(arguments);
-  if (AsksForTerminal(request)) return real::ioctl(fd, request, argument);
+  if (Asks(request)) return real::ioctl(fd, request, argument);
   return Used(fd, real::ioctl, fd, request, argument);
 }

@@ -55,7 +55,8 @@ uint64_t KeyOf(FindingKind kind, const trace::Act& act, const CloseOutcome& outc
 
 /// Notes of severity: worth a record each only where none is equal, in whatever image, and never the room of errors.
 bool IsNote(FindingKind kind, int error) {
-  return kind == FindingKind::kCrossedExec || (kind == FindingKind::kExhausted && error == 0);
+  return kind == FindingKind::kCrossedExec || kind == FindingKind::kMisuse ||
+         (kind == FindingKind::kExhausted && error == 0);
 }
 
 /// Index of a record to fill, -1 where there is no room.
@@ -277,6 +278,15 @@ void NoteStaleHit(int fd, const CloseOutcome& outcome) {
 
 void NoteBadUse(int fd, const trace::Act& act, const CloseOutcome& outcome) {
   MakeFinding(FindingKind::kFailedUse, fd, act, outcome, EBADF);
+}
+
+void NoteUnfoundedUse(int fd, const trace::Act& act) {
+  MakeFinding(FindingKind::kUnfoundedUse, fd, act, CloseOutcome{}, EBADF);
+}
+
+void NoteMisuse(int fd, const trace::Act& act, const CloseOutcome& lives, int error, trace::FileAccess access) {
+  const uint32_t finding = MakeFinding(FindingKind::kMisuse, fd, act, lives, error);
+  if (finding != 0) FindingAt(finding - 1)->access = access;
 }
 
 void NoteStdReused(int fd, const trace::Act& act, const CloseOutcome& lives) {

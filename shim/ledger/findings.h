@@ -25,6 +25,12 @@ void NoteStaleHit(int fd, const CloseOutcome& outcome);
 /// A use of `fd` failed with EBADF; `outcome` has the lives of the number, which this image had closed.
 void NoteBadUse(int fd, const trace::Act& act, const CloseOutcome& outcome);
 
+/// A use of `fd` failed with EBADF, and the number was never open here.
+void NoteUnfoundedUse(int fd, const trace::Act& act);
+
+/// A use of `fd`, which is open (lives[0]), failed for `error`. `access`: what it is open for.
+void NoteMisuse(int fd, const trace::Act& act, const CloseOutcome& lives, int error, trace::FileAccess access);
+
 /// An ordinary open was given a standard number: lives[0] now, lives[1] closed before.
 void NoteStdReused(int fd, const trace::Act& act, const CloseOutcome& lives);
 

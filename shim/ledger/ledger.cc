@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "shim/base/clock.h"
+#include "shim/base/raw_io.h"
 #include "shim/ledger/close_counts.h"
 #include "shim/ledger/last_use.h"
 #include "shim/ledger/lifetime.h"
@@ -76,6 +77,12 @@ OwnerTag OwnerHere(const Incarnation& life, uint32_t image) {
   return inherited || !counts ? kNobody : owner;
 }
 
+/// Where openings went unrecorded, any number's may have been among them.
+bool SawAllOpenings(uint32_t image) {
+  const trace::ImageRecord& record = *ImageOf(image);
+  return record.untracked_opens == 0 && record.events_dropped == 0;
+}
+
 bool WasOverwritten(const Incarnation& life, uint32_t image) {
   return (life.closed.flags & trace::kActOverwrote) != 0 && life.opened.image == image && life.closed.image == image &&
          (life.opened.flags & (trace::kActInherited | trace::kActDuplicated)) == 0;
@@ -127,10 +134,7 @@ CloseOutcome LedgerCloseEnd(int fd, const CloseTicket& ticket, const Act& act, i
   const Place place = Find(fd, false);
   if (!ticket.counted) {  // beyond the ledger's reach when it began
     CloseOutcome outcome;
-    // Where openings went unrecorded, this number's may have been among them.
-    const trace::ImageRecord& record = *ImageOf(act.image);
-    const bool complete = record.untracked_opens == 0 && record.events_dropped == 0;
-    if (error == EBADF && complete) outcome.verdict = CloseOutcome::Verdict::kFailedNever;
+    if (error == EBADF && SawAllOpenings(act.image)) outcome.verdict = CloseOutcome::Verdict::kFailedNever;
     if (error != EBADF) Count(&trace::ImageRecord::untracked_opens, act.image);
     return outcome;
   }
@@ -274,14 +278,19 @@ void LedgerHolders(Holder (&out)[trace::kMaxHolders]) {
   });
 }
 
-bool LedgerLastClosed(int fd, CloseOutcome* out) {
-  const Place place = FindOwn(fd, CurrentImage());
-  if (place.slot == nullptr) return false;
-  const Head head = LoadHead(*place.slot);
+Standing LedgerStanding(int fd, CloseOutcome* lives) {
+  const uint32_t image = CurrentImage();
+  const Place place = FindOwn(fd, image);
+  const Head head = place.slot == nullptr ? Head{} : LoadHead(*place.slot);
+  if (head.state == SlotState::kNever) {
+    const bool is_open = fd >= 0 && SystemCallsAllowed() && raw::IsOpen(fd);
+    return SawAllOpenings(image) && !is_open ? Standing::kNever : Standing::kUnknown;
+  }
+  const bool is_closed = head.state == SlotState::kClosed;
   // A stale close that is under way, or has hit an unrecorded descriptor: whose number it was is unknown.
-  if (head.state != SlotState::kClosed || head.flags != 0) return false;
-  Snapshot(*place.slot, head.count, out);
-  return true;
+  if ((!is_closed && head.state != SlotState::kOpen) || head.flags != 0) return Standing::kUnknown;
+  Snapshot(*place.slot, head.count, lives);
+  return is_closed ? Standing::kClosed : Standing::kOpen;
 }
 
 uint32_t LedgerOpenCount(int fd) {

@@ -114,8 +114,15 @@ struct Holder {
 };
 void LedgerHolders(Holder (&out)[trace::kMaxHolders]);
 
-/// True where this image has closed `fd` and it was not opened since; returns its last two lives.
-bool LedgerLastClosed(int fd, CloseOutcome* out);
+/// What this image knows of a number with which a call has failed.
+enum class Standing : uint8_t {
+  kUnknown,
+  kNever,   ///< it was never open here, and is not
+  kClosed,  ///< this image has closed it, and it was not opened since
+  kOpen,
+};
+/// `lives`: the number's last two, for kClosed and kOpen.
+Standing LedgerStanding(int fd, CloseOutcome* lives);
 
 /// What a call has just shown about the socket `fd`. `address`: local for kBound, the peer's for the last two, in
 /// words.

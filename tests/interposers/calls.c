@@ -166,6 +166,7 @@ static int closed_file(FILE* file, int (*closer)(FILE*)) {
 #include "sockets_calls.h"
 #include "spawn_calls.h"
 #include "uses_calls.h"
+#include "more_uses_calls.h"
 
 #define FUNCTIONS(name, type, success, failure)        \
   static int name##_succeeds(void) { return success; } \
@@ -190,6 +191,7 @@ static int closed_file(FILE* file, int (*closer)(FILE*)) {
   DAEMONS_CALLS(CALL)        \
   DECLARATIONS_CALLS(CALL)   \
   USES_CALLS(CALL)           \
+  MORE_USES_CALLS(CALL)      \
   SPAWN_CALLS(CALL)          \
   KERNEL_OBJECTS_CALLS(CALL) \
   KEPT_CALLS(CALL)

@@ -435,7 +435,8 @@ void CulpritJudge::FindConsequences() {
           d.o0.function() == function || d.c0.function() == function || d.o1.function() == function ||
           d.c1.function() == function ||
           std::any_of(fds.begin(), fds.end(), [&repeater = repeater](int fd) { return repeater.fds.contains(fd); });
-      if (accused == 0 || function == accused || !is_involved || own * kRare > repeater.count) continue;
+      const bool is_rare = std::max<uint64_t>(own, 1) * kRare <= repeater.count;
+      if (accused == 0 || function == accused || !is_involved || !is_rare) continue;
       rulings_[d.index].history = History::kConsequence;
       rulings_[repeater.cause].consequences.push_back(d.index);
       break;
