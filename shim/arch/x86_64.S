@@ -8,7 +8,7 @@
 //
 // The child runs on this stack until it execs or exits, and would overwrite the return address by its calls. So it is
 // kept in a register while both are to return through it: rdi survives the system call (only rax, rcx and r11 do not).
-// The child's mark is a count in the thread's state, which the two share; the parent's value waits in rsi.
+// The child's mark lies in the thread's state, which the two share; what was there before waits in rsi.
         .macro  DEFINE_VFORK name, number
         .globl  \name
         .type   \name, @function
@@ -18,7 +18,7 @@
         endbr64
         subq    $8, %rsp
         .cfi_adjust_cfa_offset 8
-        call    FdauditVforkDepth               // eax = this thread's vfork depth
+        call    FdauditVforkMark                // eax = what this thread is to be put back to
         addq    $8, %rsp
         .cfi_adjust_cfa_offset -8
         movl    %eax, %esi
@@ -32,7 +32,7 @@
         .cfi_adjust_cfa_offset 8
         .cfi_offset %rip, -8
         movq    %rax, %rdi                      // pid, 0 in the child, or -errno
-        jmp     FdauditVforkReturned            // (result, depth before, number) → pid or -1
+        jmp     FdauditVforkReturned            // (result, mark, number) → pid or -1
         .cfi_endproc
         .size   \name, .-\name
         .endm
