@@ -114,8 +114,7 @@ extern "C" __attribute__((visibility("hidden"))) unsigned FdauditVforkMark() {
 }
 
 /// Returns to vfork's caller, so that its own frame leads the walk there. `name`: 0 = vfork, 1 = __vfork, 2 = syscall.
-extern "C" __attribute__((visibility("hidden"))) pid_t FdauditVforkReturned(long result, unsigned mark,
-                                                                            unsigned name) {
+extern "C" __attribute__((visibility("hidden"))) pid_t FdauditVforkReturned(long result, unsigned mark, unsigned name) {
   if (mark == kForeign) return static_cast<pid_t>(result < 0 ? -1 : result);
   if (mark != kHasGuests) {
     if (result == 0) {

@@ -1,9 +1,9 @@
 // What a vfork child does before it execs or ends, in its parent's memory and a table of its own.
+#include "scenario.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
-
-#include "scenario.h"
 
 extern int close_range(unsigned, unsigned, int);
 
