@@ -41,7 +41,7 @@ bool CollateralCloses::IsForkOf(ProcessIndex process, uint32_t image) const {
   for (size_t steps = 0; process != kNoProcess && steps < processes.size(); ++steps) {
     const Process& forked = processes[process];
     if (forked.image == image) return true;
-    if (forked.started_by != trace::StartedBy::kFork && forked.started_by != trace::StartedBy::kClone) return false;
+    if (!IsForked(forked)) return false;
     process = forked.parent;
   }
   return false;

@@ -8,10 +8,6 @@ namespace {
 
 constexpr double kForEver = std::numeric_limits<double>::infinity();
 
-bool IsForked(const Process& process) {
-  return process.started_by == trace::StartedBy::kFork || process.started_by == trace::StartedBy::kClone;
-}
-
 /// When those that sprang from a process ended, in seconds; negative = there are none.
 struct Ends {
   double self = -1;     ///< the process, whatever it exec'd

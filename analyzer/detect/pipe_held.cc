@@ -137,7 +137,7 @@ bool HeldPipes::ClosedByJournal(double moment) const {
 /// The write ends that a process had at a moment; none where that is not known.
 std::optional<HeldPipes::Ends> HeldPipes::EndsOf(ProcessIndex index, double moment, int generation) const {
   const Process& process = model_.processes()[index];
-  const bool is_fork = process.started_by == trace::StartedBy::kFork || process.started_by == trace::StartedBy::kClone;
+  const bool is_fork = IsForked(process);
   Ends ends;
   if (is_fork && index != maker_ && process.parent != kNoProcess) {
     if (generation == kMostGenerations || model_.processes()[process.parent].file != process.file) return std::nullopt;
@@ -245,7 +245,7 @@ Finding HeldPipes::MakeFinding(ProcessIndex reader, const std::vector<ProcessInd
   finding.events.push_back(EventOf(model_, process.file, Role::kOpened, pipe_.opened, pipe_.related));
   for (const ProcessIndex holder : holders) {
     const Process& other = model_.processes()[holder];
-    const bool is_exec = other.started_by != trace::StartedBy::kFork && other.started_by != trace::StartedBy::kClone;
+    const bool is_exec = !IsForked(other);
     const std::optional<Ends> ends = EndsOf(holder, Moment(process));
     StoryEvent event{is_exec ? Role::kExec : Role::kForked, Name(other.started_by, true), holder};
     event.thread = other.pid > 0 ? static_cast<uint32_t>(other.pid) : 0;

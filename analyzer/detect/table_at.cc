@@ -14,10 +14,6 @@ bool IsPaired(const trace::Incarnation& life) {
          (life.kind == trace::FdKind::kSocket && (life.detail & trace::kSocketPaired) != 0);
 }
 
-bool IsFork(const Process& process) {
-  return process.started_by == trace::StartedBy::kFork || process.started_by == trace::StartedBy::kClone;
-}
-
 }  // namespace
 
 bool WasThere(const Process& process, double moment) {
@@ -42,7 +38,7 @@ std::optional<HeldDescriptor> TableAt::Find(ProcessIndex process, int fd, double
       }
       return std::nullopt;
     }
-    const bool goes_back = IsFork(owner) && !owner.ledger_released && owner.parent != kNoProcess &&
+    const bool goes_back = IsForked(owner) && !owner.ledger_released && owner.parent != kNoProcess &&
                            model_.processes()[owner.parent].file == owner.file;
     if (!goes_back) return std::nullopt;
     moment = owner.started_s;

@@ -64,9 +64,7 @@ void Reader::BeginProcesses(double until_s) {
   for (; begun_ < model_.processes().size(); ++begun_) {
     const Process& process = model_.processes()[begun_];
     if (process.started_s > until_s) return;
-    const bool is_fork =
-        process.started_by == trace::StartedBy::kFork || process.started_by == trace::StartedBy::kClone;
-    if (!is_fork || process.parent == kNoProcess || process.parent >= begun_) continue;
+    if (!IsForked(process) || process.parent == kNoProcess || process.parent >= begun_) continue;
     const Table& parent = tables_[process.parent];
     if (copied_ + parent.size() > kMostCopied) continue;
     copied_ += parent.size();

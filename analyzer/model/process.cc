@@ -15,6 +15,11 @@ constexpr const char* kKindNames[] = {
 
 }  // namespace
 
+bool IsForked(const Process& process) {
+  return process.started_by == StartedBy::kFork || process.started_by == StartedBy::kVfork ||
+         process.started_by == StartedBy::kClone;
+}
+
 const char* Name(EndKind kind) {
   switch (kind) {
     case EndKind::kExit:

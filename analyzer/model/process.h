@@ -56,6 +56,9 @@ struct Process {
   std::string exec_target;
 };
 
+/// It began with a copy of its parent's table, as the same program: by fork, vfork, clone.
+bool IsForked(const Process& process);
+
 /// Names as the report writes them.
 const char* Name(EndKind kind);
 const char* Name(trace::StartedBy started_by, bool has_parent);

@@ -1,4 +1,4 @@
-// vfork, syscall and dlopen for x86-64: what C cannot say.
+// vfork, syscall, dlopen and dlsym for x86-64: what C cannot say.
 
 #if defined(__x86_64__)
 
@@ -8,7 +8,7 @@
 //
 // The child runs on this stack until it execs or exits, and would overwrite the return address by its calls. So it is
 // kept in a register while both are to return through it: rdi survives the system call (only rax, rcx and r11 do not).
-// The child's mark is a count in the thread's state, which the two share; the parent's value waits in rsi.
+// The child's mark lies in the thread's state, which the two share; what was there before waits in rsi.
         .macro  DEFINE_VFORK name, number
         .globl  \name
         .type   \name, @function
@@ -18,7 +18,7 @@
         endbr64
         subq    $8, %rsp
         .cfi_adjust_cfa_offset 8
-        call    FdauditVforkDepth               // eax = this thread's vfork depth
+        call    FdauditVforkMark                // eax = what this thread is to be put back to
         addq    $8, %rsp
         .cfi_adjust_cfa_offset -8
         movl    %eax, %esi
@@ -32,7 +32,7 @@
         .cfi_adjust_cfa_offset 8
         .cfi_offset %rip, -8
         movq    %rax, %rdi                      // pid, 0 in the child, or -errno
-        jmp     FdauditVforkReturned            // (result, depth before, number) → pid or -1
+        jmp     FdauditVforkReturned            // (result, mark, number) → pid or -1
         .cfi_endproc
         .size   \name, .-\name
         .endm
@@ -84,6 +84,44 @@ dlopen:
         jmp     *%rax
         .cfi_endproc
         .size   dlopen, .-dlopen
+
+// void* dlsym(void*, const char*), void* dlvsym(void*, const char*, const char*)
+//
+// RTLD_NEXT and RTLD_DEFAULT are looked up from the caller's place, which the real function takes from its return
+// address: so there this is a jump, too. What a handle is asked for may be replaced, and is returned from here.
+        .macro  DEFINE_LOOK_UP name, is_versioned
+        .globl  \name
+        .type   \name, @function
+        .p2align 4
+\name:
+        .cfi_startproc
+        endbr64
+        pushq   %rdi
+        .cfi_adjust_cfa_offset 8
+        pushq   %rsi
+        .cfi_adjust_cfa_offset 8
+        pushq   %rdx
+        .cfi_adjust_cfa_offset 8
+        movl    $\is_versioned, %ecx
+        call    FdauditLookUp                   // rax = the function to jump to, or 0, and rdx = the result
+        movq    %rax, %rcx
+        movq    %rdx, %rax
+        popq    %rdx
+        .cfi_adjust_cfa_offset -8
+        popq    %rsi
+        .cfi_adjust_cfa_offset -8
+        popq    %rdi
+        .cfi_adjust_cfa_offset -8
+        testq   %rcx, %rcx
+        jnz     1f
+        ret
+1:      jmp     *%rcx
+        .cfi_endproc
+        .size   \name, .-\name
+        .endm
+
+        DEFINE_LOOK_UP dlsym, 0
+        DEFINE_LOOK_UP dlvsym, 1
 
 #endif
 

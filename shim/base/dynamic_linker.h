@@ -25,6 +25,9 @@ void* LookUp(void* where, const char* name);
 /// dlsym(RTLD_NEXT), or dlvsym where `version` isn't "". Where they are missing, the symbol tables are read.
 void* LookUpNext(const char* name, uint32_t hash, const char* version);
 
+/// The same, without a call.
+void* LookUpByReading(const char* name, uint32_t hash, const char* version);
+
 /// The path from which the shim was loaded; "" where unknown.
 const char* PathOfShim();
 

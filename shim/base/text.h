@@ -49,6 +49,12 @@ class TextBuilder {
   bool overflowed_ = false;
 };
 
+/// strcmp(3), for what runs before a sanitizer, whose function of that name the shim would call, has started.
+inline bool IsSame(const char* one, const char* other) {
+  while (*one != '\0' && *one == *other) ++one, ++other;
+  return *one == *other;
+}
+
 inline bool StartsWith(const char* text, const char* prefix) { return strncmp(text, prefix, strlen(prefix)) == 0; }
 
 // What a starting image reads of its environment. libc chooses its functions for these by the processor, and each lies

@@ -24,11 +24,14 @@ struct CloseRun {
 };
 
 struct Guest;
+struct VforkChild;
 
 struct ThreadState {
   uint32_t image = 0;   ///< whose thread this state is of; another image's is stale: reset it
   uint32_t thread = 0;  ///< tid
-  /// > 0: this is a vfork child, which runs on its parent's memory: the ledger is not its own.
+  /// This is a vfork child, which runs on its parent's memory, and has a ledger of its own (process/vfork_child.h).
+  VforkChild* vfork_child = nullptr;
+  /// > 0: a vfork child that has none: what it does is not recorded.
   uint32_t vfork_depth = 0;
   /// > 0: others run on this TLS, and the state may not be the caller's (see process/descriptor_table.h).
   uint32_t guests = 0;
@@ -60,6 +63,9 @@ struct ThreadState {
 };
 
 inline thread_local constinit ThreadState thread_state;
+
+/// The caller runs in its parent's memory: what is the process's, and not a number's, is not its own.
+inline bool InVforkChild() { return thread_state.vfork_child != nullptr || thread_state.vfork_depth != 0; }
 
 /// How many threads of the image have recorded something.
 struct ThreadCount {

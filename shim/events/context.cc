@@ -50,7 +50,7 @@ size_t LengthKept(const char* value) {
 void NoteContext(const char* value) {
   const Guard guard;
   const uint32_t image = CurrentImage();
-  if (image == 0 || ThreadOf(image).vfork_depth != 0) return;
+  if (image == 0 || InVforkChild()) return;
   const size_t length = LengthKept(value);
   const uint64_t hash = HashBytes(value, length);
   const bool same = current.hash == hash && current.text.length == length;

@@ -51,6 +51,8 @@ struct PendingClose {
 void RecordOpened(const CallSite& site, int fd, const NewDescriptor& what);
 void RecordOpenedPair(const CallSite& site, const int (&fds)[2], const NewDescriptor (&ends)[2]);
 void RecordOpenFailed(const CallSite& site);
+/// A call may have opened `fd`: so it has, if the kernel has it open and the ledger has not.
+void RecordFoundOpen(const CallSite& site, int fd);
 /// How a duplicate's number is chosen.
 enum class Placement { kLowest, kAtLeast, kExactly };
 void RecordDuplicated(const CallSite& site, int from, int to, uint8_t flags, Placement placement);

@@ -140,7 +140,7 @@ void FindReplacement(const CallSite& site, Kept& kept, int fd_before) {
 /// Whether the ledger describes the caller's table.
 bool HasLedger() {
   const uint32_t image = CurrentImage();
-  return image != 0 && ThreadOf(image).UsesLedger();
+  return image != 0 && ThreadOf(image).UsesLedger() && !InVforkChild();
 }
 
 bool CanLook() { return HasLedger() && SystemCallsAllowed(); }

@@ -100,6 +100,22 @@ void RecordOpenFailed(const CallSite& site) {
   if (recording.owns_ledger()) NoteExhausted(act, error);
 }
 
+void RecordFoundOpen(const CallSite& site, int fd) {
+  if (fd < 0 || !SystemCallsAllowed()) return;
+  const int flags = raw::DescriptorFlags(fd);
+  Recording recording(site);
+  if (!recording || flags < 0 || (recording.owns_ledger() && LedgerOpenCount(fd) != 0)) return;
+  trace::Incarnation life = {};
+  TargetText target = "";
+  NewDescriptor what;
+  DescribeOpenDescriptor(fd, life, {}, target);
+  what.kind = life.kind;
+  what.detail = life.detail;
+  what.target = target;
+  if ((flags & FD_CLOEXEC) != 0) what.flags |= trace::kCloseOnExec;
+  Open(recording, site, recording.MakeAct(Stamp()), fd, what, EventKind::kOpened);
+}
+
 void RecordDuplicated(const CallSite& site, int from, int to, uint8_t flags, Placement placement) {
   Recording recording(site);
   if (!recording) return;

@@ -22,7 +22,7 @@ constexpr int kOwnersLockQuery = 36;  // F_OFD_GETLK; older headers lack it
 /// anything yet begins its image once the move is done: it looks then at what is open, and shall not see the half of
 /// it.
 bool MayMove() {
-  if (!SystemCallsAllowed()) return false;
+  if (!SystemCallsAllowed() || InVforkChild()) return false;
   const uint32_t image = process_mark->image;
   if (image == 0) return options.follow && process_mark->silent == 0 && wiped_on_fork;
   return ThreadOf(image).UsesLedger();

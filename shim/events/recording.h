@@ -33,7 +33,7 @@ class Recording {
   ThreadState& thread() { return thread_; }
 
   trace::Act MakeAct(uint64_t stamp, unsigned flags = 0) const {
-    if (SingleThreaded()) flags |= trace::kActSingleThreaded;
+    if (SingleThreaded() || InVforkChild()) flags |= trace::kActSingleThreaded;
     if (guard_.nested()) flags |= trace::kActInSignalHandler;
     if (!owns_ledger()) flags |= trace::kActOwnTable;
     return {stamp, image_, thread_.thread, stack_, site_.call, static_cast<uint16_t>(flags)};

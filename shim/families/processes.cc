@@ -14,6 +14,7 @@
 #include "shim/events/clone.h"
 #include "shim/events/events.h"
 #include "shim/interpose/real_functions.h"
+#include "shim/ledger/child_blocks.h"
 #include "shim/ledger/lifetime.h"
 #include "shim/process/descriptor_table.h"
 #include "shim/trace/recorder.h"
@@ -104,22 +105,23 @@ constexpr unsigned kHasGuests = 1u << 31;
 /// By a task without thread-local storage of libc's: no mark is kept.
 constexpr unsigned kForeign = 1u << 30;
 
-extern "C" __attribute__((visibility("hidden"))) unsigned FdauditVforkDepth() {
+extern "C" __attribute__((visibility("hidden"))) unsigned FdauditVforkMark() {
   if (OnForeignStorage()) return kForeign;
   if (const uint32_t image = CurrentImage(); image != 0) ThreadOf(image);  // knows this thread's id, not the child's
-  if (__builtin_expect(thread_state.guests == 0, 1)) return thread_state.vfork_depth;
+  if (__builtin_expect(thread_state.guests == 0, 1)) return VforkMark(thread_state);
   Atomic(thread_state.guests).fetch_add(1);
   return kHasGuests;
 }
 
 /// Returns to vfork's caller, so that its own frame leads the walk there. `name`: 0 = vfork, 1 = __vfork, 2 = syscall.
-extern "C" __attribute__((visibility("hidden"))) pid_t FdauditVforkReturned(long result, unsigned depth_before,
-                                                                            unsigned name) {
-  if (depth_before == kForeign) return static_cast<pid_t>(result < 0 ? -1 : result);
-  if (depth_before != kHasGuests) {
-    thread_state.vfork_depth = result == 0 ? depth_before + 1 : depth_before;
-    thread_state.vfork_image = 0;
-    if (result > 0) UnmapLeftRoom(thread_state);
+extern "C" __attribute__((visibility("hidden"))) pid_t FdauditVforkReturned(long result, unsigned mark, unsigned name) {
+  if (mark == kForeign) return static_cast<pid_t>(result < 0 ? -1 : result);
+  if (mark != kHasGuests) {
+    if (result == 0) {
+      EnterVforkChild(thread_state);
+    } else {
+      LeaveVforkChildren(thread_state, mark, ReleaseChildBlocks);
+    }
   } else if (result != 0) {
     Atomic(thread_state.guests).fetch_sub(1);
   }

@@ -16,6 +16,7 @@
 #include "shim/events/daemon.h"
 #include "shim/events/events.h"
 #include "shim/events/memory_lock.h"
+#include "shim/families/ioctl_opens.h"
 #include "shim/families/new_descriptors.h"
 #include "shim/families/syscall_uses.h"
 #include "shim/ledger/lifetime.h"
@@ -58,6 +59,7 @@ struct Arguments {
   const char* Text(int index) const { return reinterpret_cast<const char*>(values[index]); }
   int* Numbers(int index) const { return reinterpret_cast<int*>(values[index]); }
   const sockaddr* Address(int index) const { return reinterpret_cast<const sockaddr*>(values[index]); }
+  unsigned long Request(int index) const { return static_cast<unsigned long>(values[index]); }
   const void* Memory(int index) const { return reinterpret_cast<const void*>(values[index]); }
   const fd_set* Set(int index) const { return reinterpret_cast<const fd_set*>(values[index]); }
 };
@@ -71,6 +73,7 @@ enum class Effect : uint8_t {
   kDuplicates,
   kDuplicatesTo,
   kControls,
+  kOpensByRequest,  ///< some requests of ioctl
   kAsksForProcess,  ///< getsockopt(SO_PEERPIDFD)
   kBinds,
   kListens,
@@ -187,6 +190,7 @@ constexpr Row kRows[] = {
     {SYS_dup, Effect::kDuplicates},
     {SYS_dup3, Effect::kDuplicatesTo},
     {SYS_fcntl, Effect::kControls},
+    {SYS_ioctl, Effect::kOpensByRequest, nullptr, FDAUDIT_WHEN(PlaceOfNumber(a.Request(1)) != kNoNumber)},
     {SYS_getsockopt, Effect::kAsksForProcess, nullptr, FDAUDIT_WHEN(AsksForPeerProcess(a.Int(1), a.Int(2)))},
     {SYS_bind, Effect::kBinds},
     {SYS_listen, Effect::kListens},
@@ -312,6 +316,8 @@ INTERPOSE("makes a system call by number: any of the above", long, syscall, long
     }
     case Effect::kControls:
       return Controlled(a.Int(0), a.Int(1), static_cast<uintptr_t>(v2), made, number, v0, v1, v2);
+    case Effect::kOpensByRequest:
+      return OpenedByRequest(a.Int(0), PlaceOfNumber(a.Request(1)), a.Memory(2), made, number, v0, v1, v2);
     case Effect::kAsksForProcess:
       return OpenedPeerProcess(a.Int(0), a.Numbers(3), made, number, v0, v1, v2, v3, v4);
     case Effect::kBinds:

@@ -28,6 +28,7 @@
 #include "shim/base/raw_io.h"
 #include "shim/base/thread_pointer.h"
 #include "shim/events/events.h"
+#include "shim/families/ioctl_opens.h"
 #include "shim/families/means.h"
 #include "shim/ledger/pipe_watch.h"
 
@@ -332,11 +333,16 @@ INTERPOSE(USES, int, inotify_rm_watch, int fd, int watch) noexcept {
   return Used(fd, real::inotify_rm_watch, fd, watch);
 }
 
-INTERPOSE(USES, int, ioctl, int fd, unsigned long request, ...) noexcept {
+INTERPOSE("uses; a finding where the number was closed. Opens by some requests (namespaces, devices)", int, ioctl,
+          int fd, unsigned long request, ...)
+noexcept {
   va_list arguments;
   va_start(arguments, request);
   void* argument = va_arg(arguments, void*);
   va_end(arguments);
   if (Asks(request)) return real::ioctl(fd, request, argument);
+  if (const int place = PlaceOfNumber(request); __builtin_expect(place != kNoNumber, 0)) {
+    return OpenedByRequest(fd, place, argument, real::ioctl, fd, request, argument);
+  }
   return Used(fd, real::ioctl, fd, request, argument);
 }

@@ -44,6 +44,8 @@ struct alignas(64) RealFunction {
 
   /// Looks in the libraries behind the shim.
   bool FindBehind();
+  /// The same, before the shim has started too: of dlsym itself.
+  bool FindByReading();
   bool AskLinker();
 };
 

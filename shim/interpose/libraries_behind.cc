@@ -3,10 +3,9 @@
 
 #include "shim/interpose/libraries_behind.h"
 
-#include <cstring>
-
 #include "shim/base/dynamic_linker.h"
 #include "shim/base/gnu_hash.h"
+#include "shim/base/text.h"
 
 #pragma weak _r_debug
 
@@ -55,7 +54,7 @@ VersionNumber SymbolTable::NumberOf(const char* version) const {
   while (definition != nullptr) {
     const char* place = reinterpret_cast<const char*>(definition);
     const auto* named = reinterpret_cast<const ElfW(Verdaux)*>(place + definition->vd_aux);
-    if (strcmp(strings_ + named->vda_name, version) == 0) return definition->vd_ndx;
+    if (IsSame(strings_ + named->vda_name, version)) return definition->vd_ndx;
     if (definition->vd_next == 0) break;
     definition = reinterpret_cast<const VersionDefinition*>(place + definition->vd_next);
   }
@@ -77,7 +76,7 @@ void* SymbolTable::Find(const char* name, uint32_t hash, const char* version, ui
   if (number == 0 && version[0] != '\0') return nullptr;
   for (;; ++index) {
     const Symbol& symbol = symbols_[index];
-    if ((chains_[index] ^ hash) < 2 && IsWanted(index, number) && strcmp(strings_ + symbol.st_name, name) == 0) {
+    if ((chains_[index] ^ hash) < 2 && IsWanted(index, number) && IsSame(strings_ + symbol.st_name, name)) {
       if (size != nullptr) *size = symbol.st_size;
       const auto type = ELF64_ST_TYPE(symbol.st_info);
       return type == STT_FUNC || type == STT_OBJECT ? reinterpret_cast<void*>(bias_ + symbol.st_value) : nullptr;
@@ -118,9 +117,23 @@ void* LookUp(void* where, const char* name) {
   return found;
 }
 
+bool ReadShim(SymbolTable* out) {
+  const link_map* object = ObjectOfShim();
+  return object != nullptr && out->Read(*object);
+}
+
 void* LookUpNext(const char* name, uint32_t hash, const char* version) {
-  if (version[0] != '\0' && dlvsym != nullptr) return dlvsym(RTLD_NEXT, name, version);
-  if (dlsym != nullptr) return dlsym(RTLD_NEXT, name);
+  void* found = nullptr;
+  if (version[0] != '\0' && dlvsym != nullptr) {
+    found = dlvsym(RTLD_NEXT, name, version);
+  } else if (dlsym != nullptr) {
+    found = dlsym(RTLD_NEXT, name);
+  }
+  // The shim's own dlsym finds nothing where the program has none.
+  return found != nullptr ? found : LookUpByReading(name, hash, version);
+}
+
+void* LookUpByReading(const char* name, uint32_t hash, const char* version) {
   const link_map* object = ObjectOfShim();
   if (object == nullptr) return nullptr;
   for (object = object->l_next; object != nullptr; object = object->l_next) {

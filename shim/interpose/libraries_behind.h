@@ -62,4 +62,7 @@ class LibrariesBehind {
   bool complete_ = false;
 };
 
+/// The shim's own symbols. False: unknown.
+bool ReadShim(SymbolTable* out);
+
 }  // namespace fdaudit::shim

@@ -6,6 +6,7 @@
 
 #include "shim/base/dynamic_linker.h"
 #include "shim/base/large.h"
+#include "shim/base/text.h"
 #include "shim/interpose/interpose.h"
 #include "shim/interpose/libraries_behind.h"
 
@@ -21,6 +22,25 @@ bool RealFunction::FindBehind() {
   if (found == nullptr) return false;
   __atomic_store_n(&pointer, found, __ATOMIC_RELAXED);
   return true;
+}
+
+bool RealFunction::FindByReading() {
+  if (Known()) return true;
+  void* found = LookUpByReading(name, hash, version);
+  __atomic_store_n(&pointer, found, __ATOMIC_RELAXED);
+  return found != nullptr;
+}
+
+void* OwnInPlaceOf(const char* name, void* found) {
+  SymbolTable own;
+  const uint32_t hash = GnuHash(name);
+  if (!ReadShim(&own) || own.Find(name, hash, "") == nullptr) return found;
+  for (RealFunction* row = __start_fdaudit_calls; row != __stop_fdaudit_calls; ++row) {
+    if (row->hash != hash || !IsSame(row->name, name) || !row->Known() || row->pointer != found) continue;
+    void* exported = own.Find(name, hash, row->version);
+    return exported == nullptr ? found : exported;
+  }
+  return found;
 }
 
 bool RealFunction::AskLinker() {

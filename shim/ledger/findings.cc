@@ -188,9 +188,11 @@ uint32_t MakeFinding(FindingKind kind, int fd, const trace::Act& act, const Clos
   } else {
     place = {key, static_cast<uint32_t>(index) + 1};
   }
-  if (made_by_image != act.image) made = 0;
-  made_by_image = act.image;
-  Atomic(made).fetch_add(1, std::memory_order_relaxed);
+  if (!InVforkChild()) {
+    if (made_by_image != act.image) made = 0;
+    made_by_image = act.image;
+    Atomic(made).fetch_add(1, std::memory_order_relaxed);
+  }
   return static_cast<uint32_t>(index) + 1;
 }
 
@@ -328,12 +330,12 @@ void NoteExhausted(const trace::Act& act, int error) {
   static_assert(sizeof(Holder) * trace::kMaxHolders == sizeof record.fds);
   LedgerHolders(reinterpret_cast<Holder(&)[trace::kMaxHolders]>(record.fds));
   Keep(act.image);
-  known_one = {act.image, static_cast<uint32_t>(index) + 1};
+  if (!InVforkChild()) known_one = {act.image, static_cast<uint32_t>(index) + 1};
   Atomic(record.kind).store(FindingKind::kExhausted, std::memory_order_release);
 }
 
 void NoteCrowded(int fd, const trace::Act& act) {
-  if (!SystemCallsAllowed()) return;
+  if (!SystemCallsAllowed() || InVforkChild()) return;
   // The program may have raised its limit since.
   const uint64_t limit = SoftLimit(RLIMIT_NOFILE);
   const uint64_t threshold = limit - limit / 5;

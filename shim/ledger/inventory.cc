@@ -213,16 +213,15 @@ bool MayHaveHeldUntilExit(uint32_t image) {
   const uint64_t capacity = recorder.Capacity(trace::RegionKind::kSlots);
   if (used > capacity / 8) return false;
   uint64_t last_opened = 0;
-  ForEachSlot(3, UINT32_MAX, [&](int, const Place& place) {
-    if (place.slot->image != image) return;
+  ForEachOwnSlot(3, image, [&](int, const Place& place) {
     for (const Incarnation& life : place.slot->lives) {
       if (life.opened.stamp > last_opened) last_opened = life.opened.stamp;
     }
   });
   uint32_t closed_since = 0;
-  ForEachSlot(3, UINT32_MAX, [&](int, const Place& place) {
+  ForEachOwnSlot(3, image, [&](int, const Place& place) {
     const Head head = LoadHead(*place.slot);
-    if (place.slot->image != image || head.state != SlotState::kClosed) return;
+    if (head.state != SlotState::kClosed) return;
     const Incarnation& life = place.slot->lives[head.count & 1];
     if (life.opened.image == image && life.closed.image == image && life.closed.stamp > last_opened) ++closed_since;
   });
@@ -238,8 +237,7 @@ void LedgerSumUp() {
   trace::ImageRecord* record = ImageOf(image);
   uint64_t opened = 0;
   uint64_t closed = 0;
-  ForEachSlot(0, UINT32_MAX, [&](int, const Place& place) {
-    if (place.slot->image != image) return;
+  ForEachOwnSlot(0, image, [&](int, const Place& place) {
     opened += place.slot->opens;
     closed += place.slot->closes;
   });
@@ -267,7 +265,11 @@ void LedgerEnd(bool comparable) {
       open += is_open ? 1 : 0;
       reports = SettleAtEnd(fd, is_open, image) || reports;
     };
-    if (AgreesWithKernel(image)) {
+    if (InVforkChild()) {
+      // What it has not touched its parent's threads may have changed since.
+      ForEachOwnSlot(0, image, [&settle](int fd, const Place&) { settle(fd, raw::IsOpen(fd)); });
+      open = LedgerCountOpen();
+    } else if (AgreesWithKernel(image)) {
       ForEachSlot(0, UINT32_MAX, [&settle](int fd, const Place& place) {
         settle(fd, LoadHead(*place.slot).state == SlotState::kOpen);
       });
@@ -282,7 +284,7 @@ void LedgerEnd(bool comparable) {
   }
   LedgerSumUp();
   // Other threads may still be recording; only a process that never had any gives its blocks back.
-  if (!reports && NeverThreaded() && !MayHaveHeldUntilExit(image)) ReleaseBlocks(image);
+  if (!reports && (NeverThreaded() || InVforkChild()) && !MayHaveHeldUntilExit(image)) ReleaseBlocks(image);
 }
 
 }  // namespace fdaudit::shim

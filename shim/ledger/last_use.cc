@@ -37,7 +37,7 @@ __attribute__((noinline)) void Store(const CallerRegisters& caller, uint16_t cal
                                      KnownUse* known) {
   if (OnForeignStorage()) return;
   const ThreadState& thread = ThreadOf(image);
-  if (thread.guests != 0 || !thread.UsesLedger()) return;
+  if (thread.guests != 0 || InVforkChild() || !thread.UsesLedger()) return;
   const bool is_placed = known != nullptr && known->image == image && known->place != nullptr;
   uint64_t* place = is_placed ? known->place : PlaceOf(fd, image);
   if (place != nullptr) Atomic(*place).store(trace::PackUse({StackOf(caller), call}), std::memory_order_relaxed);

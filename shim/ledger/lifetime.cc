@@ -11,6 +11,7 @@
 #include "shim/base/thread_pointer.h"
 #include "shim/ledger/folding.h"
 #include "shim/ledger/ledger.h"
+#include "shim/ledger/slots.h"
 #include "shim/process/descriptor_table.h"
 #include "shim/process/records.h"
 #include "shim/process/spawn.h"
@@ -96,6 +97,31 @@ uint32_t BeginImage(StartedBy how) {
   Become(image);
   process_mark->looked_at = Stamp();
   LedgerBeginForked();
+  return image;
+}
+
+uint32_t BeginVforkChild(VforkChild& child) {
+  child.is_over = true;  // unless all goes well, and for handlers that come in between
+  const uint32_t parent = child.outer == nullptr ? process_mark->image : child.outer->image;
+  if (!options.follow || !SystemCallsAllowed() || parent == 0) return 0;
+  // The ledger of its parent.
+  thread_state.vfork_child = child.outer;
+  child.reach = Reach();
+  const uint32_t inherited = LedgerCountOpen();
+  thread_state.vfork_child = &child;
+  const uint32_t image = NewImage(StartedBy::kVfork);
+  if (image == 0) return 0;
+  ImageRecord* record = ImageOf(image);
+  SetParent(record, parent);
+  record->inherited = inherited;
+  record->peak = inherited;
+  SetProgram(record);
+  child.state = ThreadState();
+  child.state.image = image;
+  child.state.thread = static_cast<uint32_t>(raw::ThreadId());
+  Publish(image);
+  child.image = image;
+  child.is_over = false;
   return image;
 }
 
@@ -252,7 +278,7 @@ void EndGuestProcess(ThreadState& self, int status) {
 /// is no such child.
 bool EndUntouchedChild(int status) {
   const uint32_t child = thread_state.child_image;
-  if (child == 0 || thread_state.image != last_image) return false;
+  if (child == 0 || thread_state.image != last_image || thread_state.vfork_child != nullptr) return false;
   ImageRecord* record = ImageOf(child);
   if (record->begun != 0) return false;  // another thread has recorded something
   record->reasons |= reasons_from_birth;
@@ -281,7 +307,8 @@ void EndImage(int status) {
   ImageRecord* record = ImageOf(image);
   if (record->ended_by == trace::EndedBy::kExit) return;
   if (FindsHiddenSeccomp()) NoteReason(image, trace::kReasonSeccomp);
-  if (GuestsShareTable()) Atomic(record->reasons).fetch_or(trace::kReasonSharedTable);
+  VforkChild* child = thread_state.vfork_child;
+  if (child == nullptr && GuestsShareTable()) Atomic(record->reasons).fetch_or(trace::kReasonSharedTable);
   LedgerEnd(!self.own_table);
   record->status = status & 0xff;
   if (SystemCallsAllowed()) record->ended = Now();
@@ -289,7 +316,12 @@ void EndImage(int status) {
   recorder.NoteTime();
   if (record->ledger_released == 0) return;
   // Its ledger, and perhaps its record, may belong to another image from now on.
-  FallSilent();
+  if (child == nullptr) {
+    FallSilent();
+  } else {
+    child->image = 0;
+    child->is_over = true;
+  }
   LetGoOfEnded(image, false);
 }
 

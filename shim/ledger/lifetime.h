@@ -7,6 +7,7 @@
 
 #include "shim/base/thread_pointer.h"
 #include "shim/process/image.h"
+#include "shim/process/vfork_child.h"
 
 namespace fdaudit::shim {
 
@@ -17,13 +18,18 @@ uint32_t StartEarly();
 /// Begins this process's image; the slow path of CurrentImage(). Returns its number, 0 where nothing is to be recorded.
 uint32_t BeginImage(trace::StartedBy how);
 
+/// Begins a vfork child's; its slow path.
+uint32_t BeginVforkChild(VforkChild& child);
+
 /// This process's image number; 0 = nothing is to be recorded. Any context. Where it is not 0, the caller has
 /// thread-local storage of libc's.
 inline uint32_t CurrentImage() {
   if (OnForeignStorage()) return 0;
   const uint32_t image = process_mark->image;
-  if (__builtin_expect(image != 0, 1)) return image;
-  return process_mark->silent != 0 ? 0 : BeginImage(trace::StartedBy::kClone);
+  if (__builtin_expect(image == 0, 0)) return process_mark->silent != 0 ? 0 : BeginImage(trace::StartedBy::kClone);
+  VforkChild* child = thread_state.vfork_child;
+  if (__builtin_expect(child == nullptr, 1)) return image;
+  return child->image != 0 || child->is_over ? child->image : BeginVforkChild(*child);
 }
 
 /// The image that exec or the tool started: looks up who it comes from, and what it got.

@@ -194,6 +194,14 @@ const SlotBlock* BlockOf(uint32_t origin, int fd) {
   return found == 0 ? nullptr : BlockAt(found - 1);
 }
 
+/// A child has closed what it had inherited under a number, and opened something in its place for what it execs.
+bool IsPutInPlace(uint32_t origin, const trace::Incarnation& life, const trace::Incarnation& before) {
+  const trace::StartedBy how = ImageOf(origin)->started_by;
+  const bool is_child = how == trace::StartedBy::kFork || how == trace::StartedBy::kVfork;
+  return is_child && life.opened.image == origin && (life.opened.flags & trace::kActInherited) == 0 &&
+         before.closed.image == origin && (before.opened.flags & trace::kActInherited) != 0;
+}
+
 }  // namespace
 
 bool FindOrigin(uint32_t origin, int fd, uint64_t when, trace::Incarnation* life) {
@@ -205,6 +213,7 @@ bool FindOrigin(uint32_t origin, int fd, uint64_t when, trace::Incarnation* life
     const bool recorded = count != slot.head.count || slot.head.state != trace::SlotState::kNever;
     if (recorded && WasOpenAt(slot.lives[count & 1], when)) {
       *life = slot.lives[count & 1];
+      if (IsPutInPlace(origin, *life, slot.lives[(count - 1) & 1])) life->opened.flags |= trace::kActKept;
       return true;
     }
   }

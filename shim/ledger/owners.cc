@@ -44,8 +44,7 @@ bool LedgerClosedOwner(OwnerTag owner, int* fd, CloseOutcome* out) {
   const uint32_t image = CurrentImage();
   bool holds = false;
   uint64_t latest = 0;
-  ForEachSlot(0, UINT32_MAX, [&](int number, const Place& place) {
-    if (place.slot->image != image) return;
+  ForEachOwnSlot(0, image, [&](int number, const Place& place) {
     const Incarnation* open = OpenLife(place);
     holds = holds || (open != nullptr && OwnerOf(*open) == owner);
     CloseOutcome found;
@@ -93,8 +92,8 @@ uint32_t LedgerCountOpenedSince(uint64_t stamp) {
   constexpr uint16_t kNotHere = trace::kActInherited | trace::kActSeenAtEnd | trace::kActLeftOpen;
   const uint32_t image = CurrentImage();
   uint32_t count = 0;
-  ForEachSlot(3, UINT32_MAX, [&](int, const Place& place) {
-    const Incarnation* life = place.slot->image == image ? OpenLife(place) : nullptr;
+  ForEachOwnSlot(3, image, [&](int, const Place& place) {
+    const Incarnation* life = OpenLife(place);
     if (life != nullptr && life->opened.stamp >= stamp && (life->opened.flags & kNotHere) == 0) ++count;
   });
   return count;

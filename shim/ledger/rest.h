@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "shim/base/options.h"
+#include "shim/base/thread.h"
 
 namespace fdaudit::shim {
 
@@ -31,13 +32,14 @@ inline bool IsResting(int fd) {
   return (__atomic_load_n(&resting_bits[fd / 64], __ATOMIC_RELAXED) >> (fd % 64) & 1) != 0;
 }
 
+/// Nothing where it is a vfork child's number, whose parent's is as it was.
 inline void NoteClosedNumber(int fd) {
-  if (__builtin_expect(options.quarantine != 0, 0) && fd > 2 && fd < kRestingEnd) StartRest(fd);
+  if (__builtin_expect(options.quarantine != 0, 0) && fd > 2 && fd < kRestingEnd && !InVforkChild()) StartRest(fd);
 }
 
-/// Somebody has it.
+/// Somebody has it. The same holds.
 inline void NoteOpenNumber(int fd) {
-  if (__builtin_expect(IsResting(fd), 0)) EndRest(fd);
+  if (__builtin_expect(IsResting(fd), 0) && !InVforkChild()) EndRest(fd);
 }
 
 /// How many lower numbers than `fd` are free but rest.

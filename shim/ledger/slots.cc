@@ -4,6 +4,7 @@
 
 #include "shim/base/large.h"
 #include "shim/base/raw_io.h"
+#include "shim/ledger/child_blocks.h"
 #include "shim/ledger/close_counts.h"
 #include "shim/ledger/probe.h"
 #include "shim/ledger/rest.h"
@@ -20,7 +21,12 @@ using trace::SlotState;
 FDAUDIT_LARGE constinit PrivateBlock first_block = {};
 FDAUDIT_LARGE constinit PrivateBlock* blocks[kMaxDescriptors / kPrivateSlots] = {};
 
-constinit int32_t reach = 0;
+constinit int32_t process_reach = 0;
+
+int32_t& OwnReach() {
+  VforkChild* child = thread_state.vfork_child;
+  return __builtin_expect(child == nullptr, 1) ? process_reach : child->reach;
+}
 
 /// The forked image whose snapshot is known to be right.
 constinit uint32_t checked_image = 0;
@@ -28,6 +34,11 @@ constinit uint32_t checked_image = 0;
 }  // namespace
 
 PrivateBlock* BlockFor(uint32_t index, bool make) {
+  VforkChild* child = thread_state.vfork_child;
+  return __builtin_expect(child == nullptr, 1) ? ProcessBlockFor(index, make) : ChildBlockFor(*child, index, make);
+}
+
+PrivateBlock* ProcessBlockFor(uint32_t index, bool make) {
   if (index == 0) return &first_block;
   PrivateBlock* block = Atomic(blocks[index]).load(std::memory_order_acquire);
   if (block != nullptr || !make || !SystemCallsAllowed()) return block;
@@ -45,7 +56,12 @@ Place Find(int fd, bool make) {
   if (number >= kMaxDescriptors) return {};
   PrivateBlock* block = BlockFor(number / kPrivateSlots, make);
   if (block == nullptr) return {};
+  if (VforkChild* child = thread_state.vfork_child; __builtin_expect(child != nullptr, 0)) CopyGroup(*child, block, fd);
   return {block, &block->slots[number % kPrivateSlots]};
+}
+
+bool MayBeOwn(const PrivateBlock* block, int fd) {
+  return thread_state.vfork_child == nullptr || HasGroup(block, fd);
 }
 
 bool WasUsed(int fd) {
@@ -101,7 +117,7 @@ Place FindOwn(int fd, uint32_t image) {
   const bool trusted = (checked_image == image && known_open) || !SystemCallsAllowed();
   const bool open = trusted ? known_open : raw::DescriptorFlags(fd) >= 0;
   // The numbers that are always probed were closed when the image began: somebody has opened this one unseen.
-  const bool unseen = open && !known_open && fd < kAlwaysProbed;
+  const bool unseen = open && !known_open && fd < kAlwaysProbed && thread_state.vfork_child == nullptr;
   if (unseen) Count(&trace::ImageRecord::untracked_opens, image);
   const uint16_t origin = unseen ? uint16_t{trace::kActSeenAtEnd} : uint16_t{trace::kActInherited};
   TakeOver(*place.slot, image, open, origin);
@@ -112,7 +128,8 @@ void NotePeak(int fd, uint32_t image, bool lowest) {
   const auto high = static_cast<uint32_t>(fd + 1 - RestingBelow(fd));
   trace::ImageRecord* record = ImageOf(image);
   if (lowest && Atomic(record->peak).load(std::memory_order_relaxed) < high) Atomic(record->peak).store(high);
-  if (Atomic(reach).load(std::memory_order_relaxed) < fd + 1) Atomic(reach).store(fd + 1, std::memory_order_relaxed);
+  auto reach = Atomic(OwnReach());
+  if (reach.load(std::memory_order_relaxed) < fd + 1) reach.store(fd + 1, std::memory_order_relaxed);
 }
 
 Incarnation MakeLife(const Act& act, const NewDescriptor& what) {
@@ -143,6 +160,6 @@ bool CloseOpen(const Place& place, int fd, const Act& act, Head head) {
 
 void NoteSnapshotChecked(uint32_t image) { checked_image = image; }
 
-int32_t Reach() { return Atomic(reach).load(std::memory_order_relaxed); }
+int32_t Reach() { return Atomic(OwnReach()).load(std::memory_order_relaxed); }
 
 }  // namespace fdaudit::shim

@@ -18,7 +18,9 @@ struct Place {
   PrivateSlot* slot = nullptr;
 };
 
+/// The caller's block number `index`. Of the process's: not a vfork child's.
 PrivateBlock* BlockFor(uint32_t index, bool make);
+PrivateBlock* ProcessBlockFor(uint32_t index, bool make);
 Place Find(int fd, bool make);
 /// The slot of `fd` as this image's own: one that was inherited by fork is taken over first.
 Place FindOwn(int fd, uint32_t image);
@@ -34,6 +36,10 @@ void NoteSnapshotChecked(uint32_t image);
 int32_t Reach();
 /// `lowest`: a number that was handed out as the lowest free one, which proves that all below it are open.
 void NotePeak(int fd, uint32_t image, bool lowest);
+
+/// Whether the caller has a slot for `fd` already that may be its image's own: a vfork child's are copied when they are
+/// first looked at.
+bool MayBeOwn(const PrivateBlock* block, int fd);
 
 bool WasUsed(int fd);
 void NoteUsed(const Place& place, int fd);
@@ -65,9 +71,9 @@ trace::Incarnation MakeLife(const trace::Act& act, const NewDescriptor& what);
 bool CloseOpen(const Place& place, int fd, const trace::Act& act, Head head);
 
 /// Calls visit(fd, place) for each number of the ledger in [first, last] that was ever filled. What was not is not even
-/// looked at: the memory behind it may never have been touched.
+/// looked at: the memory behind it may never have been touched. `only_own`: those that may be the image's own.
 template <typename Visitor>
-void ForEachSlot(uint32_t first, uint32_t last, Visitor visit) {
+void ForEachSlot(uint32_t first, uint32_t last, Visitor visit, bool only_own = false) {
   const auto end = static_cast<uint64_t>(Reach());
   for (uint64_t fd = first; fd <= last && fd < end;) {
     PrivateBlock* block = BlockFor(static_cast<uint32_t>(fd / kPrivateSlots), false);
@@ -77,9 +83,22 @@ void ForEachSlot(uint32_t first, uint32_t last, Visitor visit) {
       continue;
     }
     fd += static_cast<uint64_t>(__builtin_ctzll(bits));
-    if (fd <= last && fd < end) visit(static_cast<int>(fd), Place{block, &block->slots[fd % kPrivateSlots]});
+    if (fd > last || fd >= end) return;
+    const auto number = static_cast<int>(fd);
+    if (!only_own || MayBeOwn(block, number)) visit(number, Find(number, false));
     ++fd;
   }
+}
+
+/// The same of those that image `image`, the caller's, has touched.
+template <typename Visitor>
+void ForEachOwnSlot(uint32_t first, uint32_t image, Visitor visit) {
+  ForEachSlot(
+      first, UINT32_MAX,
+      [image, &visit](int fd, const Place& place) {
+        if (place.slot->image == image) visit(fd, place);
+      },
+      true);
 }
 
 }  // namespace fdaudit::shim

@@ -9,6 +9,7 @@
 #include "shim/base/large.h"
 #include "shim/base/raw_io.h"
 #include "shim/process/image.h"
+#include "shim/process/vfork_child.h"
 
 namespace fdaudit::shim {
 namespace {
@@ -100,6 +101,7 @@ void DismissGone(ThreadState& state) {
 
 ThreadState& FindThread(uint32_t image) {
   ThreadState& state = thread_state;
+  if (state.vfork_child != nullptr && state.vfork_child->image == image) return state.vfork_child->state;
   if (state.image != image) {
     Renew(state, image);
     if (memory_is_shared || first_thread_left || other_thread_left) Place(state);
@@ -218,6 +220,7 @@ void NoteTableLeft(ThreadState& self) {
 }
 
 void ForgetSharing() {
+  ForgetVforkChildren();
   if (!memory_is_shared && !first_thread_left && !other_thread_left) return;
   memory_is_shared = first_thread_left = other_thread_left = false;
   for (Guest& guest : guests) guest = {};

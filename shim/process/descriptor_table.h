@@ -10,7 +10,8 @@
 //                                findings about closes and leaks in either
 //   shared memory, shared table  a thread, or a process that is as good as one: the same image and ledger. The image
 //                                ends with its first process; if others go on then, it is kReasonSharedTable
-//   shared memory, own table     its acts are not in the ledger (kReasonOwnTable), its exec is followed
+//   shared memory, own table     vfork: an image and a ledger of its own (vfork_child.h). Others: their acts are not in
+//                                the ledger (kReasonOwnTable), their exec is followed
 //
 // A task that clone(2) made in this memory is a *guest*. It may share even the thread-local storage of the thread that
 // made it, and run at the same time; so while a thread has guests on its TLS, gettid(2) shows which of them calls. A

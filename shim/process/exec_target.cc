@@ -43,7 +43,7 @@ struct Candidate {
 /// Whether a descriptor of ours, for a moment, can disturb no other thread.
 bool TableIsOurs() {
   if (OnForeignStorage()) return false;
-  return SingleThreaded() || (thread_state.vfork_depth != 0 && thread_state.guests == 0);
+  return SingleThreaded() || (InVforkChild() && thread_state.guests == 0);
 }
 
 /// Without a handler that runs meanwhile, and may never come back.

@@ -66,7 +66,7 @@ void NoteGuestPlacement(ThreadState& self, const trace::Act& act, int fd, int fr
 uint32_t GuestRecord(ThreadState& self, uint32_t parent) {
   if (IsStranger(self)) return 0;
   if (self.vfork_image != 0) return self.vfork_image;
-  const uint32_t image = NewImage(self.vfork_depth != 0 ? StartedBy::kVfork : StartedBy::kClone);
+  const uint32_t image = NewImage(self.vfork_depth != 0 ? StartedBy::kSpawn : StartedBy::kClone);
   if (image == 0) return 0;
   ImageRecord* record = ImageOf(image);
   SetParent(record, parent);

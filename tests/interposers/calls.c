@@ -49,6 +49,13 @@ static int null(void) { return open("/dev/null", O_RDONLY); }
 static FILE* stream(void) { return fopen("/dev/null", "r"); }
 static DIR* folder(void) { return opendir("/"); }
 static int good(const void* pointer) { return pointer ? 0 : -1; }
+// What is looked up works; from RTLD_NEXT on too, which depends on who asks.
+static int looked_up(int versioned) {
+  void* libc = dlopen("libc.so.6", RTLD_NOW);
+  int (*opens)(const char*, int) = versioned ? dlvsym(libc, "open", "GLIBC_2.2.5") : dlsym(libc, "open");
+  int (*closes)(int) = versioned ? dlvsym(RTLD_NEXT, "close", "GLIBC_2.2.5") : dlsym(RTLD_NEXT, "close");
+  return opens && closes ? closes(opens("/dev/null", O_RDONLY)) : -1;
+}
 
 static int waiting(void) {
   struct sockaddr_un address = {AF_UNIX, "socket"};
@@ -157,6 +164,8 @@ static int closed_file(FILE* file, int (*closer)(FILE*)) {
   CALL(prctl, "-", prctl(PR_SET_NAME, "calls", 0, 0, 0), prctl(-1, 0, 0, 0, 0))                                    \
   CALL(mlockall, "-", (mlockall(MCL_CURRENT), munlockall()), mlockall(-1))                                         \
   CALL(dlopen, "-", good(dlopen("libutil.so.1", RTLD_NOW)), good(dlopen("libnowhere.so", RTLD_NOW)))               \
+  CALL(dlsym, "-", looked_up(0), good(dlsym(RTLD_DEFAULT, "nowhere_at_all")))                                      \
+  CALL(dlvsym, "-", looked_up(1), good(dlvsym(RTLD_DEFAULT, "open", "NOWHERE_1.0")))                               \
   CALL(dlclose, "-", dlclose(dlopen("libutil.so.1", RTLD_NOW)), kNone)                                             \
   CALL(setenv, "-", setenv("PYTEST_CURRENT_TEST", "t.py::t (call)", 1), setenv("A=B", "", 1))                      \
   CALL(putenv, "-", putenv((char[]){"PYTEST_CURRENT_TEST=t.py::t (call)"}), kNone)                                 \

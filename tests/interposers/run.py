@@ -17,7 +17,7 @@ import harness  # noqa: E402
 import page  # noqa: E402
 
 # They change no descriptor, so the journal has no event that would name them.
-UNRECORDED = {"dlopen", "dlclose", "setenv", "putenv", "unsetenv", "clearenv", "prctl", "mlockall", "_exit", "_Exit", "quick_exit", "syscall:prctl", "syscall:exit",
+UNRECORDED = {"dlopen", "dlclose", "dlsym", "dlvsym", "setenv", "putenv", "unsetenv", "clearenv", "prctl", "mlockall", "_exit", "_Exit", "quick_exit", "syscall:prctl", "syscall:exit",
               "syscall:exit_group",
               "__fdaudit_get_owner", "__fdaudit_leave_open", "__fdaudit_checkpoint", "__fdaudit_report_now", "__fdaudit_error_level",
               "android_fdsan_get_owner_tag", "android_fdsan_create_owner_tag", "android_fdsan_get_tag_type", "android_fdsan_get_tag_value",

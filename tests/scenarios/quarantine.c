@@ -179,7 +179,7 @@ static void vfork_child(void) {
   if (child == 0) {
     int fd = dup(0);
     close(fds[0]);
-    _exit(fd == resting ? 0 : 98);
+    _exit(fd == resting && close(fd) == 0 ? 0 : 98);
   }
   MUST(status_of(child) == 0);
   int fd = open_null();
