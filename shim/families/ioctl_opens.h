@@ -82,7 +82,7 @@ __attribute__((always_inline)) inline auto OpenedByRequest(int fd, int place, co
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const auto result = function(arguments...);
   if (result < 0) {
-    if (LastError() == EBADF) RecordBadUse(site, fd);
+    if (LastError() == EBADF) RecordBadUse(site, {fd});
     return result;
   }
   int opened = static_cast<int>(result);
