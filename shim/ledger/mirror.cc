@@ -204,7 +204,7 @@ bool IsPutInPlace(uint32_t origin, const trace::Incarnation& life, const trace::
 
 }  // namespace
 
-bool FindOrigin(uint32_t origin, int fd, uint64_t when, trace::Incarnation* life) {
+bool FindOrigin(uint32_t origin, int fd, uint64_t when, bool has_execed, trace::Incarnation* life) {
   const SlotBlock* block = BlockOf(origin, fd);
   if (block == nullptr) return false;
   const trace::Slot& slot = block->slots[InBlock(fd)];
@@ -213,7 +213,7 @@ bool FindOrigin(uint32_t origin, int fd, uint64_t when, trace::Incarnation* life
     const bool recorded = count != slot.head.count || slot.head.state != trace::SlotState::kNever;
     if (recorded && WasOpenAt(slot.lives[count & 1], when)) {
       *life = slot.lives[count & 1];
-      if (IsPutInPlace(origin, *life, slot.lives[(count - 1) & 1])) life->opened.flags |= trace::kActKept;
+      if (has_execed && IsPutInPlace(origin, *life, slot.lives[(count - 1) & 1])) life->opened.flags |= trace::kActKept;
       return true;
     }
   }

@@ -79,7 +79,8 @@ void CopyTarget(PrivateBlock& block, int fd, uint32_t image, char (&target)[trac
 
 /// Looks in the mirrored ledger of `origin` for the life of `fd` that was open at `when` (a stamp); fills `life` if it
 /// is known: each number remembers two. False: that image never touched the number, its own origin has to be asked.
-bool FindOrigin(uint32_t origin, int fd, uint64_t when, trace::Incarnation* life);
+/// `has_execed`: the image has executed the program that asks.
+bool FindOrigin(uint32_t origin, int fd, uint64_t when, bool has_execed, trace::Incarnation* life);
 
 /// Sums up what the image's blocks still hold, and gives them back for other images.
 void ReleaseBlocks(uint32_t image);

@@ -31,8 +31,9 @@ void FindOpener(const ImageRecord* record, int fd, trace::Incarnation* life) {
     is_copy = is_copy || IsPlaced(record, fd);
     fd = BeforePlacements(record, fd);
     if (fd == trace::kPlacedOpened) life->opened = record->placed_by;
-    const uint32_t origin = record->predecessor != 0 ? record->predecessor : record->parent;
-    if (fd < 0 || origin == 0 || FindOrigin(origin, fd, record->started.stamp, life)) break;
+    const bool has_execed = record->predecessor != 0;
+    const uint32_t origin = has_execed ? record->predecessor : record->parent;
+    if (fd < 0 || origin == 0 || FindOrigin(origin, fd, record->started.stamp, has_execed, life)) break;
     record = ImageOf(origin);
   }
   if (is_copy) life->flags &= static_cast<uint8_t>(~trace::kCloseOnExec);  // dup2 doesn't copy that

@@ -1,19 +1,16 @@
 # What nobody but the collector closes in the midst of the run.
-import gc
 import socket
 import sys
 
 
 class Job:
-    def __init__(self, keeps_itself):
+    def __init__(self):
         self.socket = socket.socket(socket.AF_UNIX)  # @opened
-        if keeps_itself:
-            self.me = self
 
 
-def jobs(count, keep_themselves=False):
+def jobs(count):
     for _ in range(count):
-        Job(keep_themselves)
+        Job()
 
 
 def client(count, closes):
@@ -26,10 +23,6 @@ def client(count, closes):
 case = sys.argv[1]
 if case == "forgotten":
     jobs(40)
-elif case == "cycles":
-    gc.disable()
-    jobs(40, keep_themselves=True)
-    gc.collect()
 elif case == "few":
     jobs(7)
 elif case == "closed":
