@@ -45,6 +45,7 @@ void Explain(const KindInfo& info) {
   const std::pair<const char*, const char*> languages[] = {
       {"C", info.in_c}, {"C++", info.in_cpp}, {"Python", info.in_python}};
   for (const auto& [language, how] : languages) fmt::print("\n{}\n", Wrapped(std::string(language) + ": " + how));
+  fmt::print("\n  {}\n", WeaknessesOf(info));
 }
 
 void List() {

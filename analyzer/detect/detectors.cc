@@ -27,6 +27,7 @@ std::vector<Finding> Detect(Model& model, const DetectOptions& options, uint64_t
   FindExhaustion(model, &evidence, &groups);
   FindExecLeaks(model, &evidence, &groups);
   FindHeldPipes(model, &evidence, &groups);
+  FindBadUses(model, &evidence, &groups);
   FindBadCloses(model, &evidence, &groups);
   FindLeaks(model, evidence, &groups);
   FindCollected(model, options, &groups);

@@ -1,6 +1,7 @@
 #include "analyzer/detect/evidence.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "analyzer/detect/story.h"
@@ -12,6 +13,17 @@ using trace::FindingKind;
 using trace::FindingRecord;
 
 constexpr size_t kMostEvents = 12;  ///< of one story
+constexpr int kShortestSweep = 3;   ///< calls; as of closes (shim/ledger/findings.h)
+
+/// One call path that uses number after number, open or not, asks which ones are open.
+bool IsLoopOverNumbers(const FindingRecord& record) {
+  if (record.kind != FindingKind::kUnfoundedUse || HasLostPath(record.act)) return false;
+  std::vector<int> fds(record.fds, record.fds + std::min(record.fd_count, trace::kMaxFindingFds));
+  std::sort(fds.begin(), fds.end());
+  int run = 1;
+  for (size_t i = 1; i < fds.size() && run < kShortestSweep; ++i) run = fds[i] == fds[i - 1] + 1 ? run + 1 : 1;
+  return run >= kShortestSweep;
+}
 
 }  // namespace
 
@@ -24,6 +36,14 @@ Evidence::Evidence(Model& model) : model_(model) {
                                                    proofs_.push_back({process, record});
                                                });
   }
+  std::set<std::pair<ProcessIndex, uint32_t>> asking;
+  for (const Proof& proof : proofs_) {
+    if (IsLoopOverNumbers(proof.record)) asking.insert({proof.process, proof.record.act.stack});
+  }
+  std::erase_if(proofs_, [&asking](const Proof& proof) {
+    const bool is_use = proof.is_use() || proof.record.kind == FindingKind::kUnfoundedUse;
+    return is_use && asking.contains({proof.process, proof.record.act.stack});
+  });
   const auto when = [&model](const Proof& proof) {
     return model.Seconds(model.processes()[proof.process].file, proof.record.act.stamp);
   };

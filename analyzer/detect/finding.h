@@ -23,6 +23,7 @@ enum class Kind {
   kUseAfterClose,
   kCollateralClose,
   kOverwrite,
+  kBadUse,
   kBadClose,
   kCloseError,
   kExhausted,
@@ -30,7 +31,7 @@ enum class Kind {
   kExecLeak,
   kPipeHeld,
 };
-inline constexpr size_t kKinds = 12;
+inline constexpr size_t kKinds = 13;
 
 enum class Severity { kError, kWarning, kNote };  // worst first
 enum class State { kNew, kKnown, kSuppressed };   // against a baseline and suppressions
@@ -144,7 +145,8 @@ struct Finding {
   std::vector<StoryEvent> events;  ///< of the first descriptor
   size_t deciding = 0;             ///< index in events
   double latest_s = 0;             ///< when the latest of several happened, as far as known; 0 = the deciding one
-  std::string claim;               ///< wrong-close: who held what was closed, and by which tags; empty = its opener
+  std::string claim;               ///< wrong-close: who held what was closed, and by which tags; empty = its opener.
+                                   ///< bad-use: what the open number is not open for; empty = it was never open
   std::string keeper;              ///< leak: who keeps it for itself, and until when; empty = the program has it
   int error = 0;                   ///< errno that the finding is about, or that a close of its story reported
   int limit = 0;                   ///< exhausted: RLIMIT_NOFILE then

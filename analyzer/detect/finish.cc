@@ -241,6 +241,19 @@ std::string BadCloseMessage(Model& model, const Finding& finding) {
   return fmt::format("{} closed {} numbers that were never open here", place, finding.count);
 }
 
+std::string BadUseMessage(Model& model, const Finding& finding) {
+  const StoryEvent& use = finding.events[finding.deciding];
+  const std::string times = finding.count == 1 ? "" : fmt::format(" ({} times)", finding.count);
+  const std::string place = fmt::format("{} at {}", use.call, Where(model, finding, Role::kUsed));
+  if (!finding.claim.empty()) {
+    return fmt::format("{} failed with {}: {}, {}, {}{}", place, ErrorName(finding.error), Subject(finding),
+                       WhereOpened(model, finding), finding.claim, times);
+  }
+  if (finding.fds.size() != 1) return fmt::format("{} used {} numbers that were never open here", place, finding.count);
+  const int fd = finding.fds.front();
+  return fmt::format("{} used {}, which {}{}", place, fd, fd < 0 ? "is no descriptor" : "was never open here", times);
+}
+
 std::string MessageOf(Model& model, const Finding& finding) {
   switch (finding.kind) {
     case Kind::kLeak:
@@ -255,6 +268,8 @@ std::string MessageOf(Model& model, const Finding& finding) {
       return CollateralCloseMessage(model, finding);
     case Kind::kOverwrite:
       return OverwriteMessage(model, finding);
+    case Kind::kBadUse:
+      return BadUseMessage(model, finding);
     case Kind::kCloseError:
       return CloseErrorMessage(model, finding);
     case Kind::kStdReused:

@@ -4,7 +4,10 @@ namespace fdaudit::analyzer {
 namespace {
 
 constexpr KindInfo kTable[kKinds] = {
-    {Kind::kLeak, "leak", Severity::kWarning, "a descriptor was never closed",
+    {Kind::kLeak,
+     "leak",
+     Severity::kWarning,
+     "a descriptor was never closed",
      "The program opened a descriptor and never closed it: it was still open when the process exited or was killed. "
      "One "
      "leak at exit costs little, the kernel closes what is left. It is a warning because a longer run usually "
@@ -25,8 +28,13 @@ constexpr KindInfo kTable[kKinds] = {
      "defer) own it",
      "descriptors of every request pile up until accept fails with EMFILE, hours after deployment",
      "one exit label that closes, reached by every error path",
-     "an owning type: std::ifstream, or a std::unique_ptr whose deleter closes", "with open(path) as file: …"},
-    {Kind::kDoubleClose, "double-close", Severity::kError, "a number was closed twice",
+     "an owning type: std::ifstream, or a std::unique_ptr whose deleter closes",
+     "with open(path) as file: …",
+     {775, 773, 404}},
+    {Kind::kDoubleClose,
+     "double-close",
+     Severity::kError,
+     "a number was closed twice",
      "The program closed a number that it had closed already. This time, the second close failed with EBADF. If "
      "another "
      "thread had opened something in between, it would have got the same number, and the second close would have "
@@ -40,9 +48,14 @@ constexpr KindInfo kTable[kKinds] = {
      "give the descriptor one owner that closes it; set the variable to -1 where it is closed, so that a second close "
      "fails with EBADF instead of hitting someone else's descriptor",
      "fclose, then close of the stream's number (courier-libs#27, async-profiler#514)",
-     "close(fd); fd = -1; in one place", "a move-only type that owns the number; release() to hand it on",
-     "close the object, never os.close(file.fileno())"},
-    {Kind::kWrongClose, "wrong-close", Severity::kError, "a close hit someone else's descriptor",
+     "close(fd); fd = -1; in one place",
+     "a move-only type that owns the number; release() to hand it on",
+     "close the object, never os.close(file.fileno())",
+     {1341, 675}},
+    {Kind::kWrongClose,
+     "wrong-close",
+     Severity::kError,
+     "a close hit someone else's descriptor",
      "A piece of code closed a number that it had closed before. Meanwhile other code had got the number, and "
      "its descriptor is closed now. The victim's later close, read or write fails, or hits the next owner in turn: the "
      "error appears far from its cause.",
@@ -55,8 +68,12 @@ constexpr KindInfo kTable[kKinds] = {
      "a TLS thread closes 10 twice; between the two closes, 10 has become another thread's file (rsyslog#3406)",
      "close once and set the variable to -1 under the lock that guards it",
      "give the number one owner; pass references to others",
-     "os.close only what os.open returned, and only once; file objects close themselves"},
-    {Kind::kUseAfterClose, "use-after-close", Severity::kError, "a closed number was used",
+     "os.close only what os.open returned, and only once; file objects close themselves",
+     {672, 1341}},
+    {Kind::kUseAfterClose,
+     "use-after-close",
+     Severity::kError,
+     "a closed number was used",
      "read, write, send, mmap or the like was called with a number that the program had closed earlier, and failed "
      "with "
      "EBADF. If the number had been reused, the call would have read or written someone else's data.",
@@ -67,8 +84,12 @@ constexpr KindInfo kTable[kKinds] = {
      "a crash handler writes to a number that was closed, and then recycled (KSCrash#907)",
      "stop and join the users before close; set the number to -1",
      "let users share the owner (std::shared_ptr), so that the last one closes",
-     "keep the file object, not its fileno()"},
-    {Kind::kCollateralClose, "collateral-close", Severity::kWarning, "a sweep closed a descriptor that was in use",
+     "keep the file object, not its fileno()",
+     {910, 672}},
+    {Kind::kCollateralClose,
+     "collateral-close",
+     Severity::kWarning,
+     "a sweep closed a descriptor that was in use",
      "close_range, closefrom or a closing loop closed a descriptor that other code had opened, and that code "
      "used or closed it later.",
      "The sweep, and the owner's later use or close that failed with EBADF.",
@@ -76,16 +97,43 @@ constexpr KindInfo kTable[kKinds] = {
      "a daemon's close_range at startup closes a descriptor in use (rsyslog#5254, #4061)",
      "sweep first, open afterwards; or sweep in the child, before exec",
      "the same; mark what you open O_CLOEXEC and sweep nothing",
-     "subprocess closes for the child by itself (close_fds); no os.closerange in the parent"},
-    {Kind::kOverwrite, "overwrite", Severity::kWarning, "dup2 closed a descriptor that was in use",
+     "subprocess closes for the child by itself (close_fds); no os.closerange in the parent",
+     {404, 672}},
+    {Kind::kOverwrite,
+     "overwrite",
+     Severity::kWarning,
+     "dup2 closed a descriptor that was in use",
      "dup2 or dup3 silently closed a live descriptor (3 or above) that other code had opened, and that code used or "
      "closed it later.",
      "The dup2, and the owner's later use or close of that number.",
      "let the kernel choose the number (dup, F_DUPFD_CLOEXEC) instead of a fixed one",
      "dup2 onto a number that was free when the code was written",
-     "fcntl(fd, F_DUPFD_CLOEXEC, 3), and use the number that it returns", "the same",
-     "os.dup(fd); os.dup2 only onto 0, 1 and 2"},
-    {Kind::kBadClose, "bad-close", Severity::kWarning, "a number was closed that was never open",
+     "fcntl(fd, F_DUPFD_CLOEXEC, 3), and use the number that it returns",
+     "the same",
+     "os.dup(fd); os.dup2 only onto 0, 1 and 2",
+     {404, 672}},
+    {Kind::kBadUse,
+     "bad-use",
+     Severity::kWarning,
+     "a number was used that was never open, or not for this",
+     "The program read, wrote or otherwise used a number that was never open in this process: an uninitialised "
+     "variable, "
+     "a number from another process, or the result of an opening call that failed and was not checked. The call did "
+     "nothing. It is a note for negative numbers (read(-1) after an unchecked open), and where the number is open but "
+     "its access mode forbids the call (a write to a file opened for reading only).",
+     "The call failed with EBADF, and the recording has no opening of that number in this process; or the kernel says "
+     "that the number is open, and for what. Calls that ask whether a number is open are no findings (docs/uses.md), "
+     "nor is a loop of calls over consecutive numbers.",
+     "check the result of the opening call before using it; open for what you mean to do",
+     "an event loop polls a descriptor that was never opened, and spins on POLLNVAL",
+     "int fd = open(…); if (fd < 0) return -1;",
+     "throw where the opening call fails, so that no object holds -1",
+     "nothing to do: open() raises; check what os.environ or argv say about numbers before os.fdopen",
+     {252}},
+    {Kind::kBadClose,
+     "bad-close",
+     Severity::kWarning,
+     "a number was closed that was never open",
      "The program closed a number that was never open in this process: an uninitialised variable, a number from "
      "another "
      "process, or an error result taken for a descriptor. It is a note for negative numbers (close(-1) on an error "
@@ -97,9 +145,14 @@ constexpr KindInfo kTable[kKinds] = {
      "check the result of the opening call before keeping it; initialise descriptor variables to -1 and test before "
      "closing",
      "a descriptor field of zeroed memory, or an error result, is closed without a check",
-     "int fd = -1; … if (fd >= 0) close(fd);", "a default of -1 in the owning type, which its destructor ignores",
-     "fd = None; close in a finally after the open"},
-    {Kind::kCloseError, "close-error", Severity::kWarning, "close reported lost data or was interrupted",
+     "int fd = -1; … if (fd >= 0) close(fd);",
+     "a default of -1 in the owning type, which its destructor ignores",
+     "fd = None; close in a finally after the open",
+     {252}},
+    {Kind::kCloseError,
+     "close-error",
+     Severity::kWarning,
+     "close reported lost data or was interrupted",
      "close reported EIO, ENOSPC, EDQUOT or EINTR. The descriptor is closed in any case; data may be lost, and a retry "
      "after EINTR closes whatever has the number by then.",
      "The errno of the recorded close.",
@@ -107,33 +160,51 @@ constexpr KindInfo kTable[kKinds] = {
      "a loop that repeats close on EINTR closes what another thread has opened meanwhile (beast#1445)",
      "if (fsync(fd) != 0) …; close(fd); and no second close, whatever close returned",
      "the same before the owner's destructor, which can't report it",
-     "os.fsync(file.fileno()) before the with block ends"},
-    {Kind::kExhausted, "exhausted", Severity::kError, "the process ran out of descriptors",
+     "os.fsync(file.fileno()) before the with block ends",
+     {404}},
+    {Kind::kExhausted,
+     "exhausted",
+     Severity::kError,
+     "the process ran out of descriptors",
      "A call failed with EMFILE or ENFILE: the table was full. The finding shows which call paths held the "
      "descriptors at that moment.",
      "The errno, and the ledger at that moment.",
      "close what the largest holder leaves open; raise the limit (ulimit -n) only when all of them are needed",
      "a server that leaks a descriptor now and then finally stops accepting",
-     "close what the first holder of the list leaves open; on EMFILE stop accepting for a while", "the same",
-     "the same; ResourceWarning (python -X dev) names what was never closed"},
-    {Kind::kStdReused, "std-reused", Severity::kWarning, "standard input, output or error became something else",
+     "close what the first holder of the list leaves open; on EMFILE stop accepting for a while",
+     "the same",
+     "the same; ResourceWarning (python -X dev) names what was never closed",
+     {774, 775}},
+    {Kind::kStdReused,
+     "std-reused",
+     Severity::kWarning,
+     "standard input, output or error became something else",
      "0, 1 or 2 was closed, and ordinary opens got that number later: everything printed from then on goes into their "
      "files. One close is one finding.",
      "The close, and the open that got the number. Redirections (dup2, /dev/null, a terminal, close and open in one "
      "function) are no findings.",
      "redirect 0, 1 and 2 to /dev/null with dup2 instead of closing them",
      "a daemon closes 0-2, opens its database, and a library's perror writes into it",
-     "int null = open(\"/dev/null\", O_RDWR); dup2(null, 0); dup2(null, 1); dup2(null, 2);", "the same",
-     "os.dup2(os.open(os.devnull, os.O_RDWR), 1)"},
-    {Kind::kExecLeak, "exec-leak", Severity::kNote, "a descriptor leaked into another program by exec",
+     "int null = open(\"/dev/null\", O_RDWR); dup2(null, 0); dup2(null, 1); dup2(null, 2);",
+     "the same",
+     "os.dup2(os.open(os.devnull, os.O_RDWR), 1)",
+     {404}},
+    {Kind::kExecLeak,
+     "exec-leak",
+     Severity::kNote,
+     "a descriptor leaked into another program by exec",
      "A descriptor (3 or above) without FD_CLOEXEC was passed to another program by accident.",
      "The ledger at the exec, without what the child placed there on purpose.",
      "open with O_CLOEXEC (\"e\" in fopen, SOCK_CLOEXEC, pipe2)",
      "lock files and sockets stay open in the programs that an editor or database starts (node-pty#657, leveldb#623)",
      "O_CLOEXEC, SOCK_CLOEXEC, EPOLL_CLOEXEC, pipe2, accept4, fopen with \"e\"",
      "the same; std::fstream can't: open by number",
-     "nothing to do: Python's descriptors are not inheritable unless os.set_inheritable makes them so"},
-    {Kind::kPipeHeld, "pipe-held", Severity::kNote, "a pipe's reader waits for an end of file that never comes",
+     "nothing to do: Python's descriptors are not inheritable unless os.set_inheritable makes them so",
+     {403}},
+    {Kind::kPipeHeld,
+     "pipe-held",
+     Severity::kNote,
+     "a pipe's reader waits for an end of file that never comes",
      "A read from a pipe waited for half a second or more, and had not returned when its process was killed, or has "
      "not "
      "returned yet. The writer has written and closed its end. But processes that were forked meanwhile inherited the "
@@ -147,8 +218,10 @@ constexpr KindInfo kTable[kKinds] = {
      "that use a pipe to wait for the end of a process); and where nothing was ever written.",
      "close the write end in processes that only inherited it, or open the pipe with O_CLOEXEC",
      "a child is started with its own end of the pipe as well, and its parent waits forever (subprocess.h#114)",
-     "pipe2(ends, O_CLOEXEC), and dup2 in the child, which clears the flag", "the same",
-     "subprocess (close_fds is the default); after os.fork close the ends that are not yours"},
+     "pipe2(ends, O_CLOEXEC), and dup2 in the child, which clears the flag",
+     "the same",
+     "subprocess (close_fds is the default); after os.fork close the ends that are not yours",
+     {403}},
 };
 
 }  // namespace
@@ -156,6 +229,14 @@ constexpr KindInfo kTable[kKinds] = {
 const KindInfo (&AllKinds())[kKinds] { return kTable; }
 
 const KindInfo& Info(Kind kind) { return kTable[static_cast<size_t>(kind)]; }
+
+std::string WeaknessesOf(const KindInfo& info) {
+  std::string text;
+  for (const uint16_t number : info.cwe) {
+    if (number != 0) text += (text.empty() ? "CWE-" : ", CWE-") + std::to_string(number);
+  }
+  return text;
+}
 
 std::optional<Kind> FindKind(std::string_view name) {
   for (const KindInfo& info : kTable) {

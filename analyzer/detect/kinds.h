@@ -2,12 +2,18 @@
 
 // All kinds of findings in one table: `explain`, the report's by_kind and the text report's advice read it.
 
+#include <array>
+#include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "analyzer/detect/finding.h"
 
 namespace fdaudit::analyzer {
+
+/// At most three; 0 = no more.
+using Weaknesses = std::array<uint16_t, 3>;
 
 struct KindInfo {
   Kind kind;
@@ -21,12 +27,16 @@ struct KindInfo {
   const char* in_c;     ///< how to fix it there
   const char* in_cpp;
   const char* in_python;
+  Weaknesses cwe;  ///< numbers of the Common Weakness Enumeration (cwe.mitre.org) that it is an instance of
 };
 
 /// The row of a kind; rows stand in the contract's order.
 const KindInfo& Info(Kind kind);
 const KindInfo (&AllKinds())[kKinds];
 std::optional<Kind> FindKind(std::string_view name);
+
+/// "CWE-775, CWE-773"; empty where there is none.
+std::string WeaknessesOf(const KindInfo& info);
 
 inline const char* Name(Kind kind) { return Info(kind).name; }
 

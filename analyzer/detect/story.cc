@@ -151,7 +151,9 @@ Finding BeginLate(Model& model, const Ruling& ruling, const Proof& proof, Kind k
   if (ruling.life == 1) {
     const uint32_t file = model.processes()[proof.process].file;
     finding.events.push_back(EventOf(model, file, Role::kReopened, record.lives[0].opened, record.fd));
-    finding.events.push_back(EventOf(model, file, Role::kClosed, record.lives[0].closed, record.fd));
+    if (record.lives[0].closed.stamp != 0) {
+      finding.events.push_back(EventOf(model, file, Role::kClosed, record.lives[0].closed, record.fd));
+    }
   }
   return finding;
 }

@@ -1,6 +1,6 @@
 // use-after-close: a read, write or the like failed with EBADF on a number that this process had closed, and nobody had
-// opened since. What programs call to learn whether a number is open is not recorded as a use at all (shim/families/
-// uses.cc).
+// opened since; or somebody had, and the kernel refused the call for what is there now. What programs call to learn
+// whether a number is open is not recorded as a use at all (shim/families/ uses.cc).
 
 #include <utility>
 
@@ -12,7 +12,8 @@ namespace fdaudit::analyzer {
 void FindUsesAfterClose(Model& model, const CulpritJudge& judge, Evidence* evidence, Grouping* out) {
   for (size_t i = 0; i < evidence->size(); ++i) {
     const Proof& proof = (*evidence)[i];
-    if (evidence->IsReported(i) || !proof.is_use() || judge[i].history != History::kLate) continue;
+    if (evidence->IsReported(i) || judge[i].history != History::kLate) continue;
+    if (!proof.is_use() && !proof.is_misuse()) continue;
     // Whichever history is true, what was to be read or written is lost.
     Finding finding = BeginLate(model, judge[i], proof, Kind::kUseAfterClose, Severity::kError);
     finding.deciding = finding.events.size();

@@ -90,9 +90,9 @@ void WrongCloses::Find(Grouping* out) {
   }
   for (size_t i = 0; i < evidence_.size(); ++i) {
     const Proof& proof = evidence_[i];
-    if (evidence_.IsReported(i) || (!proof.is_close() && !proof.is_use())) continue;
+    if (evidence_.IsReported(i) || (!proof.is_close() && !proof.is_use() && !proof.is_misuse())) continue;
     if (judge_[i].history == History::kConsequence) continue;
-    const bool is_stale = judge_[i].history == History::kStale || causes.contains(KeyOf(i));
+    const bool is_stale = judge_[i].history == History::kStale || (!proof.is_misuse() && causes.contains(KeyOf(i)));
     if (is_stale) causes[KeyOf(i)].failures.Add(i, proof);
   }
   for (const auto& [key, cause] : causes) ReportCause(cause, out);
@@ -143,10 +143,11 @@ void WrongCloses::ReportHit(size_t index, const Act& stale, bool by_owner, Group
   finding.deciding = finding.events.size();
   finding.events.push_back(EventOf(model_, file, Role::kClosedAgain, stale, fd));
   finding.events.back().seen_through = ruling.seen_through;
-  if (proof.is_close() || proof.is_use()) {
-    const Role role = proof.is_use() ? Role::kUsed : Role::kOwnerCloseFailed;
+  const bool is_use = proof.is_use() || proof.is_misuse();
+  if (proof.is_close() || is_use) {
+    const Role role = is_use ? Role::kUsed : Role::kOwnerCloseFailed;
     finding.events.push_back(EventOf(model_, file, role, proof.record.act, fd));
-    if (proof.is_use()) TakeIn(Kind::kUseAfterClose, Severity::kError, &finding);
+    if (is_use) TakeIn(Kind::kUseAfterClose, Severity::kError, &finding);
   }
   evidence_.Report(index, Role::kOwnerCloseFailed, &finding);
   out->Add(std::move(finding));

@@ -44,7 +44,7 @@ std::string FailOn::Read(const std::vector<std::string>& words) {
 
 bool FailOn::Fails(Kind kind, Severity severity) const {
   if (by_severity_ && severity <= least_) return true;
-  return kinds_[static_cast<size_t>(kind)] && severity <= std::max(Info(kind).severity, Severity::kWarning);
+  return kinds_[static_cast<size_t>(kind)];
 }
 
 bool FailOn::Fails(Kind kind, const std::array<bool, kKinds>& includes, Severity severity) const {

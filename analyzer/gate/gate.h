@@ -24,7 +24,7 @@ struct KnownFinding {
 /// By fingerprint.
 using Baseline = std::map<std::string, KnownFinding>;
 
-/// What fails: severities, each with all worse ones, and kinds at their usual severity or worse.
+/// What fails: severities, each with all worse ones, and kinds, whatever their severity.
 class FailOn {
  public:
   /// Words of a list, severities and kinds mixed. Empty: understood; else what is wrong.

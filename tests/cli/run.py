@@ -210,10 +210,18 @@ def spelling_suggestion():
 
 @suite.check
 def explain_every_kind():
-    complaints = []
-    for kind in ("leak", "double-close", "bad-close"):
-        complaints += expect(fdaudit("explain", kind), 0, out=kind)
-    return complaints + expect(fdaudit("explain"), 0, out=["leak", "double-close", "bad-close"])
+    """The list has all kinds of the report's schema, each explanation its weaknesses, and so has docs/findings.md."""
+    schema = json.loads((harness.ROOT / "docs" / "report.schema.json").read_text())
+    kinds = schema["properties"]["summary"]["properties"]["by_kind"]["required"]
+    sections = (harness.ROOT / "docs" / "findings.md").read_text().split("\n## ")
+    complaints = expect(fdaudit("explain"), 0, out=kinds)
+    for kind in kinds:
+        explained = fdaudit("explain", kind)
+        weaknesses = explained.out.strip().splitlines()[-1].strip()
+        complaints += expect(explained, 0, out=[kind, "CWE-"])
+        if not any(section.startswith(f"{kind}\n") and f"**Weakness.** {weaknesses}." in section for section in sections):
+            complaints.append(f"docs/findings.md: no section {kind} with {weaknesses}")
+    return complaints
 
 
 # --- programs that cannot be run or audited ---------------------------------------------------------------------------

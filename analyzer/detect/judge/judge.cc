@@ -25,6 +25,26 @@ bool IsPlainClose(const trace::Incarnation& life) {
          (life.closed.flags & (trace::kActRange | trace::kActOverwrote)) == 0;
 }
 
+/// Whether a life of this kind, closed since, allowed what the open one that follows it has refused.
+bool WouldHaveAllowed(const trace::Incarnation& life, const trace::FindingRecord& refused) {
+  if (refused.error == ENOTSOCK) return life.kind == trace::FdKind::kSocket;
+  if (refused.access == trace::kAccessUnknown) return false;
+  const bool reads = refused.access != trace::kAccessRead;    // what was refused may have been a read
+  const bool writes = refused.access != trace::kAccessWrite;  // … a write
+  switch (life.kind) {
+    case trace::FdKind::kFile:
+      return life.detail == trace::kAccessBoth || (reads && life.detail == trace::kAccessRead) ||
+             (writes && life.detail == trace::kAccessWrite);
+    case trace::FdKind::kPipe:
+      return (life.detail & trace::kPipeWriteEnd) != 0 ? writes : reads;
+    case trace::FdKind::kUnknown:
+    case trace::FdKind::kDirectory:
+      return false;
+    default:
+      return true;
+  }
+}
+
 std::span<const int> NumbersOf(const trace::FindingRecord& record) {
   return std::span(record.fds).first(std::min(record.fd_count, trace::kMaxFindingFds));
 }
@@ -110,15 +130,27 @@ size_t CulpritJudge::MeantLife(const Proof& proof, const Deed& act) {
   return same_path || is_openers || is_custom || is_named || is_threads ? 1 : 0;
 }
 
+/// The number is open, and what is there now forbids the call: the one before would not have, and the caller has
+/// nothing to do with who opened this one.
+bool CulpritJudge::MeansLifeBefore(const Proof& proof, const Deed& act) {
+  if (!IsPlainClose(proof.before()) || !WouldHaveAllowed(proof.before(), proof.record)) return false;
+  const Deed now = DeedOf(proof, proof.last().opened);
+  const Deed before = DeedOf(proof, proof.before().opened);
+  if (!act || !now || !before || now.function() == before.function()) return false;
+  const bool had_it = act.LeadsThrough(now.function()) && !before.LeadsThrough(now.function());
+  const bool asked_for_it = now.LeadsThrough(act.function()) && !before.LeadsThrough(act.function());
+  return act.function() != now.function() && !had_it && !asked_for_it;
+}
+
 void CulpritJudge::MakeDispute(size_t index) {
   const Proof& proof = proofs_[index];
   const bool is_caught = proof.record.kind == trace::FindingKind::kStaleClose;
-  if (!proof.is_close() && !proof.is_use() && !is_caught) return;
-  if (!IsWhole(proof.last())) return;
+  if (!proof.is_close() && !proof.is_use() && !proof.is_misuse() && !is_caught) return;
   Dispute dispute;
   dispute.index = index;
   if (!is_caught) dispute.a = DeedOf(proof, proof.record.act);
-  dispute.life = is_caught ? 0 : MeantLife(proof, dispute.a);
+  if (proof.is_misuse() ? !MeansLifeBefore(proof, dispute.a) : !IsWhole(proof.last())) return;
+  dispute.life = is_caught ? 0 : proof.is_misuse() ? 1 : MeantLife(proof, dispute.a);
   const trace::Incarnation& life = proof.record.lives[dispute.life];
   dispute.o0 = DeedOf(proof, life.opened);
   dispute.c0 = DeedOf(proof, life.closed);
@@ -369,9 +401,10 @@ void CulpritJudge::Decide(const Dispute& d, int points, bool contradicted) {
     // Being caught in a race (kCaught) proves that the close hit, and not by whom: the lives' acts may be of both
     // threads.
     const bool victim_closes = d.Has(Clue::kVictimCloses) || d.Has(Clue::kTwiceElsewhere);
-    ruling.certainty = is_certain || (points >= kProvenFrom && victim_closes && !contradicted) ? Certainty::kProven
-                       : points >= kLikelyFrom && (d.has_before || d.may_have_before)          ? Certainty::kLikely
-                                                                                               : Certainty::kOneOf;
+    const bool is_proven = is_certain || (points >= kProvenFrom && victim_closes && !contradicted);
+    ruling.certainty = is_proven && !proof.is_misuse()                                ? Certainty::kProven
+                       : points >= kLikelyFrom && (d.has_before || d.may_have_before) ? Certainty::kLikely
+                                                                                      : Certainty::kOneOf;
     Deed door = d.c0;
     if (d.c1 && d.c1.way != d.c0.way) {
       const std::set<FunctionId> common = Common(d);
@@ -392,7 +425,7 @@ void CulpritJudge::Decide(const Dispute& d, int points, bool contradicted) {
     }
     const bool one_did_both = d.Has(Clue::kSameFunction);
     const bool is_alone = !d.has_before && !d.may_have_before;
-    const bool proven = one_did_both || (is_alone && points < kOneOfFrom);
+    const bool proven = !proof.is_misuse() && (one_did_both || (is_alone && points < kOneOfFrom));
     ruling.certainty = proven                                         ? Certainty::kProven
                        : points >= kOneOfLateFrom && for_stale && d.a ? Certainty::kOneOf
                                                                       : Certainty::kLikely;

@@ -62,6 +62,7 @@ class CulpritJudge {
   Deed DeedOf(const Proof& proof, const trace::Act& act);
   void MakeDispute(size_t index);
   size_t MeantLife(const Proof& proof, const Deed& act);
+  bool MeansLifeBefore(const Proof& proof, const Deed& act);
   static bool IsDoor(const Deed& first, const Deed& again);
   static void PassDoor(Dispute* dispute);
   void ForgetDisputed();

@@ -28,6 +28,8 @@ struct Proof {
   const trace::Incarnation& before() const { return record.lives[1]; }
   bool is_close() const { return record.kind == trace::FindingKind::kFailedClose; }
   bool is_use() const { return record.kind == trace::FindingKind::kFailedUse; }
+  /// A use that failed on an open number. Of which life it was meant is the judge's to say.
+  bool is_misuse() const { return record.kind == trace::FindingKind::kMisuse; }
   bool is_error() const { return record.kind == trace::FindingKind::kCloseError; }
 };
 

@@ -160,6 +160,14 @@ void WriteResult(const Json& document, const Json& finding, const FormatOptions&
   });
 }
 
+/// As code hosts write them, which file alerts by these.
+void WriteTags(const KindInfo& info, JsonWriter& out) {
+  out.Value(std::string_view("security"));
+  for (const uint16_t number : info.cwe) {
+    if (number != 0) out.Value(std::string_view(fmt::format("external/cwe/cwe-{:03}", number)));
+  }
+}
+
 void WriteRules(JsonWriter& out) {
   out.List("rules", [&] {
     for (const KindInfo& info : AllKinds()) {
@@ -169,6 +177,7 @@ void WriteRules(JsonWriter& out) {
         WriteMessage("fullDescription", info.meaning, out);
         WriteMessage("help", fmt::format("{}\n\n{}", info.proof, info.fix), out);
         out.Object("defaultConfiguration", [&] { out.Field("level", Name(info.severity)); });
+        out.Object("properties", [&] { out.List("tags", [&] { WriteTags(info, out); }); });
       });
     }
   });
