@@ -57,16 +57,16 @@ class HeldPipes {
   std::optional<trace::Incarnation> FirstLife(ProcessIndex process, trace::Incarnation life) const;
   std::optional<bool> IsOfPipe(ProcessIndex process, const trace::Incarnation& life) const;
   std::optional<Ends> EndsOf(ProcessIndex process, double moment, int generation = 0) const;
-  bool ClosedByJournal(double moment) const;
+  bool ClosedByJournal(ProcessIndex process, int fd, double moment) const;
   bool CrossedUnasked(ProcessIndex process, const PipeLife& end) const;
   bool WasOpen(uint32_t file, const PipeLife& one, double moment) const;
   bool MeansToHold(ProcessIndex process) const;
   bool WasMeantToBeWritten(ProcessIndex reader) const;
   bool IsStillThere(ProcessIndex reader) const;
   double Waited(const Process& reader) const;
-  double Moment(const Process& reader) const;
-  std::optional<std::vector<ProcessIndex>> Holders(ProcessIndex reader) const;
-  Finding MakeFinding(ProcessIndex reader, const std::vector<ProcessIndex>& holders);
+  std::vector<double> Moments(const Process& reader) const;
+  std::optional<std::vector<ProcessIndex>> Holders(ProcessIndex reader, double moment) const;
+  Finding MakeFinding(ProcessIndex reader, const std::vector<ProcessIndex>& holders, double moment);
 
   Model& model_;
   const Evidence& evidence_;
@@ -119,17 +119,21 @@ bool HeldPipes::WasOpen(uint32_t file, const PipeLife& one, double moment) const
   return one.is_open || (one.life.closed.stamp != 0 && model_.Seconds(file, one.life.closed.stamp) > moment);
 }
 
-/// The maker's ledger is gone, and the journal shows that it had closed its write end, and never duplicated it.
-bool HeldPipes::ClosedByJournal(double moment) const {
-  const Process& maker = model_.processes()[maker_];
-  const TraceFile& file = model_.files()[maker.file];
+/// The process's ledger is gone, and the journal shows that it had closed its write end `fd`, and never duplicated it.
+bool HeldPipes::ClosedByJournal(ProcessIndex index, int fd, double moment) const {
+  const Process& process = model_.processes()[index];
+  const TraceFile& file = model_.files()[process.file];
   bool was_closed = false;
   for (const EventKey& key : ListEvents(file)) {
     JournalEvent event;
-    if (key.stamp < pipe_.opened.stamp || !GetEvent(file, key.place, &event) || event.image != maker.image) continue;
-    if (event.event.kind == trace::EventKind::kDuplicated && event.event.other == pipe_.related) return false;
-    const bool is_close = event.event.kind == trace::EventKind::kClosed && event.event.fd == pipe_.related;
-    was_closed = was_closed || (is_close && model_.Seconds(maker.file, key.stamp) < moment);
+    if (key.stamp < pipe_.opened.stamp || !GetEvent(file, key.place, &event) || event.image != process.image) continue;
+    const trace::Event& act = event.event;
+    if (act.kind == trace::EventKind::kDuplicated && act.other == fd) return false;
+    const bool is_range = act.kind == trace::EventKind::kRangeClosed &&
+                          static_cast<uint32_t>(act.fd) <= static_cast<uint32_t>(fd) &&
+                          static_cast<uint32_t>(fd) <= static_cast<uint32_t>(act.other);
+    const bool is_close = is_range || (act.kind == trace::EventKind::kClosed && act.fd == fd);
+    was_closed = was_closed || (is_close && model_.Seconds(process.file, key.stamp) < moment);
   }
   return was_closed;
 }
@@ -147,11 +151,12 @@ std::optional<HeldPipes::Ends> HeldPipes::EndsOf(ProcessIndex index, double mome
     for (const WriteEnd& end : *before) {
       // What it has touched is in its own ledger. One that the parent had arranged for, or kept, is no less so
       // here.
+      if (process.ledger_released && ClosedByJournal(index, end.fd, moment)) continue;
       if (process.ledger_released) return std::nullopt;
       if (!model_.FindSlot(index, end.fd, &slot)) ends.push_back({end.fd, end.fd > 2});
     }
   }
-  if (index == maker_ && process.ledger_released && !ClosedByJournal(moment)) return std::nullopt;
+  if (index == maker_ && process.ledger_released && !ClosedByJournal(index, pipe_.related, moment)) return std::nullopt;
   const auto own = lives_.find(index);
   if (own == lives_.end()) return ends;
   for (const PipeLife& one : own->second) {
@@ -175,17 +180,28 @@ bool HeldPipes::MeansToHold(ProcessIndex process) const {
   });
 }
 
-/// A moment at which the read was waiting for nothing, as far as that is known. The time of a kill is not known: then
-/// it is half a second after the read's begin.
-double HeldPipes::Moment(const Process& reader) const {
-  if (reader.end.kind == EndKind::kRunning) return model_.Now(reader.file) - kLeastWait;
-  return model_.Seconds(reader.file, reader.reading.stamp) + kLeastWait;
+/// Moments at which the read was waiting, as far as that is known: one is enough, since a stray never writes, and
+/// whoever is left in the end must have been there all the time. The read of one that was killed waited at least until
+/// half a second after its begin. When it was killed is known of the program that `fdaudit run` has started; what else
+/// ended in the same moment may have come before or after.
+std::vector<double> HeldPipes::Moments(const Process& reader) const {
+  constexpr double kSameMoment = 0.02;
+  if (reader.end.kind == EndKind::kRunning) return {model_.Now(reader.file) - kSameMoment};
+  const double began = model_.Seconds(reader.file, reader.reading.stamp);
+  std::vector<double> moments{began + kLeastWait};
+  const trace::Header& header = model_.files()[reader.file].header();
+  const bool is_child_of_run =
+      header.run_ended == 1 && header.run_pid == reader.pid && header.pid_namespace == reader.pid_namespace;
+  if (is_child_of_run) {
+    const double killed = model_.Seconds(reader.file, header.run_end.stamp) - kSameMoment;
+    if (killed > moments.front()) moments.insert(moments.begin(), killed);
+  }
+  return moments;
 }
 
-/// Who had a write end then, if they are strays all of them.
-std::optional<std::vector<ProcessIndex>> HeldPipes::Holders(ProcessIndex reader) const {
+/// Who had a write end at a moment, if they are strays all of them.
+std::optional<std::vector<ProcessIndex>> HeldPipes::Holders(ProcessIndex reader, double moment) const {
   constexpr uint32_t kUnclear = trace::kReasonSharedTable | trace::kReasonNoRoom | trace::kReasonOwnTable;
-  const double moment = Moment(model_.processes()[reader]);
   std::vector<ProcessIndex> holders;
   for (ProcessIndex i = 0; i < model_.processes().size(); ++i) {
     const Process& process = model_.processes()[i];
@@ -234,7 +250,7 @@ double HeldPipes::Waited(const Process& reader) const {
   return end - model_.Seconds(reader.file, reader.reading.stamp);
 }
 
-Finding HeldPipes::MakeFinding(ProcessIndex reader, const std::vector<ProcessIndex>& holders) {
+Finding HeldPipes::MakeFinding(ProcessIndex reader, const std::vector<ProcessIndex>& holders, double moment) {
   const Process& process = model_.processes()[reader];
   Finding finding{Kind::kPipeHeld, Severity::kNote, Certainty::kLikely};
   finding.processes = {reader};
@@ -246,7 +262,7 @@ Finding HeldPipes::MakeFinding(ProcessIndex reader, const std::vector<ProcessInd
   for (const ProcessIndex holder : holders) {
     const Process& other = model_.processes()[holder];
     const bool is_exec = !IsForked(other);
-    const std::optional<Ends> ends = EndsOf(holder, Moment(process));
+    const std::optional<Ends> ends = EndsOf(holder, moment);
     StoryEvent event{is_exec ? Role::kExec : Role::kForked, Name(other.started_by, true), holder};
     event.thread = other.pid > 0 ? static_cast<uint32_t>(other.pid) : 0;
     event.time_s = other.started_s;
@@ -272,9 +288,11 @@ std::optional<Finding> HeldPipes::Look(ProcessIndex reader) {
   pipe_ = *first;
   maker_ = model_.Find(process.file, pipe_.opened.image);
   if (maker_ == kNoProcess || !WasMeantToBeWritten(reader) || !IsStillThere(reader)) return std::nullopt;
-  const std::optional<std::vector<ProcessIndex>> holders = Holders(reader);
-  if (!holders) return std::nullopt;
-  return MakeFinding(reader, *holders);
+  for (const double moment : Moments(process)) {
+    const std::optional<std::vector<ProcessIndex>> holders = Holders(reader, moment);
+    if (holders) return MakeFinding(reader, *holders, moment);
+  }
+  return std::nullopt;
 }
 
 }  // namespace

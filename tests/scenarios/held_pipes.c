@@ -1,11 +1,11 @@
 // A read that waits for the end of a pipe whose write end lies forgotten in another process; and all the reads that
 // wait with good reason. What waits is killed once it has waited long enough to be reported.
-#include "scenario.h"
-
 #include <dirent.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/syscall.h>
+
+#include "scenario.h"
 
 static int is_reading(pid_t process) {
   char path[64], line[256] = "";
@@ -229,14 +229,56 @@ static void substitution(void) { shell("cat <(echo x; sleep 100) >/dev/null"); }
 static void captured(void) { shell("x=$(echo x; sleep 100)"); }
 static void background(void) { shell("sleep 100 & { echo x; exec sleep 100; } | cat >/dev/null"); }
 
-static const struct scenario kCases[] = {SCENARIO(waits_for_itself), SCENARIO(the_reader),
-                                         SCENARIO(waits_for_sibling), SCENARIO(waits_on_purpose),
-                                         SCENARIO(waits_for_exit),    SCENARIO(waits_for_orders),
-                                         SCENARIO(waits_for_tokens),  SCENARIO(own_signals),
-                                         SCENARIO(jumped_out),        SCENARIO(pipeline),
-                                         SCENARIO(slow_start),        SCENARIO(substitution),
-                                         SCENARIO(captured),          SCENARIO(background),
-                                         {NULL, NULL}};
+// --- the writer is there for half a second, and ends later; the program itself is killed while a stray holds the end
+
+static int has_ended(pid_t process) {
+  char path[64], state = 0;
+  snprintf(path, sizeof path, "/proc/%d/stat", process);
+  FILE* file = fopen(path, "r");
+  if (file == NULL) return 1;
+  int got = fscanf(file, "%*d (%*[^)]) %c", &state);
+  fclose(file);
+  return got == 1 && state == 'Z';
+}
+
+static pid_t start_writer(const int ends[2], const int go[2]) {
+  pid_t writer = fork();
+  if (writer != 0) return writer;
+  close(ends[0]);
+  send_byte(ends[1]);
+  await(go[0]);
+  _exit(0);
+}
+
+static void kill_reader(pid_t reader, pid_t writer, pid_t stray, int ends[2], const int go[2]) {
+  if (fork() != 0) return;
+  close_both(ends);
+  let_wait(reader);
+  send_byte(go[1]);
+  while (!has_ended(writer)) usleep(10000);
+  let_wait(reader);
+  kill(reader, SIGKILL);
+  kill(stray, SIGKILL);
+  _exit(0);
+}
+
+static void killed_after_writer(void) {
+  int ends[2], go[2];
+  MUST(pipe(ends) == 0 && pipe(go) == 0);  // @later-made
+  pid_t writer = start_writer(ends, go);
+  pid_t stray = fork();
+  if (stray == 0) sleep_for_ever();
+  kill_reader(getpid(), writer, stray, ends, go);
+  close_both(go);
+  close(ends[1]);
+  read_to_the_end(ends[0]);
+}
+
+static const struct scenario kCases[] = {
+    SCENARIO(waits_for_itself), SCENARIO(the_reader),     SCENARIO(waits_for_sibling), SCENARIO(killed_after_writer),
+    SCENARIO(waits_on_purpose), SCENARIO(waits_for_exit), SCENARIO(waits_for_orders),  SCENARIO(waits_for_tokens),
+    SCENARIO(own_signals),      SCENARIO(jumped_out),     SCENARIO(pipeline),          SCENARIO(slow_start),
+    SCENARIO(substitution),     SCENARIO(captured),       SCENARIO(background),        {NULL, NULL}};
 
 int main(int argc, char** argv) {
   program = argv[0];
