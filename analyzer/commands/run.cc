@@ -125,7 +125,7 @@ void IgnoreBrokenPipes() { std::signal(SIGPIPE, SIG_IGN); }
 /// What --gate makes the status of a program that succeeded. What can't be reported fails the gate: a build must not
 /// pass for want of a look.
 int ReportRun(const RunOptions& options, const TargetInfo& target, TracePlace& place, ReportOutput& output) {
-  const std::vector<std::string> files = place.NewFiles();
+  const std::vector<std::string> files = place.Files();
   if (files.empty()) {
     return Complain("nothing was recorded: " + WhyNothingRecorded(target, place.path()), options.gate.error_exitcode());
   }
@@ -182,19 +182,19 @@ int RunCommand(int argc, char** argv) {
   }
   // Before the program runs: its work should not be lost to a report that can't be written.
   ReportOutput output;
-  if (!output.Open(options.report, options.report.format == "text" ? stderr : stdout)) {
-    return Complain(options.report.output + " cannot be written: " + strerror(errno), kExitRunFailed);
-  }
+  problem = output.Open(options.report, options.report.format == "text" ? stderr : stdout);
+  if (!problem.empty()) return Complain(problem, kExitRunFailed);
   if (options.trace.empty()) options.trace = InheritedOption("trace");
   TracePlace place;
   if (!place.Prepare(options.trace, &problem)) return Complain(problem, kExitRunFailed);
   options.shim_options.emplace_back("trace", place.path());
+  options.shim_options.emplace_back("token", std::to_string(place.token()));
   const std::vector<std::string> environment = MakeEnvironment({*shim, target.needed, options.shim_options}, &problem);
   if (!problem.empty()) return Complain(problem, kExitRunFailed);
   const ChildResult result = RunChild(options.program, environment);
   if (result.fork_error != 0 || result.exec_error != 0) return ReportStartFailure(options.program.front(), result);
   IgnoreBrokenPipes();
-  NoteRunEnd(place.NewFiles(), result.pid, result.wait_status);
+  NoteRunEnd(place.Files(), result.pid, result.wait_status);
   const int gate_status = ReportRun(options, target, place, output);
   const int program_status = StatusOf(result.wait_status);
   return options.has_gate && program_status == 0 ? gate_status : program_status;
