@@ -70,7 +70,7 @@ TEST_LIBS ?= -lgtest_main -lgtest -lpthread
 SHIM_SOURCES := $(wildcard shim/*.cc shim/*/*.cc shim/*/*/*.cc shim/arch/*.S)
 SHIM_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(SHIM_SOURCES))
 ANALYZER_SOURCES := $(wildcard analyzer/*.cc analyzer/*/*.cc analyzer/*/*/*.cc)
-ANALYZER_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(ANALYZER_SOURCES)) $(BUILD)/obj/viewer-assets.cc.o
+ANALYZER_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(ANALYZER_SOURCES)) $(BUILD)/obj/viewer-assets.cc.o $(BUILD)/obj/report-schema.cc.o
 ANALYZER_LIBRARY := $(filter-out $(BUILD)/obj/analyzer/main.cc.o,$(ANALYZER_OBJECTS))
 UNIT_SOURCES := $(wildcard tests/unit/*.cc tests/support/*.cc)
 UNIT_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(UNIT_SOURCES))
@@ -133,7 +133,14 @@ $(BUILD)/obj/tests/%.cc.o: tests/%.cc $(BUILD)/flags | $(HAVE)/gtest
 $(BUILD)/viewer-assets.cc: analyzer/viewer/web/bundle.pl $(wildcard analyzer/viewer/web/*.js analyzer/viewer/web/*.css) | $(HAVE)/build
 	$(call say,PAGE) perl $< analyzer/viewer/web > $@
 
-$(BUILD)/obj/viewer-assets.cc.o: $(BUILD)/viewer-assets.cc $(BUILD)/flags
+# What a stored report is checked against when it is read. Adjacent literals are one: some compilers take up to 64 KB.
+$(BUILD)/report-schema.cc: docs/report.schema.json | $(HAVE)/build
+	@mkdir -p $(@D)
+	$(call say,SCHEMA) { echo '#include "analyzer/output/report_schema.h"'; \
+	  echo 'const char fdaudit::analyzer::kReportSchema[] ='; \
+	  perl -0777 -ne 'print map { "R\"schema($$_)schema\"\n" } /.{1,16000}/gs' $<; echo ';'; } > $@
+
+$(BUILD)/obj/viewer-assets.cc.o $(BUILD)/obj/report-schema.cc.o: $(BUILD)/obj/%.cc.o: $(BUILD)/%.cc $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CXX) $(CXX) $(ANALYZER_FLAGS) $(CXXFLAGS) -c $< -o $@
 

@@ -32,7 +32,7 @@ void PrintHelp(std::FILE* out) {
       "Shows where a program opens, closes, leaks and double-closes each file descriptor.\n\nCommands:\n",
       out);
   for (const Command& command : Commands()) std::fprintf(out, "  %-9s %s\n", command.name, command.summary);
-  std::fputs("\n`fdaudit COMMAND --help` shows a command's options. To start: fdaudit run -- PROGRAM\n", out);
+  std::fputs("\n`fdaudit COMMAND --help` shows a command's options. To start: fdaudit run PROGRAM\n", out);
 }
 
 int UnknownCommand(const std::string& word) {

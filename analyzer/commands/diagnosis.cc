@@ -12,12 +12,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <optional>
+#include <sstream>
 
 #include "analyzer/commands/child.h"
 #include "analyzer/commands/shim_file.h"
 #include "analyzer/commands/trace_place.h"
+#include "analyzer/trace/file_text.h"
 
 namespace fdaudit::analyzer {
 namespace {
@@ -30,7 +31,7 @@ constexpr uint64_t kLeastRoom = 4 * kMegabyte;
 
 /// The number behind `name` in /proc/self/status; nothing where it can't be read.
 std::optional<uint64_t> StatusNumber(const std::string& name) {
-  std::ifstream status("/proc/self/status");
+  std::istringstream status(ReadFileText("/proc/self/status").text);
   std::string line;
   while (std::getline(status, line)) {
     if (line.rfind(name + ":", 0) == 0) return std::strtoull(line.c_str() + name.size() + 1, nullptr, 10);
@@ -49,7 +50,7 @@ Trial TryShim(const std::string& shim) {
   Trial trial;
   TracePlace place;
   if (!place.Prepare("", &trial.problem)) return trial;
-  AuditEnvironment audit{shim, {}, {{"trace", place.path()}}};
+  AuditEnvironment audit{shim, {}, {{"trace", place.path()}, {"token", std::to_string(place.token())}}};
   if (const uint64_t filters = SeccompFilters(); filters != 0) {
     audit.options.emplace_back("filters", std::to_string(filters));
   }
@@ -65,7 +66,7 @@ Trial TryShim(const std::string& shim) {
   close(nowhere);
   trial.ran = result.exec_error == 0 && result.fork_error == 0 && WIFEXITED(result.wait_status) &&
               WEXITSTATUS(result.wait_status) == 0;
-  trial.recorded = !place.NewFiles().empty();
+  trial.recorded = !place.Files().empty();
   return trial;
 }
 

@@ -13,6 +13,7 @@
 
 #include "analyzer/commands/command.h"
 #include "analyzer/commands/gate_options.h"
+#include "analyzer/commands/inputs.h"
 #include "analyzer/commands/options.h"
 #include "analyzer/commands/reporting.h"
 #include "analyzer/output/baseline.h"
@@ -35,23 +36,14 @@ struct Judged {
 };
 
 /// Traces alone are judged as they are: as documents they would take many times the memory.
-Judged JudgeAll(const std::vector<std::string>& inputs, const ReportOptions& options, const Policy& policy) {
+Judged JudgeAll(Inputs inputs, const ReportOptions& options, const Policy& policy) {
   Judged judged;
-  std::vector<std::string> traces;
-  for (const std::string& input : inputs) {
-    if (!LooksLikeReport(input)) {
-      traces.push_back(input);
-    } else if (judged.document) {
-      judged.document->Merge(Document::Read(input));
-    } else {
-      judged.document = Document::Read(input);
-    }
-  }
-  if (!traces.empty()) {
-    judged.traces = std::make_unique<LoadedTraces>(traces, options);
+  if (!inputs.traces.empty()) {
+    judged.traces = std::make_unique<LoadedTraces>(inputs.traces, options);
     judged.report = judged.traces->MakeReport(options, policy);
-    if (judged.document) judged.document->Merge(Document(*judged.report));
+    if (!inputs.reports.empty()) inputs.reports.emplace_back(*judged.report);
   }
+  if (!inputs.reports.empty()) judged.document = MergeReports(std::move(inputs.reports));
   if (judged.document) {
     judged.subjects = judged.document->Subjects();
     judged.verdict = Judge(policy, judged.document->Lost(), &judged.subjects);
@@ -78,11 +70,11 @@ void WriteJudged(const Judged& judged, const ReportOptions& options, const Sink&
 
 int RunGate(const std::vector<std::string>& inputs, const GateOptions& gate, const ReportOptions& options,
             const Policy& policy) {
-  const auto report = std::find_if(inputs.begin(), inputs.end(), LooksLikeReport);
-  if (!options.ignore_before.empty() && report != inputs.end()) {
-    return Complain("--ignore-before is for traces; " + *report + " no longer has the times of events", kExitUsage);
+  Inputs read = ReadInputs(inputs);
+  if (!options.ignore_before.empty() && !read.reports.empty()) {
+    return Complain("--ignore-before is for traces; stored reports no longer have the times of events", kExitUsage);
   }
-  const Judged judged = JudgeAll(inputs, options, policy);
+  const Judged judged = JudgeAll(std::move(read), options, policy);
   if (!gate.new_baseline().empty()) {
     const auto write = [&](const Sink& sink) {
       if (judged.document) return sink(Render(*judged.document, "json", {}));
@@ -93,8 +85,8 @@ int RunGate(const std::vector<std::string>& inputs, const GateOptions& gate, con
     std::fputs(RenderSuppressions(judged.subjects).c_str(), stdout);
   } else {
     ReportOutput output;
-    if (!output.Open(options, stdout)) {
-      return Complain(options.output + " cannot be written: " + strerror(errno), kExitUsage);
+    if (const std::string problem = output.Open(options, stdout); !problem.empty()) {
+      return Complain(problem, kExitUsage);
     }
     const auto write = [&](const Sink& sink) { WriteJudged(judged, options, sink); };
     if (!output.Write(write, options)) return kExitUsage;
@@ -164,8 +156,7 @@ int DiffCommand(int argc, char** argv) {
   int status = kExitOk;
   if (!line.Parse(argc, argv, kExitUsage, &status)) return status;
   return WithPolicy(&gate, &options, [&](Policy policy) {
-    policy.baseline =
-        LooksLikeReport(before) ? ReadBaseline(before) : BaselineOf(JudgeAll({before}, options, policy).subjects);
+    policy.baseline = BaselineOf(JudgeAll(ReadInputs({before}), options, policy).subjects);
     return RunGate({after}, gate, options, policy);
   });
 }

@@ -1,68 +1,53 @@
 #include "analyzer/commands/gate_options.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 #include "analyzer/commands/command.h"
 #include "analyzer/commands/options.h"
+#include "analyzer/commands/settings.h"
 #include "analyzer/detect/kinds.h"
 #include "analyzer/output/baseline.h"
 
 namespace fdaudit::analyzer {
 
 void GateOptions::Declare(CommandLine* line, bool with_baseline) {
-  line->Add({{.names = "--fail-on",
-              .target = &fail_on_,
-              .help = "severities or kinds that fail (error,warning)",
-              .type = "KIND|SEVERITY,...",
-              .delimiter = ','},
-             {.names = "--scope",
-              .target = &scope_,
-              .help = "own (default): in your own code; all: in any code",
-              .type = "own|all"}});
+  line->Add({OptionOf("fail-on", &fail_on_), OptionOf("scope", &scope_)});
   if (with_baseline) {
-    line->Add({{.names = "--baseline",
-                .target = &baselines_,
-                .help = "a report as JSON: what it knows does not fail (may be repeated)",
-                .type = "REPORT.json"},
+    line->Add({OptionOf("baseline", &baselines_),
                {.names = "--write-baseline",
                 .target = &new_baseline_,
                 .help = "write a report as JSON to FILE, for --baseline from now on, and do not fail for what it knows",
                 .type = "FILE"}});
   }
-  line->Add({{.names = "--suppressions",
-              .target = &suppressions_,
-              .help = "ignore findings that match a line in FILE (may be repeated)",
-              .type = "FILE"},
-             {.names = "--no-default-suppressions",
-              .target = &no_default_suppressions_,
-              .help = "without those that fdaudit brings along"},
+  line->Add({OptionOf("suppressions", &suppressions_),
+             OptionOf("no-default-suppressions", &no_default_suppressions_),
              {.names = "--print-suppressions",
               .target = &print_suppressions_,
               .help = "print lines that would suppress what fails now"},
-             {.names = "--max",
-              .target = &max_,
-              .help = "tolerate N new findings of a kind (may be repeated)",
-              .type = "KIND=N"},
-             {.names = "--min-count",
-              .target = &min_count_,
-              .help = "tolerate findings of fewer than N descriptors",
-              .type = "N",
-              .least = 1,
-              .most = 1000000000},
-             {.names = "--allow-loss",
-              .target = &allow_loss_,
-              .help = "do not fail where the trace had no room for evidence"},
-             {.names = "--error-exitcode",
-              .target = &error_exitcode_,
-              .help = "status where the gate fails (1)",
-              .type = "N",
-              .least = 1,
-              .most = 255},
+             OptionOf("max", &max_),
+             OptionOf("min-count", &min_count_),
+             OptionOf("allow-loss", &allow_loss_),
+             OptionOf("error-exitcode", &error_exitcode_),
              {.names = "--config",
               .target = &config_,
               .help = "configuration file (.fdaudit.toml, here or in a folder above)",
               .type = "FILE"}});
+}
+
+/// What the command line says. The configuration's values were checked where they stand.
+std::string GateOptions::CheckGiven() const {
+  for (const auto& [name, values] :
+       {std::pair{"fail-on", fail_on_}, std::pair{"scope", std::vector<std::string>{scope_}}, std::pair{"max", max_}}) {
+    for (const std::string& value : values) {
+      const std::string problem = value.empty() ? "" : ProblemOf(FindSetting(name), value);
+      if (!problem.empty()) return fmt::format("--{}: {}", name, problem);
+    }
+  }
+  return "";
 }
 
 std::string GateOptions::LoadConfiguration(ReportOptions* report) {
@@ -100,30 +85,16 @@ std::string GateOptions::LoadConfiguration(ReportOptions* report) {
   return "";
 }
 
-std::string GateOptions::ReadMax() {
-  for (const std::string& text : max_) {
-    const size_t equals = text.find('=');
-    const std::optional<Kind> kind = FindKind(text.substr(0, equals));
-    const std::string number = equals == std::string::npos ? "" : text.substr(equals + 1);
-    const bool is_number = !number.empty() && number.find_first_not_of("0123456789") == std::string::npos;
-    if (!kind) return "--max " + text + ": '" + text.substr(0, equals) + "' is no kind of finding";
-    if (!is_number || number.size() > 9) return "--max " + text + ": expected KIND=N";
-    policy_.max[*kind] = std::stoul(number);
-  }
-  return "";
-}
-
 std::string GateOptions::Load(ReportOptions* report) {
-  std::string problem = LoadConfiguration(report);
-  if (problem.empty() && !fail_on_.empty()) {
-    problem = policy_.fail_on.Read(fail_on_);
-    if (!problem.empty()) problem = "--fail-on: " + problem;
-  }
-  if (problem.empty() && !scope_.empty() && scope_ != "own" && scope_ != "all") {
-    problem = "--scope is own or all, not '" + scope_ + "'";
-  }
+  std::string problem = CheckGiven();
+  if (problem.empty()) problem = LoadConfiguration(report);
+  if (problem.empty() && !fail_on_.empty()) problem = policy_.fail_on.Read(fail_on_);
   policy_.scope = scope_ == "all" ? Scope::kAll : Scope::kOwn;
-  if (problem.empty()) problem = ReadMax();
+  for (const std::string& text : max_) {
+    if (!problem.empty()) break;
+    const size_t equals = text.find('=');
+    policy_.max[*FindKind(text.substr(0, equals))] = std::stoul(text.substr(equals + 1));
+  }
   policy_.min_count = static_cast<uint64_t>(std::max(min_count_, 1));
   policy_.allow_loss = allow_loss_;
   if (error_exitcode_ == 0) error_exitcode_ = kExitGateFailed;

@@ -30,7 +30,7 @@ class GateOptions {
 
  private:
   std::string LoadConfiguration(ReportOptions* report);
-  std::string ReadMax();
+  std::string CheckGiven() const;
 
   std::vector<std::string> fail_on_;
   std::string scope_;

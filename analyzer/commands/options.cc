@@ -69,7 +69,43 @@ class Parser {
   std::list<Given> given_;  // a list: the parser keeps references
 };
 
+/// "-f" and "--format" of "-f,--format".
+bool Names(std::string_view names, std::string_view wanted) {
+  while (!names.empty()) {
+    const size_t end = std::min(names.find(','), names.size());
+    if (names.substr(0, end) == wanted) return true;
+    names.remove_prefix(std::min(end + 1, names.size()));
+  }
+  return false;
+}
+
+/// Whether a word may be the value of an option that may do without one: a number, or a word that its type lists.
+bool MayBeValue(std::string_view type, std::string_view word) {
+  if (!word.empty() && word.find_first_not_of("0123456789") == std::string_view::npos) return true;
+  while (!type.empty()) {
+    const size_t end = std::min(type.find('|'), type.size());
+    if (type.substr(0, end) == word) return true;
+    type.remove_prefix(std::min(end + 1, type.size()));
+  }
+  return false;
+}
+
 }  // namespace
+
+int CommandLine::FirstOperand(int argc, char** argv) const {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word == "--" || word.size() < 2 || word.front() != '-') return i;
+    // "-fjson" and "--format=json" have their value with them.
+    const bool is_short = word[1] != '-';
+    if (is_short ? word.size() > 2 : word.find('=') != std::string_view::npos) continue;
+    const auto row = std::find_if(options_.begin(), options_.end(),
+                                  [word](const Option& option) { return Names(option.names, word); });
+    if (row == options_.end() || std::holds_alternative<bool*>(row->target) || i + 1 == argc) continue;
+    if (!row->value_is_optional || MayBeValue(row->type, argv[i + 1])) ++i;
+  }
+  return argc;
+}
 
 void CommandLine::Add(std::vector<Option> options) {
   std::move(options.begin(), options.end(), std::back_inserter(options_));

@@ -42,6 +42,10 @@ class CommandLine {
   void Remove(std::string_view names);
   void set_footer(std::string footer) { footer_ = std::move(footer); }
 
+  /// Index of the first word behind the command's name that is neither an option nor an option's value: "--", or what
+  /// the options are for. argc where there is none.
+  int FirstOperand(int argc, char** argv) const;
+
   /// Fills the targets. True: go on. False: leave with `*status` (help was asked for, or a usage error was reported).
   bool Parse(int argc, char** argv, int usage_status, int* status) const;
 

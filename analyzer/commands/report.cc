@@ -63,8 +63,8 @@ int ReportCommand(int argc, char** argv) {
     options.all |= has_standing;
     LoadedTraces loaded(traces, options);
     ReportOutput output;
-    if (!output.Open(options, stdout)) {
-      return Complain(options.output + " cannot be written: " + strerror(errno), kExitUsage);
+    if (const std::string unwritable = output.Open(options, stdout); !unwritable.empty()) {
+      return Complain(unwritable, kExitUsage);
     }
     const Report report = loaded.MakeReport(options);
     std::optional<Standing> standing;

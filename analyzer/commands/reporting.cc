@@ -15,14 +15,16 @@
 #include <utility>
 
 #include "analyzer/commands/command.h"
+#include "analyzer/commands/inputs.h"
 #include "analyzer/commands/options.h"
+#include "analyzer/commands/settings.h"
 #include "analyzer/output/document.h"
 #include "analyzer/output/exports/exports.h"
 #include "analyzer/output/standing.h"
 #include "analyzer/target/elf_target.h"
 #include "analyzer/trace/family.h"
-#include "analyzer/trace/memory_place.h"
 #include "analyzer/trace/trace_error.h"
+#include "analyzer/trace/trace_file.h"
 #include "analyzer/viewer/page.h"
 
 namespace fdaudit::analyzer {
@@ -53,80 +55,6 @@ bool WantsColor(std::FILE* out) {
   return isatty(fileno(out)) == 1;
 }
 
-/// Of what lies in a directory (from `first` on in `files`), the session that began last. Returns how many others there
-/// were: earlier runs that recorded to the same place.
-size_t KeepNewest(size_t first, std::vector<TraceFile>* files) {
-  std::map<std::string, int64_t> starts;  // by family
-  for (size_t i = first; i < files->size(); ++i) {
-    const TraceFile& file = (*files)[i];
-    const int64_t started = file.header().started_realtime_ns;
-    const auto [known, is_new] = starts.try_emplace(FamilyName(file), started);
-    if (!is_new) known->second = std::min(known->second, started);
-  }
-  if (starts.size() < 2) return 0;
-  const auto newest =
-      std::max_element(starts.begin(), starts.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
-  const auto begin = files->begin() + static_cast<std::ptrdiff_t>(first);
-  const auto is_older = [&newest](const TraceFile& file) { return FamilyName(file) != newest->first; };
-  files->erase(std::remove_if(begin, files->end(), is_older), files->end());
-  return starts.size() - 1;
-}
-
-/// A file that is still being made is passed over as long as there are others.
-std::vector<TraceFile> OpenTraces(const std::vector<std::string>& paths, bool all, std::vector<std::string>* notes) {
-  std::vector<TraceFile> files;
-  for (const std::string& path : paths) {
-    const size_t first = files.size();
-    const std::vector<std::string> names = FindTraceFiles(path);
-    const size_t before = files.size();
-    for (const std::string& name : names) {
-      try {
-        files.push_back(TraceFile::Open(name));
-      } catch (const TraceError& error) {
-        const bool is_last = &name == &names.back();
-        if (!error.is_unfinished() || (is_last && files.size() == before)) throw;
-      }
-    }
-    std::error_code unknown;
-    const size_t older = all || !std::filesystem::is_directory(path, unknown) ? 0 : KeepNewest(first, &files);
-    if (older != 0) {
-      notes->push_back(path + " holds " + std::to_string(older) + " older session" + (older == 1 ? "" : "s") +
-                       ", not looked at here (--all)");
-    }
-  }
-  return files;
-}
-
-/// Whether a process that writes to the file may be alive.
-bool IsWritten(const Model& model, const std::string& file) {
-  return std::any_of(model.processes().begin(), model.processes().end(), [&](const Process& process) {
-    const bool is_alive = process.end.kind == EndKind::kRunning || process.end.kind == EndKind::kUnknown;
-    return is_alive && model.files()[process.file].name() == file;
-  });
-}
-
-/// When the file's trace began.
-int64_t StartOf(const Model& model, const std::string& file) {
-  for (const TraceFile& one : model.files()) {
-    if (one.name() == file) return one.header().started_realtime_ns;
-  }
-  return 0;
-}
-
-/// Traces in memory whose programs have ended go to the folders where they were asked for.
-void MoveEnded(const std::vector<std::string>& paths, const Model& model) {
-  for (const std::string& path : paths) {
-    for (const std::string& name : FindTraceFiles(path)) {
-      try {
-        const std::string place = ResolvePointer(name);
-        if (place != name && !IsWritten(model, place)) MoveFromMemory(name, StartOf(model, place));
-      } catch (const TraceError&) {
-        // It was left out of the report, too.
-      }
-    }
-  }
-}
-
 /// Whether a program was started that should have made a trace file of its own, and none was found.
 bool MissesFiles(const Model& model) {
   return std::any_of(model.processes().begin(), model.processes().end(), [](const Process& process) {
@@ -137,14 +65,7 @@ bool MissesFiles(const Model& model) {
 }  // namespace
 
 void AddTraceOptions(CommandLine* line, ReportOptions* options) {
-  line->Add({{.names = "--sysroot",
-              .target = &options->sysroot,
-              .help = "look for programs and libraries below DIR",
-              .type = "DIR"},
-             {.names = "--debug-dir",
-              .target = &options->debug_dirs,
-              .help = "look for separate debug files in DIR too (may be repeated)",
-              .type = "DIR"},
+  line->Add({OptionOf("sysroot", &options->sysroot), OptionOf("debug-dir", &options->debug_dirs),
              {.names = "--redact",
               .target = &options->redact,
               .help = "hashes in place of arguments and of names that the program opened"}});
@@ -157,20 +78,8 @@ void AddReportOptions(CommandLine* line, ReportOptions* options) {
               .type = "FORMAT"},
              {.names = "-o,--output", .target = &options->output, .help = "write the report to FILE", .type = "FILE"}});
   AddTraceOptions(line, options);
-  line->Add(
-      {{.names = "--source-root",
-        .target = &options->source_root,
-        .help = "your own code is what lies below DIR, by its sources or its file (default: the repository around the "
-                "working directory, where the program is part of it)",
-        .type = "DIR"},
-       {.names = "--helper",
-        .target = &options->helpers,
-        .help = "FUNCTION opens or closes for others: look at its callers (may be repeated; most are recognised)",
-        .type = "FUNCTION"},
-       {.names = "--ignore-before",
-        .target = &options->ignore_before,
-        .help = "leave out what a process did before it reached a checkpoint (fdaudit.h; a test, by pytest's name)",
-        .type = "CHECKPOINT"},
+  line->Add({OptionOf("source-root", &options->source_root), OptionOf("helper", &options->helpers),
+             OptionOf("ignore-before", &options->ignore_before),
        {.names = "--all",
         .target = &options->all,
         .help = "all sessions whose traces lie in a directory (default: the newest)"}});
@@ -216,7 +125,7 @@ LoadedTraces::LoadedTraces(const std::vector<std::string>& paths, const ReportOp
   model_options.lookup = [symbolizer = symbolizer_.get()](const ModuleRef& module, uint64_t address) {
     return symbolizer->Lookup(module, address);
   };
-  model_options.code_lookup = [this](int pid, uint64_t address) { return NameCode(pid, address); };
+  model_options.code_lookup = [this](ProcessIndex process, uint64_t address) { return NameCode(process, address); };
   std::map<std::string, trace::ExecProblem> looked_at;
   model_options.target_problem = [looked_at](const std::string& program) mutable {
     const auto [known, is_new] = looked_at.try_emplace(program);
@@ -227,6 +136,7 @@ LoadedTraces::LoadedTraces(const std::vector<std::string>& paths, const ReportOp
   std::vector<TraceFile> files = OpenTraces(paths, options.all, &notes);
   Relatives relatives = FindRelatives(files);
   std::move(relatives.files.begin(), relatives.files.end(), std::back_inserter(files));
+  OrderTraces(&files);
   model_ = std::make_unique<Model>(std::move(files), std::move(model_options));
   for (std::string& note : notes) model_->AddNote(std::move(note));
   for (std::string& note : relatives.notes) model_->AddNote(std::move(note));
@@ -243,15 +153,19 @@ std::vector<std::string> LoadedTraces::FileNames() const {
   return names;
 }
 
-/// From the map that the process may have left in /tmp. An older process of that pid may have left it as well, so it
-/// must have been written since the session began; that is hardly ever true of traces from elsewhere.
-std::string LoadedTraces::NameCode(int pid, uint64_t address) {
-  const auto [known, is_new] = perf_maps_.try_emplace(pid);
+/// From the map that the process may have left in /tmp, if its pid counts here. An older process of that pid may have
+/// left it as well, so it must have been written since this one began.
+std::string LoadedTraces::NameCode(ProcessIndex index, uint64_t address) {
+  const auto [known, is_new] = perf_maps_.try_emplace(index);
   if (is_new) {
-    const std::string path = "/tmp/perf-" + std::to_string(pid) + ".map";
+    const Process& process = model_->processes()[index];
+    const std::string path = "/tmp/perf-" + std::to_string(process.pid) + ".map";
     struct stat status = {};
-    const int64_t started_s = model_->session().started_realtime_ns / 1000000000;
-    if (stat(path.c_str(), &status) == 0 && status.st_mtime >= started_s) known->second.Load(path);
+    const double started_s = static_cast<double>(model_->session().started_realtime_ns) / 1e9 + process.started_s;
+    if (ArePidsOfHere(model_->files()[process.file].header().boot_id, process.pid_namespace) &&
+        stat(path.c_str(), &status) == 0 && status.st_mtime + 1 >= static_cast<time_t>(started_s)) {
+      known->second.Load(path);
+    }
   }
   // The trace keeps the lower 43 bits of an address; user space has 47. Taken where only one fits.
   std::string name;
@@ -346,13 +260,15 @@ ReportOutput::~ReportOutput() {
   if (is_file_ && out_ != nullptr) std::fclose(out_);
 }
 
-bool ReportOutput::Open(const ReportOptions& options, std::FILE* standard) {
+std::string ReportOutput::Open(const ReportOptions& options, std::FILE* standard) {
   is_file_ = !options.output.empty() && options.output != "-";
   out_ = options.output == "-" ? stdout : standard;
-  if (!is_file_) return true;
+  if (!is_file_) return "";
+  out_ = nullptr;
+  if (IsTrace(options.output)) return options.output + " is a trace, and is not overwritten";
   const int fd = open(options.output.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
   out_ = fd < 0 ? nullptr : fdopen(fd, "w");
-  return out_ != nullptr;
+  return out_ != nullptr ? "" : options.output + " cannot be written: " + strerror(errno);
 }
 
 bool ReportOutput::wants_color() const { return !is_file_ && WantsColor(out_); }
@@ -371,8 +287,8 @@ bool WriteBaseline(const std::string& file, size_t findings, const std::function
   options.format = "json";
   options.output = file;
   ReportOutput output;
-  if (!output.Open(options, stdout)) {
-    Complain(file + " cannot be written: " + strerror(errno), kExitUsage);
+  if (const std::string problem = output.Open(options, stdout); !problem.empty()) {
+    Complain(problem, kExitUsage);
     return false;
   }
   if (!output.Write(write, options)) return false;

@@ -68,10 +68,10 @@ class LoadedTraces {
   Standing Stand(const StoppedProcess& stopped);
 
  private:
-  std::string NameCode(int pid, uint64_t address);
+  std::string NameCode(ProcessIndex process, uint64_t address);
 
   std::shared_ptr<Symbolizer> symbolizer_;
-  std::map<int, PerfMap> perf_maps_;  // by pid
+  std::map<ProcessIndex, PerfMap> perf_maps_;
   std::unique_ptr<Model> model_;
 };
 
@@ -83,9 +83,9 @@ class ReportOutput {
   ReportOutput& operator=(const ReportOutput&) = delete;
   ~ReportOutput();
 
-  /// Opens options.output, or takes `standard` where that is empty. What the file holds stays until Write(). False: it
-  /// can't be written, and errno says why.
-  bool Open(const ReportOptions& options, std::FILE* standard);
+  /// Opens options.output, or takes `standard` where that is empty. What the file holds stays until Write(). Returns why
+  /// it can't be written, a sentence; empty: it can. A trace is never overwritten.
+  std::string Open(const ReportOptions& options, std::FILE* standard);
   /// Whether what is written will be seen in colors.
   bool wants_color() const;
   /// Has `write` give the whole text to a sink, in pieces or at once. False: reported on standard error.

@@ -69,22 +69,18 @@ bool ReadRunArguments(int argc, char** argv, RunOptions* options, int* status) {
              .help = "exit with 1 if the program succeeded and findings fail the gate, with 4 if evidence was lost"}});
   options->gate.Declare(&line);
   shim_options.Declare(&line);
-  line.set_footer("The program and its arguments follow --:  fdaudit run -- PROGRAM [ARG...]");
-  char** const end = argv + argc;
-  char** const dashes = std::find_if(argv, end, [](const char* word) { return strcmp(word, "--") == 0; });
-  if (!line.Parse(static_cast<int>(dashes - argv), argv, kExitRunFailed, status)) {
-    if (*status != kExitOk && dashes == end)
-      std::fputs("The program goes behind --:  fdaudit run -- PROGRAM\n", stderr);
-    return false;
-  }
-  if (dashes != end) options->program.assign(dashes + 1, end);
+  line.set_footer("The program is the first word that is no option, or what follows --:  fdaudit run PROGRAM [ARG...]");
+  const int operand = line.FirstOperand(argc, argv);
+  if (!line.Parse(operand, argv, kExitRunFailed, status)) return false;
+  const bool is_dashes = operand < argc && strcmp(argv[operand], "--") == 0;
+  options->program.assign(argv + operand + (is_dashes ? 1 : 0), argv + argc);
   std::string problem = FormatProblem(options->report.format);
   if (problem.empty()) problem = options->gate.Load(&options->report);
   if (problem.empty()) problem = shim_options.Read(&options->shim_options);
   if (problem.empty() && options->archives && options->trace.empty())
     problem = "--archive copies beside the trace: it goes with --trace DIR";
   if (problem.empty() && (options->program.empty() || options->program.front().empty())) {
-    problem = "no program given; usage: fdaudit run -- PROGRAM [ARG...]";
+    problem = "no program given; usage: fdaudit run PROGRAM [ARG...]";
   }
   if (!problem.empty()) *status = Complain(problem, kExitRunFailed);
   return problem.empty();
@@ -125,7 +121,7 @@ void IgnoreBrokenPipes() { std::signal(SIGPIPE, SIG_IGN); }
 /// What --gate makes the status of a program that succeeded. What can't be reported fails the gate: a build must not
 /// pass for want of a look.
 int ReportRun(const RunOptions& options, const TargetInfo& target, TracePlace& place, ReportOutput& output) {
-  const std::vector<std::string> files = place.NewFiles();
+  const std::vector<std::string> files = place.Files();
   if (files.empty()) {
     return Complain("nothing was recorded: " + WhyNothingRecorded(target, place.path()), options.gate.error_exitcode());
   }
@@ -182,19 +178,19 @@ int RunCommand(int argc, char** argv) {
   }
   // Before the program runs: its work should not be lost to a report that can't be written.
   ReportOutput output;
-  if (!output.Open(options.report, options.report.format == "text" ? stderr : stdout)) {
-    return Complain(options.report.output + " cannot be written: " + strerror(errno), kExitRunFailed);
-  }
+  problem = output.Open(options.report, options.report.format == "text" ? stderr : stdout);
+  if (!problem.empty()) return Complain(problem, kExitRunFailed);
   if (options.trace.empty()) options.trace = InheritedOption("trace");
   TracePlace place;
   if (!place.Prepare(options.trace, &problem)) return Complain(problem, kExitRunFailed);
   options.shim_options.emplace_back("trace", place.path());
+  options.shim_options.emplace_back("token", std::to_string(place.token()));
   const std::vector<std::string> environment = MakeEnvironment({*shim, target.needed, options.shim_options}, &problem);
   if (!problem.empty()) return Complain(problem, kExitRunFailed);
   const ChildResult result = RunChild(options.program, environment);
   if (result.fork_error != 0 || result.exec_error != 0) return ReportStartFailure(options.program.front(), result);
   IgnoreBrokenPipes();
-  NoteRunEnd(place.NewFiles(), result.pid, result.wait_status);
+  NoteRunEnd(place.Files(), result.pid, result.wait_status);
   const int gate_status = ReportRun(options, target, place, output);
   const int program_status = StatusOf(result.wait_status);
   return options.has_gate && program_status == 0 ? gate_status : program_status;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <string_view>
 
 extern char** environ;
@@ -15,6 +16,8 @@ namespace fdaudit::analyzer {
 namespace {
 
 constexpr char kShimName[] = "libfdaudit.so";
+/// Options by which the shim itself hands a session on to its children.
+constexpr std::string_view kOfOneSession[] = {"session", "place", "family", "token", "image", "apart", "ahead"};
 constexpr size_t kMostOptionText = 1023;  // the shim's room for them
 
 std::optional<std::string> RealPath(const std::string& path) {
@@ -108,7 +111,8 @@ std::string MakeShimOptions(const std::string& before, const std::vector<ShimOpt
   for (const std::string& entry : Split(before, ":")) {
     const std::string_view name = NameOf(entry);
     const auto replaces = [name](const ShimOption& option) { return option.first == name; };
-    if (name == "session" || name == "ahead" || std::any_of(options.begin(), options.end(), replaces)) continue;
+    const bool is_of_outer = std::find(std::begin(kOfOneSession), std::end(kOfOneSession), name) != std::end(kOfOneSession);
+    if (is_of_outer || std::any_of(options.begin(), options.end(), replaces)) continue;
     text += (text.empty() ? "" : ":") + entry;
   }
   for (const ShimOption& option : options) {

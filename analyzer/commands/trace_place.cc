@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -67,6 +68,34 @@ std::string PlaceOf(const std::string& file) {
   }
 }
 
+/// Of a trace file that is finished; its `magic` is empty where there is none.
+trace::Header ReadHeader(int fd) {
+  trace::Header header = {};
+  const bool is_whole = pread(fd, &header, sizeof header, 0) == static_cast<ssize_t>(sizeof header) &&
+                        memcmp(header.magic, trace::kMagic, sizeof header.magic) == 0 &&
+                        header.major_version == trace::kMajorVersion;
+  return is_whole ? header : trace::Header{};
+}
+
+uint64_t TokenOf(const std::string& file) {
+  const int fd = open(PlaceOf(file).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0) return 0;
+  const uint64_t token = ReadHeader(fd).run_token;
+  close(fd);
+  return token;
+}
+
+/// Never 0, and short enough for a decimal number among the shim's options.
+uint64_t MakeToken() {
+  uint64_t token = 0;
+  if (getrandom(&token, sizeof token, 0) != static_cast<ssize_t>(sizeof token)) {
+    timespec now = {};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    token = static_cast<uint64_t>(getpid()) << 32 ^ static_cast<uint64_t>(now.tv_nsec);
+  }
+  return token >> 16 | 1;
+}
+
 /// Visible with run_ended, which is written last.
 void WriteRunEnd(int fd, const trace::Header& header, int child_pid, int wait_status) {
   const trace::ClockPair end = Now(header);
@@ -86,7 +115,7 @@ bool TracePlace::Prepare(const std::string& wanted, std::string* problem) {
     *problem = path_ + ": a trace directory's name must not have a colon";
     return false;
   }
-  old_files_ = FilesIn(path_);
+  token_ = MakeToken();
   return true;
 }
 
@@ -127,12 +156,9 @@ bool TracePlace::MakePrivate(std::string* problem) {
   return false;
 }
 
-std::vector<std::string> TracePlace::NewFiles() const {
+std::vector<std::string> TracePlace::Files() const {
   std::vector<std::string> files = FilesIn(path_);
-  const auto is_old = [this](const std::string& file) {
-    return std::binary_search(old_files_.begin(), old_files_.end(), file);
-  };
-  files.erase(std::remove_if(files.begin(), files.end(), is_old), files.end());
+  std::erase_if(files, [this](const std::string& file) { return TokenOf(file) != token_; });
   return files;
 }
 
@@ -159,11 +185,8 @@ void NoteRunEnd(const std::vector<std::string>& files, int child_pid, int wait_s
   for (const std::string& file : files) {
     const int fd = open(PlaceOf(file).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0) continue;
-    trace::Header header = {};
-    const bool is_whole = pread(fd, &header, sizeof header, 0) == static_cast<ssize_t>(sizeof header) &&
-                          memcmp(header.magic, trace::kMagic, sizeof header.magic) == 0 &&
-                          header.major_version == trace::kMajorVersion;
-    if (is_whole && header.creator_pid == child_pid) WriteRunEnd(fd, header, child_pid, wait_status);
+    const trace::Header header = ReadHeader(fd);
+    if (header.creator_pid == child_pid) WriteRunEnd(fd, header, child_pid, wait_status);
     close(fd);
   }
 }

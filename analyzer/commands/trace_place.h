@@ -2,6 +2,7 @@
 
 // The directory that an audited program's trace goes to, and what appears in it.
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -18,9 +19,11 @@ class TracePlace {
   /// it can't be used.
   bool Prepare(const std::string& wanted, std::string* problem);
   const std::string& path() const { return path_; }
+  /// The shim's option `token`: other sessions may record to the same directory at the same time.
+  uint64_t token() const { return token_; }
 
-  /// Trace files that were not there when Prepare() was called.
-  std::vector<std::string> NewFiles() const;
+  /// Trace files there that the programs have made which got the token.
+  std::vector<std::string> Files() const;
 
   /// Removes a private directory with all that is in it; a directory that was asked for stays.
   void Remove();
@@ -33,10 +36,10 @@ class TracePlace {
 
   std::string path_;
   bool is_private_ = false;
-  std::vector<std::string> old_files_;
+  uint64_t token_ = 0;
 };
 
-/// Writes how the child ended into the trace file that it began, if that is among `files`.
+/// Writes how the child ended into the trace file that it began, if that is among `files`, which are its session's.
 void NoteRunEnd(const std::vector<std::string>& files, int child_pid, int wait_status);
 
 }  // namespace fdaudit::analyzer

@@ -7,11 +7,12 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "analyzer/commands/command.h"
+#include "analyzer/commands/inputs.h"
 #include "analyzer/commands/options.h"
 #include "analyzer/commands/reporting.h"
 #include "analyzer/output/document.h"
@@ -31,23 +32,13 @@ std::string FreeName() {
 
 std::string PageOf(const std::vector<std::string>& inputs, const ReportOptions& options) {
   const PageOptions page{options.source_root, !options.redact};
-  std::vector<std::string> traces;
-  std::optional<Document> document;
-  for (const std::string& input : inputs) {
-    if (!LooksLikeReport(input)) {
-      traces.push_back(input);
-    } else if (document) {
-      document->Merge(Document::Read(input));
-    } else {
-      document = Document::Read(input);
-    }
-  }
-  if (traces.empty()) return RenderPage(*document, nullptr, page);
-  LoadedTraces loaded(traces, options);
+  Inputs read = ReadInputs(inputs);
+  if (read.traces.empty()) return RenderPage(MergeReports(std::move(read.reports)), nullptr, page);
+  LoadedTraces loaded(read.traces, options);
   const Report report = loaded.MakeReport(options);
-  if (!document) return RenderPage(Document(report), &report, page);
-  document->Merge(Document(report));
-  return RenderPage(*document, nullptr, page);
+  if (read.reports.empty()) return RenderPage(Document(report), &report, page);
+  read.reports.emplace_back(report);
+  return RenderPage(MergeReports(std::move(read.reports)), nullptr, page);
 }
 
 }  // namespace
@@ -72,9 +63,8 @@ int ViewCommand(int argc, char** argv) {
     const std::string page = PageOf(inputs, options);
     if (options.output.empty()) options.output = FreeName();
     ReportOutput output;
-    if (!output.Open(options, stdout)) {
-      return Complain(options.output + " cannot be written: " + strerror(errno) + "; -o FILE puts the page elsewhere",
-                      kExitUsage);
+    if (const std::string problem = output.Open(options, stdout); !problem.empty()) {
+      return Complain(problem + "; -o FILE puts the page elsewhere", kExitUsage);
     }
     if (!output.Write([&page](const Sink& sink) { sink(page); }, options)) return kExitUsage;
     std::error_code error;

@@ -74,6 +74,8 @@ int Evidence::TakeErrorOf(ProcessIndex process, int fd, const trace::Incarnation
 
 void Evidence::Report(size_t index, Role close_role, Finding* finding) {
   reported_[index] = true;
+  // A number that was never open has no life, and its closes have nothing in common.
+  if (proofs_[index].last().opened.stamp == 0 && proofs_[index].last().closed.stamp == 0) return;
   const FindingRecord& deciding = proofs_[index].record;
   for (const size_t other : of_life_[KeyOf(proofs_[index])]) {
     const FindingRecord& record = proofs_[other].record;

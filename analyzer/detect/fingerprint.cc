@@ -2,13 +2,11 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
-#include <map>
 #include <string>
-#include <utility>
 
 #include "analyzer/detect/kinds.h"
 #include "analyzer/model/hash.h"
+#include "analyzer/symbols/source_file.h"
 
 namespace fdaudit::analyzer {
 namespace {
@@ -37,40 +35,39 @@ std::string NamesAround(CallPaths& paths, PathId path) {
   return names;
 }
 
-uint64_t BaseOf(CallPaths& paths, const Finding& finding) {
+/// What distinguishes the place from others in its function. Each rests on the code alone, and never on what else was
+/// found there.
+void AddPlaceInFunction(const Frame& frame, SourceLines* sources, Fnv* hash) {
+  if (const auto line = sources->Find(frame.file, frame.first_line, frame.line)) {
+    hash->Add("line");
+    hash->Add(line->text);
+    hash->Add(uint64_t{line->ordinal});
+  } else if (frame.site != 0) {
+    hash->Add("site");
+    hash->Add(frame.site);
+  } else if (frame.first_line > 0 && frame.line > frame.first_line) {
+    hash->Add("lines in");
+    hash->Add(static_cast<uint64_t>(frame.line - frame.first_line));
+  }
+}
+
+std::string FingerprintOf(CallPaths& paths, const Finding& finding, SourceLines* sources) {
   Fnv hash;
   hash.Add(Name(finding.kind));
   const StoryEvent& deciding = finding.events[finding.deciding];
-  const Frame* frame = paths.Location(deciding.path, deciding.seen_through);
-  if (frame != nullptr) hash.Add(IsNameless(*frame) ? NamesAround(paths, deciding.path) : NameOf(*frame));
+  if (const Frame* frame = paths.Location(deciding.path, deciding.seen_through)) {
+    hash.Add(IsNameless(*frame) ? NamesAround(paths, deciding.path) : NameOf(*frame));
+    if (!frame->function.empty()) AddPlaceInFunction(*frame, sources, &hash);
+  }
   hash.Add(deciding.call);
-  return hash.value();
-}
-
-/// The place in the code, for the order of findings that names can't distinguish.
-uint64_t PlaceOf(CallPaths& paths, const Finding& finding) {
-  const StoryEvent& deciding = finding.events[finding.deciding];
-  const Frame* frame = paths.Location(deciding.path, deciding.seen_through);
-  if (frame == nullptr) return 0;
-  return frame->is_python ? static_cast<uint64_t>(frame->line) : frame->offset;
+  return fmt::format("{}:{:016x}", kFingerprintVersion, hash.value());
 }
 
 }  // namespace
 
 void AssignFingerprints(CallPaths& paths, std::vector<Finding>* findings) {
-  std::map<uint64_t, std::vector<std::pair<uint64_t, Finding*>>> equals;
-  for (Finding& finding : *findings) {
-    equals[BaseOf(paths, finding)].push_back({PlaceOf(paths, finding), &finding});
-  }
-  for (auto& [base, group] : equals) {
-    std::stable_sort(group.begin(), group.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-    for (size_t i = 0; i < group.size(); ++i) {
-      Fnv hash;
-      hash.Add(base);
-      if (i != 0) hash.Add(uint64_t{i});
-      group[i].second->id = fmt::format("1:{:016x}", hash.value());
-    }
-  }
+  SourceLines sources;
+  for (Finding& finding : *findings) finding.id = FingerprintOf(paths, finding, &sources);
 }
 
 }  // namespace fdaudit::analyzer

@@ -127,7 +127,7 @@ DescriptorNote NoteOfOpen(const Model& model, const Registrations& registrations
 
 LineKey LineOf(Model& model, const LeftKey& key) {
   const Process& process = model.processes()[key.process];
-  const PathId path = model.paths().Intern(process.file, key.stack, process.pid);
+  const PathId path = model.paths().Intern(process.file, key.stack, key.process);
   const std::string lost = fmt::format("{} {} {}", key.process, key.stack, key.lost);
   return {key.process, LineOf(model.paths(), path, 0, lost), key.held};
 }

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -54,8 +56,19 @@ class HeldPipes {
  private:
   using Ends = std::vector<WriteEnd>;
 
+  using PipeKey = std::pair<uint64_t, uint32_t>;             // stamp and image of the call that made it
+  using Of = std::map<ProcessIndex, std::vector<PipeLife>>;  // ends by process
+  using Thread = std::tuple<uint32_t, uint32_t, uint32_t>;   // file, image, thread
+  using Number = std::tuple<uint32_t, uint32_t, int>;        // file, image, descriptor
+  struct Change {
+    uint64_t stamp;
+    bool is_close;  ///< else a duplication
+  };
+
   std::optional<trace::Incarnation> FirstLife(ProcessIndex process, trace::Incarnation life) const;
-  std::optional<bool> IsOfPipe(ProcessIndex process, const trace::Incarnation& life) const;
+  const std::vector<PipeLife>& In(const Of& ends, ProcessIndex process) const;
+  std::optional<trace::Incarnation> ReadPipe(ProcessIndex reader) const;
+  void ReadJournal();
   std::optional<Ends> EndsOf(ProcessIndex process, double moment, int generation = 0) const;
   bool ClosedByJournal(ProcessIndex process, int fd, double moment) const;
   bool CrossedUnasked(ProcessIndex process, const PipeLife& end) const;
@@ -70,8 +83,12 @@ class HeldPipes {
 
   Model& model_;
   const Evidence& evidence_;
-  std::map<ProcessIndex, std::vector<PipeLife>> lives_;
-  trace::Incarnation pipe_{};  // the read end as the call that made the pipe gave it
+  std::map<PipeKey, Of> of_pipe_;                  // every pipe's ends
+  Of unclear_;                                     // of duplicates whose original is not known
+  std::map<Thread, uint64_t> latest_;              // what the journal has of the readers' threads
+  std::map<Number, std::vector<Change>> changes_;  // and of the write ends
+  const Of* ends_ = nullptr;                       // of the pipe that is looked at
+  trace::Incarnation pipe_{};                      // the read end as the call that made the pipe gave it
   ProcessIndex maker_ = kNoProcess;
 };
 
@@ -79,9 +96,58 @@ HeldPipes::HeldPipes(Model& model, const Evidence& evidence) : model_(model), ev
   model.ForEachSlot([this](ProcessIndex process, int fd, const trace::Slot& slot) {
     for (const trace::Incarnation& life : slot.lives) {
       const bool is_open = slot.head.state == trace::SlotState::kOpen && &life == &CurrentLife(slot);
-      if (life.kind == trace::FdKind::kPipe && life.opened.stamp != 0) lives_[process].push_back({fd, life, is_open});
+      if (life.kind != trace::FdKind::kPipe || life.opened.stamp == 0) continue;
+      const std::optional<trace::Incarnation> first = FirstLife(process, life);
+      Of& ends = first ? of_pipe_[{first->opened.stamp, first->opened.image}] : unclear_;
+      ends[process].push_back({fd, life, is_open});
     }
   });
+  ReadJournal();
+}
+
+/// Once for all readers.
+void HeldPipes::ReadJournal() {
+  std::set<uint32_t> files;
+  std::set<int> write_ends;
+  for (const auto& [pipe, ends] : of_pipe_) {
+    for (const auto& [process, lives] : ends) {
+      for (const PipeLife& one : lives) {
+        if (IsWriteEnd(one.life)) write_ends.insert(one.fd);
+      }
+    }
+  }
+  for (ProcessIndex i = 0; i < model_.processes().size(); ++i) {
+    const Process& reader = model_.processes()[i];
+    if (reader.reading.stamp == 0) continue;
+    files.insert(reader.file);
+    latest_[{reader.file, reader.image, reader.reading.thread}] = 0;
+    if (const auto pipe = ReadPipe(i)) write_ends.insert(pipe->related);
+  }
+  for (const uint32_t file : files) {
+    JournalReader journal(model_.files()[file]);
+    JournalEvent entry;
+    while (journal.Next(&entry)) {
+      const trace::Event& event = entry.event;
+      const auto thread = latest_.find({file, entry.image, entry.thread});
+      if (thread != latest_.end()) thread->second = event.stamp;
+      const auto note = [&](int fd, bool is_close) {
+        if (write_ends.contains(fd)) changes_[{file, entry.image, fd}].push_back({event.stamp, is_close});
+      };
+      if (event.kind == trace::EventKind::kClosed) note(event.fd, true);
+      if (event.kind == trace::EventKind::kDuplicated) note(event.other, false);
+      if (event.kind != trace::EventKind::kRangeClosed) continue;
+      for (const int fd : write_ends) {
+        const auto number = static_cast<uint32_t>(fd);
+        if (number >= static_cast<uint32_t>(event.fd) && number <= static_cast<uint32_t>(event.other)) note(fd, true);
+      }
+    }
+  }
+}
+
+const std::vector<PipeLife>& HeldPipes::In(const Of& ends, ProcessIndex process) const {
+  static const std::vector<PipeLife> kNone;
+  const auto found = ends.find(process);
+  return found == ends.end() ? kNone : found->second;
 }
 
 /// What `life` was first: a duplicate's original.
@@ -94,12 +160,6 @@ std::optional<trace::Incarnation> HeldPipes::FirstLife(ProcessIndex process, tra
   }
   if (IsDuplicate(life)) return std::nullopt;
   return life;
-}
-
-std::optional<bool> HeldPipes::IsOfPipe(ProcessIndex process, const trace::Incarnation& life) const {
-  const std::optional<trace::Incarnation> first = FirstLife(process, life);
-  if (!first) return std::nullopt;
-  return first->opened.stamp == pipe_.opened.stamp && first->opened.image == pipe_.opened.image;
 }
 
 /// An exec'd program has it, and nobody arranged for that.
@@ -122,18 +182,13 @@ bool HeldPipes::WasOpen(uint32_t file, const PipeLife& one, double moment) const
 /// The process's ledger is gone, and the journal shows that it had closed its write end `fd`, and never duplicated it.
 bool HeldPipes::ClosedByJournal(ProcessIndex index, int fd, double moment) const {
   const Process& process = model_.processes()[index];
-  const TraceFile& file = model_.files()[process.file];
+  const auto changes = changes_.find({process.file, process.image, fd});
+  if (changes == changes_.end()) return false;
   bool was_closed = false;
-  for (const EventKey& key : ListEvents(file)) {
-    JournalEvent event;
-    if (key.stamp < pipe_.opened.stamp || !GetEvent(file, key.place, &event) || event.image != process.image) continue;
-    const trace::Event& act = event.event;
-    if (act.kind == trace::EventKind::kDuplicated && act.other == fd) return false;
-    const bool is_range = act.kind == trace::EventKind::kRangeClosed &&
-                          static_cast<uint32_t>(act.fd) <= static_cast<uint32_t>(fd) &&
-                          static_cast<uint32_t>(fd) <= static_cast<uint32_t>(act.other);
-    const bool is_close = is_range || (act.kind == trace::EventKind::kClosed && act.fd == fd);
-    was_closed = was_closed || (is_close && model_.Seconds(process.file, key.stamp) < moment);
+  for (const Change& change : changes->second) {
+    if (change.stamp < pipe_.opened.stamp) continue;
+    if (!change.is_close) return false;
+    was_closed = was_closed || model_.Seconds(process.file, change.stamp) < moment;
   }
   return was_closed;
 }
@@ -157,13 +212,13 @@ std::optional<HeldPipes::Ends> HeldPipes::EndsOf(ProcessIndex index, double mome
     }
   }
   if (index == maker_ && process.ledger_released && !ClosedByJournal(index, pipe_.related, moment)) return std::nullopt;
-  const auto own = lives_.find(index);
-  if (own == lives_.end()) return ends;
-  for (const PipeLife& one : own->second) {
-    if (!IsWriteEnd(one.life) || !WasOpen(process.file, one, moment)) continue;
-    const std::optional<bool> is_of_pipe = IsOfPipe(index, one.life);
-    if (!is_of_pipe) return std::nullopt;
-    if (!*is_of_pipe) continue;
+  const auto was_write_end = [&](const PipeLife& one) {
+    return IsWriteEnd(one.life) && WasOpen(process.file, one, moment);
+  };
+  const std::vector<PipeLife>& unclear = In(unclear_, index);
+  if (std::any_of(unclear.begin(), unclear.end(), was_write_end)) return std::nullopt;
+  for (const PipeLife& one : In(*ends_, index)) {
+    if (!was_write_end(one)) continue;
     const bool is_arranged = IsDuplicate(one.life) || IsOwned(one.life) || (!is_fork && !CrossedUnasked(index, one));
     ends.push_back({one.fd, one.fd > 2 && !is_arranged && !WasMoved(one.life)});
   }
@@ -172,12 +227,13 @@ std::optional<HeldPipes::Ends> HeldPipes::EndsOf(ProcessIndex index, double mome
 
 /// It has closed the read end, and kept the other.
 bool HeldPipes::MeansToHold(ProcessIndex process) const {
-  const auto own = lives_.find(process);
-  if (own == lives_.end()) return false;
-  return std::any_of(own->second.begin(), own->second.end(), [&](const PipeLife& one) {
+  const auto has_closed = [&](const PipeLife& one) {
     const bool closed_here = one.life.closed.stamp != 0 && one.life.closed.image == model_.processes()[process].image;
-    return closed_here && !IsWriteEnd(one.life) && IsOfPipe(process, one.life).value_or(true);
-  });
+    return closed_here && !IsWriteEnd(one.life);
+  };
+  const std::vector<PipeLife>& own = In(*ends_, process);
+  const std::vector<PipeLife>& unclear = In(unclear_, process);
+  return std::any_of(own.begin(), own.end(), has_closed) || std::any_of(unclear.begin(), unclear.end(), has_closed);
 }
 
 /// Moments at which the read was waiting, as far as that is known: one is enough, since a stray never writes, and
@@ -222,11 +278,11 @@ std::optional<std::vector<ProcessIndex>> HeldPipes::Holders(ProcessIndex reader,
 
 /// Data came, or was written by one who has closed its end since.
 bool HeldPipes::WasMeantToBeWritten(ProcessIndex reader) const {
-  for (const auto& [process, lives] : lives_) {
+  for (const auto& [process, lives] : *ends_) {
     for (const PipeLife& one : lives) {
       const bool has_read = process == reader && one.is_open && !IsWriteEnd(one.life) && WasMoved(one.life);
       const bool has_written = IsWriteEnd(one.life) && !one.is_open && (WasMoved(one.life) || IsOwned(one.life));
-      if ((has_read || has_written) && IsOfPipe(process, one.life).value_or(false)) return true;
+      if (has_read || has_written) return true;
     }
   }
   return false;
@@ -235,13 +291,7 @@ bool HeldPipes::WasMeantToBeWritten(ProcessIndex reader) const {
 /// A read that a signal handler has jumped out of has left its mark, too: then its thread went on.
 bool HeldPipes::IsStillThere(ProcessIndex reader) const {
   const Process& process = model_.processes()[reader];
-  const TraceFile& file = model_.files()[process.file];
-  JournalEvent event;
-  const std::vector<EventKey> keys = ListEvents(file);
-  return std::none_of(keys.begin(), keys.end(), [&](const EventKey& key) {
-    return key.stamp > process.reading.stamp && GetEvent(file, key.place, &event) && event.image == process.image &&
-           event.thread == process.reading.thread;
-  });
+  return latest_.at({process.file, process.image, process.reading.thread}) <= process.reading.stamp;
 }
 
 double HeldPipes::Waited(const Process& reader) const {
@@ -274,18 +324,25 @@ Finding HeldPipes::MakeFinding(ProcessIndex reader, const std::vector<ProcessInd
   return finding;
 }
 
+/// The pipe that it waits for, as the call that made it gave it; nothing where it is none, or not known.
+std::optional<trace::Incarnation> HeldPipes::ReadPipe(ProcessIndex reader) const {
+  const Process& process = model_.processes()[reader];
+  trace::Slot slot;
+  if (process.reading.stamp == 0 || !model_.FindSlot(reader, process.reading.fd, &slot) ||
+      slot.head.state != trace::SlotState::kOpen)
+    return std::nullopt;
+  const trace::Incarnation& life = CurrentLife(slot);
+  return life.kind != trace::FdKind::kPipe || IsWriteEnd(life) ? std::nullopt : FirstLife(reader, life);
+}
+
 std::optional<Finding> HeldPipes::Look(ProcessIndex reader) {
   const Process& process = model_.processes()[reader];
   const EndKind end = process.end.kind;
   const bool is_waiting = end == EndKind::kSignal || end == EndKind::kKilled || end == EndKind::kRunning;
-  trace::Slot slot;
-  if (process.reading.stamp == 0 || !is_waiting || Waited(process) < kLeastWait ||
-      !model_.FindSlot(reader, process.reading.fd, &slot) || slot.head.state != trace::SlotState::kOpen)
-    return std::nullopt;
-  const trace::Incarnation& life = CurrentLife(slot);
-  const std::optional<trace::Incarnation> first = FirstLife(reader, life);
-  if (life.kind != trace::FdKind::kPipe || IsWriteEnd(life) || !first) return std::nullopt;
-  pipe_ = *first;
+  const std::optional<trace::Incarnation> pipe = ReadPipe(reader);
+  if (!pipe || !is_waiting || Waited(process) < kLeastWait) return std::nullopt;
+  pipe_ = *pipe;
+  ends_ = &of_pipe_[{pipe_.opened.stamp, pipe_.opened.image}];
   maker_ = model_.Find(process.file, pipe_.opened.image);
   if (maker_ == kNoProcess || !WasMeantToBeWritten(reader) || !IsStillThere(reader)) return std::nullopt;
   for (const double moment : Moments(process)) {

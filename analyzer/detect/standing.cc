@@ -1,6 +1,8 @@
 #include "analyzer/detect/standing.h"
 
 #include <algorithm>
+#include <map>
+#include <optional>
 
 #include "analyzer/model/registrations.h"
 
@@ -27,6 +29,8 @@ class StandingBuilder {
   TableAt table_;
   Registrations registrations_;
   ProcessIndex process_ = kNoProcess;
+  std::optional<PipeHolders> pipes_;          // made for the first that is waited for
+  std::map<int, StoppedThread> main_threads_;  // of holders, by pid
 };
 
 /// The newest image of that pid that exec has not ended.
@@ -62,7 +66,11 @@ EndHolder& StandingBuilder::HolderOf(int pid, int fd, WaitedDescriptor* out) {
   holder.process = ProcessOf(pid);
   holder.fd = fd;
   if (holder.process != kNoProcess) holder.program = BaseName(model_.processes()[holder.process].exe);
-  if (!stopped_.is_core) holder.main_thread = LookAtThread(pid, pid);
+  if (!stopped_.is_core) {
+    const auto [thread, is_new] = main_threads_.try_emplace(pid);
+    if (is_new) thread->second = LookAtThread(pid, pid);
+    holder.main_thread = thread->second;
+  }
   out->holders.push_back(std::move(holder));
   return out->holders.back();
 }
@@ -77,7 +85,8 @@ void StandingBuilder::AddHolders(const HeldDescriptor& end, WaitedDescriptor* ou
 /// be out of sight.
 void StandingBuilder::ConfirmHolders(const WaitedFor& waited, WaitedDescriptor* out) {
   if (!waited.link.starts_with("pipe:[")) return;
-  const std::vector<PipeHolder> all = HoldersOfPipe(waited.link);
+  if (!pipes_) pipes_.emplace();
+  const std::vector<PipeHolder> all = pipes_->Of(waited.link);
   const auto me = std::find_if(all.begin(), all.end(),
                                [&](const PipeHolder& one) { return one.pid == stopped_.pid && one.fd == waited.fd; });
   if (me == all.end()) return;

@@ -5,9 +5,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
+#include <sstream>
 
 #include "analyzer/detect/kinds.h"
+#include "analyzer/trace/file_text.h"
 
 namespace fdaudit::analyzer {
 namespace {
@@ -117,10 +118,11 @@ bool Suppression::Fits(Kind kind, const SuppressionSubject& subject) const {
 
 std::vector<Suppression> ReadSuppressions(const std::string& path, std::string* problem) {
   std::vector<Suppression> suppressions;
-  std::ifstream file(path);
-  if (!file) *problem = path + " cannot be read: " + strerror(errno);
+  const FileText file = ReadFileText(path);
+  if (!file) *problem = path + " cannot be read: " + strerror(file.error);
+  std::istringstream lines(file.text);
   std::string line;
-  for (int number = 1; problem->empty() && std::getline(file, line); ++number) {
+  for (int number = 1; problem->empty() && std::getline(lines, line); ++number) {
     auto read = Suppression::Read(line, path + ":" + std::to_string(number), problem);
     if (read) suppressions.push_back(std::move(*read));
   }

@@ -14,7 +14,7 @@ CallPaths::CallPaths(const std::vector<TraceFile>& files, SymbolLookup lookup, C
   intercepted_.erase("");
 }
 
-PathId CallPaths::Intern(uint32_t file, uint32_t stack, int pid) {
+PathId CallPaths::Intern(uint32_t file, uint32_t stack, ProcessIndex process) {
   if (stack == trace::kNoIndex) return kNoPath;
   const auto [known, is_new] = path_of_.try_emplace(uint64_t{file} << 32 | stack, kNoPath);
   if (is_new) {
@@ -24,7 +24,8 @@ PathId CallPaths::Intern(uint32_t file, uint32_t stack, int pid) {
     known->second = InternFrames(file, words, flags);
   }
   const PathId path = known->second;
-  return pid != 0 && code_lookup_ && paths_[path].has_bare_addresses ? InProcess(path, pid) : path;
+  const bool has_code = process != kNoProcess && code_lookup_ && paths_[path].has_bare_addresses;
+  return has_code ? InProcess(path, process) : path;
 }
 
 PathId CallPaths::InternFrames(uint32_t file, const std::vector<uint64_t>& words, uint16_t flags) {
@@ -74,14 +75,14 @@ PathId CallPaths::InternPath(Path path) {
 }
 
 /// The same path with its bare addresses taken for code of one process.
-PathId CallPaths::InProcess(PathId bare, int pid) {
-  const auto [known, is_new] = in_process_.try_emplace({bare, pid}, kNoPath);
+PathId CallPaths::InProcess(PathId bare, ProcessIndex process) {
+  const auto [known, is_new] = in_process_.try_emplace({bare, process}, kNoPath);
   if (!is_new) return known->second;
-  const auto [module, is_first] = code_modules_.try_emplace(pid, static_cast<uint32_t>(modules_.size()));
+  const auto [module, is_first] = code_modules_.try_emplace(process, static_cast<uint32_t>(modules_.size()));
   if (is_first) {
     Module code;
-    code.hash = static_cast<uint64_t>(pid);
-    code.code_of = pid;
+    code.hash = uint64_t{process} + 1;
+    code.code_of = process;
     modules_.push_back(std::move(code));
   }
   Path path;
@@ -137,6 +138,7 @@ uint32_t CallPaths::InternPython(uint32_t file, uint32_t code) {
     module.ref.path = source;
     module.function = function;
     module.is_python = true;
+    module.first_line = static_cast<int>(record.first_line);
     modules_.push_back(std::move(module));
   }
   return known->second = id->second;
@@ -147,6 +149,7 @@ Frame CallPaths::PythonFrame(const RawFrame& raw) const {
   frame.function = modules_[raw.module].function;
   frame.file = modules_[raw.module].ref.path;
   frame.line = static_cast<int>(raw.offset);
+  frame.first_line = modules_[raw.module].first_line;
   frame.is_python = true;
   frame.is_runtime = IsRuntime(frame);
   return frame;
@@ -162,7 +165,7 @@ const std::vector<Frame>& CallPaths::NameFrame(const RawFrame& raw) {
     return known->second;
   }
   std::vector<SymbolFrame> symbols;
-  if (module.code_of != 0) {
+  if (module.code_of != kNoProcess) {
     symbols.push_back({code_lookup_(module.code_of, raw.offset), "", 0, false});
   } else if (raw.module != 0 && lookup_) {
     symbols = lookup_(module.ref, raw.offset);
@@ -178,6 +181,8 @@ const std::vector<Frame>& CallPaths::NameFrame(const RawFrame& raw) {
                 false,
                 symbol.is_inlined,
                 false};
+    frame.first_line = symbol.first_line;
+    frame.site = symbol.site;
     frame.is_runtime = module.preloaded || IsRuntime(frame);
     frame.is_helper = IsHelper(frame);
     known->second.push_back(std::move(frame));
@@ -241,7 +246,9 @@ std::vector<Frame> CallPaths::RawFrames(PathId id) const {
 
 bool CallPaths::IsOfOneProcess(PathId path) const {
   return paths_[path].has_bare_addresses || std::any_of(paths_[path].raw.begin(), paths_[path].raw.end(),
-                                                        [this](RawFrame raw) { return modules_[raw.module].code_of; });
+                                                        [this](RawFrame raw) {
+                                                          return modules_[raw.module].code_of != kNoProcess;
+                                                        });
 }
 
 std::vector<ModuleRef> CallPaths::NamedModules() const {

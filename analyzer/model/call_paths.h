@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "analyzer/model/frame_list.h"
+#include "analyzer/model/process.h"
 #include "analyzer/symbols/symbolizer.h"
 #include "analyzer/trace/trace_file.h"
 
@@ -26,7 +27,7 @@ inline constexpr PathId kNoPath = 0;
 /// Names an address of a module, as Symbolizer::Lookup does.
 using SymbolLookup = std::function<std::vector<SymbolFrame>(const ModuleRef&, uint64_t)>;
 /// Names an address of code that a process made at run time; empty = unknown.
-using CodeLookup = std::function<std::string(int pid, uint64_t address)>;
+using CodeLookup = std::function<std::string(ProcessIndex process, uint64_t address)>;
 
 class CallPaths {
  public:
@@ -37,9 +38,9 @@ class CallPaths {
   /// All programs and libraries that any process had loaded.
   std::vector<ModuleRef> Modules();
 
-  /// The path of stack number `stack` of a trace file; kNoPath where none was recorded, or it is damaged. `pid`: of the
-  /// process it was recorded in, which alone can name code made at run time; 0 = unknown.
-  PathId Intern(uint32_t file, uint32_t stack, int pid = 0);
+  /// The path of stack number `stack` of a trace file; kNoPath where none was recorded, or it is damaged.
+  /// `process`: the one that it was recorded in, which alone can name code made at run time.
+  PathId Intern(uint32_t file, uint32_t stack, ProcessIndex process = kNoProcess);
 
   /// Frames from the innermost outwards, inlined ones included. Empty for kNoPath.
   const FrameList& Frames(PathId path);
@@ -72,9 +73,10 @@ class CallPaths {
     ModuleRef ref;
     uint64_t hash = 0;
     bool was_named = false;
-    int code_of = 0;  ///< not a file but the code that the process of this pid made
+    ProcessIndex code_of = kNoProcess;  ///< not a file but the code that this process made
     bool preloaded = false;
     bool is_python = false;  ///< a Python function: ref.path is its source file
+    int first_line = 0;      ///< of a Python function
     bool is_interpreter = false;
     std::string function = {};
   };
@@ -100,7 +102,7 @@ class CallPaths {
   PathId InternFrames(uint32_t file, const std::vector<uint64_t>& words, uint16_t flags);
   PathId InternPath(Path path);
   std::vector<RawFrame> WithoutPlumbing(const std::vector<RawFrame>& raw) const;
-  PathId InProcess(PathId path, int pid);
+  PathId InProcess(PathId path, ProcessIndex process);
   Frame PythonFrame(const RawFrame& raw) const;
   const std::vector<Frame>& NameFrame(const RawFrame& raw);
   const Frame& AsRuntime(const Frame& frame);
@@ -120,8 +122,8 @@ class CallPaths {
   std::deque<Path> paths_ = std::deque<Path>(1);      // a deque: frames handed out must stay where they are
   std::map<std::vector<RawFrame>, PathId> path_ids_;  // of frames without plumbing
   std::unordered_map<uint64_t, PathId> path_of_;      // file << 32 | stack number
-  std::map<std::pair<PathId, int>, PathId> in_process_;
-  std::map<int, uint32_t> code_modules_;          // by pid
+  std::map<std::pair<PathId, ProcessIndex>, PathId> in_process_;
+  std::map<ProcessIndex, uint32_t> code_modules_;
   std::map<RawFrame, std::vector<Frame>> named_;  // inlined ones first
   std::map<const Frame*, Frame> as_runtime_;      // by the frame that it is a copy of
 };

@@ -19,6 +19,8 @@ struct Frame {
   bool is_inlined = false;
   bool is_runtime = false;  ///< see IsRuntime
   bool is_helper = false;   ///< it opens or closes for others, as CallPaths::SetHelpers() says
+  int first_line = 0;       ///< where the function begins; 0 = unknown
+  uint64_t site = 0;        ///< which of the function's calls it is (SymbolFrame)
 };
 
 /// Last component of a path.

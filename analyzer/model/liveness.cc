@@ -5,25 +5,19 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <sstream>
 #include <string>
 
 #include "analyzer/model/process.h"
+#include "analyzer/trace/file_text.h"
 
 namespace fdaudit::analyzer {
 namespace {
 
 constexpr int64_t kNanosecond = 1000000000;
 
-std::string ReadAll(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
-
 bool IsThisBoot(const char* boot_id) {
-  std::string here = ReadAll("/proc/sys/kernel/random/boot_id");
+  std::string here = ReadFileText("/proc/sys/kernel/random/boot_id").text;
   while (!here.empty() && here.back() == '\n') here.pop_back();
   return !here.empty() && here == boot_id;
 }
@@ -42,7 +36,8 @@ int64_t Clock(clockid_t clock) {
 /// State and start (clock ticks since boot) from /proc/PID/stat: fields 3 and 22, counted behind the name, which may
 /// hold blanks and brackets.
 bool ReadStat(int pid, char* state, long long* start_ticks) {
-  const std::string text = ReadAll("/proc/" + std::to_string(pid) + "/stat");
+  // A process may end between the open and the read: then there is nothing to read.
+  const std::string text = ReadFileText("/proc/" + std::to_string(pid) + "/stat").text;
   const size_t name_end = text.rfind(')');
   if (name_end == std::string::npos) return false;
   std::istringstream fields(text.substr(name_end + 1));
@@ -55,8 +50,12 @@ bool ReadStat(int pid, char* state, long long* start_ticks) {
 
 }  // namespace
 
+bool ArePidsOfHere(const char* boot_id, uint64_t pid_namespace) {
+  return IsThisBoot(boot_id) && IsThisPidNamespace(pid_namespace);
+}
+
 Liveness AskLiveness(const LiveQuery& query) {
-  if (!IsThisBoot(query.boot_id) || !IsThisPidNamespace(query.pid_namespace)) return Liveness::kUnknown;
+  if (!ArePidsOfHere(query.boot_id, query.pid_namespace)) return Liveness::kUnknown;
   char state = 0;
   long long start_ticks = 0;
   if (query.pid <= 0 || !ReadStat(query.pid, &state, &start_ticks)) return Liveness::kGone;

@@ -6,7 +6,7 @@
 #include <tuple>
 #include <utility>
 
-#include "analyzer/trace/journal.h"
+#include "analyzer/model/event_stream.h"
 
 namespace fdaudit::analyzer {
 namespace {
@@ -14,13 +14,11 @@ namespace {
 using trace::EventKind;
 
 /// A forked child has a copy of its parent's table. Beyond so many copied entries in all, children begin with none.
-constexpr size_t kMostCopied = 2'000'000;
+constexpr size_t kMostCopied = 100'000;
+/// Of more events than a journal of the usual size has, the latest are looked at.
+constexpr uint64_t kMostEvents = 600'000;
 
-struct Moment {
-  double time_s;
-  uint32_t file;
-  uint64_t place;
-};
+using Moment = EventStream::Item;
 
 class Reader {
  public:
@@ -32,9 +30,9 @@ class Reader {
   using Table = std::map<int, size_t>;                   // number -> index of its open life
   using Mark = std::tuple<ProcessIndex, int, uint64_t>;  // a number, and the stamp of an opening or close of it
 
-  void Follow(const Moment& moment, const JournalEvent& entry);
+  void Follow(const Moment& moment);
   void BeginProcesses(double until_s);
-  void Begin(ProcessIndex process, const Moment& moment, const JournalEvent& entry);
+  void Begin(ProcessIndex process, const Moment& moment);
   void End(ProcessIndex process, int fd, const Moment& moment, const trace::Event& event);
   void Note(Incident::Kind kind, ProcessIndex process, const Moment& moment, const trace::Event& event);
   void AddFromLedgers();
@@ -46,7 +44,7 @@ class Reader {
     return model_.files()[file].CallName(event.call);
   }
   PathId PathOf(ProcessIndex process, uint32_t file, const trace::Event& event) const {
-    return model_.paths().Intern(file, event.stack, model_.processes()[process].pid);
+    return model_.paths().Intern(file, event.stack, process);
   }
 
   Model& model_;
@@ -56,7 +54,7 @@ class Reader {
   ProcessIndex begun_ = 0;          // processes before this one have their tables
   size_t copied_ = 0;
   std::vector<bool> journals_cut_;        // by file
-  std::vector<double> journal_begins_s_;  // by file
+  std::vector<double> journal_begins_s_;  // by file; -1 = it has not begun
 };
 
 /// Processes stand in the order of their starts.
@@ -79,8 +77,8 @@ void Reader::BeginProcesses(double until_s) {
   }
 }
 
-void Reader::Begin(ProcessIndex process, const Moment& moment, const JournalEvent& entry) {
-  const trace::Event& event = entry.event;
+void Reader::Begin(ProcessIndex process, const Moment& moment) {
+  const trace::Event& event = moment.entry.event;
   Table& table = tables_[process];
   if (const auto open = table.find(event.fd); open != table.end()) out_.lives[open->second].end_s = moment.time_s;
   Life life;
@@ -123,16 +121,16 @@ void Reader::Note(Incident::Kind kind, ProcessIndex process, const Moment& momen
       {kind, process, event.fd, moment.time_s, PathOf(process, moment.file, event), CallOf(moment.file, event)});
 }
 
-void Reader::Follow(const Moment& moment, const JournalEvent& entry) {
-  const trace::Event& event = entry.event;
-  const ProcessIndex process = model_.FindAt(moment.file, entry.image, entry.event.stamp);
+void Reader::Follow(const Moment& moment) {
+  const trace::Event& event = moment.entry.event;
+  const ProcessIndex process = model_.FindAt(moment.file, moment.entry.image, event.stamp);
   if (process == kNoProcess || (event.flags & trace::kActOwnTable) != 0) return;  // another table's
   switch (event.kind) {
     case EventKind::kOpened:
     case EventKind::kDuplicated:
     case EventKind::kReceived:
     case EventKind::kUnseenOpen:
-      if (event.fd >= 0) Begin(process, moment, entry);
+      if (event.fd >= 0) Begin(process, moment);
       break;
     case EventKind::kClosed:
     case EventKind::kOverwritten:
@@ -238,25 +236,20 @@ void Reader::EndWithProcesses() {
 
 Lives Reader::Read() {
   tables_.resize(model_.processes().size());
-  std::vector<Moment> moments;
-  for (uint32_t file = 0; file < model_.files().size(); ++file) {
-    const TraceFile& one = model_.files()[file];
-    journals_cut_.push_back(JournalIsCut(one));
+  EventStream events(model_);
+  const uint64_t passed_over = events.size() - std::min(events.size(), kMostEvents);
+  for (const TraceFile& file : model_.files()) {
+    journals_cut_.push_back(passed_over != 0 || JournalIsCut(file));
     out_.complete = out_.complete && !journals_cut_.back();
-    double begins_s = model_.session().duration_s;
-    for (const EventKey& key : ListEvents(one)) {
-      moments.push_back({model_.Seconds(file, key.stamp), file, key.place});
-      begins_s = std::min(begins_s, moments.back().time_s);
-    }
-    journal_begins_s_.push_back(begins_s);
   }
-  std::stable_sort(moments.begin(), moments.end(),
-                   [](const Moment& a, const Moment& b) { return a.time_s < b.time_s; });
-  for (const Moment& moment : moments) {
-    JournalEvent entry;
-    if (!GetEvent(model_.files()[moment.file], moment.place, &entry)) continue;
+  journal_begins_s_.assign(model_.files().size(), -1);
+  Moment moment;
+  for (uint64_t i = 0; events.Next(&moment); ++i) {
+    if (i < passed_over) continue;
+    double& begins_s = journal_begins_s_[moment.file];
+    if (begins_s < 0) begins_s = moment.time_s;
     BeginProcesses(moment.time_s);
-    Follow(moment, entry);
+    Follow(moment);
   }
   BeginProcesses(std::numeric_limits<double>::infinity());
   AddFromLedgers();

@@ -6,6 +6,8 @@
 #include <numeric>
 #include <utility>
 
+#include "analyzer/trace/family.h"
+
 namespace fdaudit::analyzer {
 namespace {
 
@@ -74,8 +76,7 @@ ProcessIndex Model::FindAt(uint32_t file, uint32_t image, uint64_t stamp) const 
 ProcessIndex Model::FindPid(ProcessIndex reader, int pid, double time_s) const {
   ProcessIndex found = kNoProcess;
   for (ProcessIndex i = 0; i < processes_.size() && processes_[i].started_s <= time_s; ++i) {
-    const bool same_place = processes_[i].pid_namespace == processes_[reader].pid_namespace;
-    if (processes_[i].pid == pid && same_place) found = i;
+    if (processes_[i].pid == pid && IsSamePlace(i, reader)) found = i;
   }
   return found;
 }
@@ -180,7 +181,15 @@ void Model::LinkNamedOrigins() {
   }
 }
 
-/// It has the pid of an image that exec ended, and started after that.
+/// Whether the two processes' pids count in the same pid namespace: of one machine, since one boot.
+bool Model::IsSamePlace(ProcessIndex a, ProcessIndex b) const {
+  const auto boot = [this](ProcessIndex i) { return FieldText(files_[processes_[i].file].header().boot_id); };
+  return processes_[a].pid_namespace == processes_[b].pid_namespace &&
+         (processes_[a].file == processes_[b].file || boot(a) == boot(b));
+}
+
+/// It has the pid of an image that exec ended, started after that, and its file is of the same family: another
+/// session's process may have had the pid later, in a container that began when that one had ended.
 void Model::LinkSuccessorsByPid() {
   std::unordered_map<int, std::vector<ProcessIndex>> unfollowed;  // by pid
   for (ProcessIndex i = 0; i < processes_.size(); ++i) {
@@ -192,12 +201,11 @@ void Model::LinkSuccessorsByPid() {
     const auto candidates = unfollowed.find(processes_[i].pid);
     if (processes_[i].parent != kNoProcess || candidates == unfollowed.end()) continue;
     for (const ProcessIndex before : candidates->second) {
-      const bool same_place = processes_[before].file != processes_[i].file &&
-                              raw_[before].pid_namespace == raw_[i].pid_namespace &&
-                              strncmp(files_[processes_[before].file].header().boot_id,
-                                      files_[processes_[i].file].header().boot_id, sizeof(trace::Header::boot_id)) == 0;
+      const bool same_session =
+          processes_[before].file != processes_[i].file && IsSamePlace(before, i) &&
+          FamilyName(files_[processes_[before].file]) == FamilyName(files_[processes_[i].file]);
       // Files' starts are known by the wall clock only: a second of tolerance.
-      if (!same_place || processes_[before].ended_s > processes_[i].started_s + 1.0) continue;
+      if (!same_session || processes_[before].ended_s > processes_[i].started_s + 1.0) continue;
       processes_[i].parent = before;
       processes_[i].started_by = trace::StartedBy::kExec;
     }

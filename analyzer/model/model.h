@@ -89,8 +89,7 @@ class Model {
 
   /// Path and name of an act's call.
   PathId PathOf(uint32_t file, const trace::Act& act) {
-    const ProcessIndex process = Find(file, act.image);
-    return paths_.Intern(file, act.stack, process == kNoProcess ? 0 : processes_[process].pid);
+    return paths_.Intern(file, act.stack, Find(file, act.image));
   }
   /// The test that a process ran at a time of the session; empty where none is known.
   std::string ContextAt(ProcessIndex process, double time_s) const;
@@ -134,6 +133,7 @@ class Model {
   void LinkSuccessorsAcrossFiles();
   void LinkNamedOrigins();
   void LinkSuccessorsByPid();
+  bool IsSamePlace(ProcessIndex a, ProcessIndex b) const;
   void NoteUnauditedExecs();
   void ReadContexts();
   void CountSlots();

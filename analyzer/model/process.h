@@ -78,6 +78,9 @@ struct LiveQuery {
 
 enum class Liveness { kRuns, kGone, kUnknown };
 
+/// Whether a trace's pids are those that /proc shows here: of this boot, and of this pid namespace (its inode).
+bool ArePidsOfHere(const char* boot_id, uint64_t pid_namespace);
+
 /// Asks /proc whether the process still runs. kUnknown: the trace comes from another machine or pid namespace.
 Liveness AskLiveness(const LiveQuery& query);
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "analyzer/detect/kinds.h"
-#include "analyzer/output/document.h"
+#include "analyzer/output/report_check.h"
 #include "analyzer/output/json/reader.h"
 #include "analyzer/trace/trace_error.h"
 

@@ -5,11 +5,14 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
-#include <fstream>
-#include <set>
+#include <filesystem>
+#include <system_error>
+#include <utility>
 
 #include "analyzer/detect/kinds.h"
-#include "analyzer/output/json/reader.h"
+#include "analyzer/output/escape.h"
+#include "analyzer/output/json/text.h"
+#include "analyzer/output/report_check.h"
 #include "analyzer/output/report_json.h"
 #include "analyzer/trace/trace_error.h"
 
@@ -20,10 +23,10 @@ using Json = Document::Json;
 
 Frame ReadFrame(const Json& json) {
   Frame frame;
-  frame.function = json["function"].Text();
-  frame.file = json["file"].Text();
+  frame.function = RestoreBytes(json["function"].Text());
+  frame.file = RestoreBytes(json["file"].Text());
   frame.line = json["line"].Int();
-  frame.module = json["module"].Text();
+  frame.module = RestoreBytes(json[json["path"].IsText() ? "path" : "module"].Text());
   frame.offset = std::strtoull(json["offset"].Text().c_str(), nullptr, 16);
   frame.is_python = json["language"].Text() == "python";
   frame.is_runtime = IsRuntime(frame);
@@ -60,6 +63,11 @@ void MergeSiblings(Json& into, const Json& other) {
       same->At("count") = (*same)["count"].Count() + closer["count"].Count();
     }
   }
+  std::stable_sort(closers.begin(), closers.end(),
+                   [](const Json& a, const Json& b) { return a["count"].Count() > b["count"].Count(); });
+  const size_t beyond = closers.size() - std::min(closers.size(), kMaxClosers);
+  closers.resize(closers.size() - beyond);
+  into.At("omitted") = into["omitted"].Count() + other["omitted"].Count() + beyond;
 }
 
 /// How the leak grew is reported for the process where it grew most.
@@ -135,24 +143,6 @@ void SumUp(Json& document) {
   summary.At("findings") = document["findings"].size();
 }
 
-/// What every reader of this file relies on. Empty: it is there.
-std::string ProblemOf(const Json& document) {
-  std::string problem = SchemaProblem(document["schema"].Text());
-  if (!problem.empty()) return problem;
-  for (const char* key : {"session", "processes", "findings", "stacks", "summary"}) {
-    if (!document.Has(key)) return fmt::format("'{}' is missing from the report", key);
-  }
-  for (const Json& finding : document["findings"]) {
-    for (const char* key : {"id", "kind", "severity", "own", "growing", "message", "count", "processes", "fds",
-                            "descriptors", "events"}) {
-      if (!finding.Has(key)) return fmt::format("a finding without '{}'", key);
-    }
-    const std::string& kind = finding["kind"].Text();
-    if (!FindKind(kind)) return "a finding of unknown kind '" + kind + "'";
-  }
-  return "";
-}
-
 }  // namespace
 
 Losses LossesOf(const Json& document) {
@@ -168,12 +158,33 @@ Document::Document(const Report& report) {
   json_ = maker.Take();
 }
 
-Document Document::Read(const std::string& path) {
+Document Document::Read(const std::string& path) { return Read(path, JsonFile(path)); }
+
+Document Document::Read(const std::string& path, JsonFile file) {
   Document document;
-  document.json_ = ReadJsonValue(path);
-  const std::string problem = ProblemOf(document.json_);
-  if (!problem.empty()) throw TraceError(path, problem);
+  JsonValueMaker maker;
+  file.Read(&maker);
+  document.json_ = maker.Take();
+  CheckReport(path, &document.json_);
   return document;
+}
+
+std::optional<Document> Document::ReadIfReport(const std::string& path) {
+  std::error_code unknown;
+  if (!std::filesystem::exists(path, unknown) || std::filesystem::is_directory(path, unknown)) return std::nullopt;
+  JsonFile file(path);
+  if (file.has_object()) return Read(path, std::move(file));
+  if (file.is_pipe()) throw TraceError(path, "no stored report; a trace has to be a file");
+  return std::nullopt;
+}
+
+bool operator<(const Document& a, const Document& b) {
+  const auto key = [](const Document& one) -> const std::string& { return one.json_["session"]["started"].Text(); };
+  if (key(a) != key(b)) return key(a) < key(b);
+  const auto text = [](const Document& one) {
+    return JsonString(JsonText::Layout::kCompact, [&](JsonText* out) { one.json_.Send(out); });
+  };
+  return text(a) < text(b);
 }
 
 void Document::Merge(Document other) {
@@ -259,9 +270,9 @@ std::vector<Subject> Document::Subjects() {
       }
       locations_.push_back(std::make_unique<Frame>(std::move(location)));
       subject.traits.location = locations_.back().get();
-      subject.place = Describe(*locations_.back());
+      subject.place = RepairUtf8(Describe(*locations_.back()));
     }
-    for (const Json& one : finding["descriptors"]) subject.traits.targets.push_back(one["target"].Text());
+    for (const Json& one : finding["descriptors"]) subject.traits.targets.push_back(RestoreBytes(one["target"].Text()));
     subjects.push_back(std::move(subject));
   }
   return subjects;
@@ -277,17 +288,6 @@ void Document::SetVerdict(const std::vector<Subject>& subjects, const Verdict& v
   JsonWriter out(&gate);
   WriteGate(verdict, out);
   json_.At("gate") = gate.Take();
-}
-
-std::string SchemaProblem(const std::string& schema) {
-  if (schema.empty()) return "no fdaudit report (run `fdaudit report -f json`)";
-  return schema == "fdaudit-report/1" ? "" : "a report of schema '" + schema + "'; this version reads fdaudit-report/1";
-}
-
-bool LooksLikeReport(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  char first = 0;
-  return static_cast<bool>(file >> first) && first == '{';
 }
 
 }  // namespace fdaudit::analyzer

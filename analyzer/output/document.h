@@ -6,12 +6,14 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "analyzer/gate/gate.h"
+#include "analyzer/output/json/reader.h"
 #include "analyzer/output/json/value.h"
 #include "analyzer/output/report.h"
 
@@ -25,10 +27,17 @@ class Document {
   using Json = JsonValue;
 
   explicit Document(const Report& report);
+  Document(Document&&) noexcept = default;
+  Document& operator=(Document&&) noexcept = default;
   /// Reads a report that `-f json` has written. Throws TraceError.
   static Document Read(const std::string& path);
+  /// The same for what may be a report, which is opened once: nothing where it does not begin as one.
+  static std::optional<Document> ReadIfReport(const std::string& path);
 
   const Json& json() const { return json_; }
+
+  /// An order of reports that rests on what they say: by the start of their sessions.
+  friend bool operator<(const Document& a, const Document& b);
 
   /// What the report may lack.
   Losses Lost() const { return LossesOf(json_); }
@@ -46,6 +55,7 @@ class Document {
 
  private:
   Document() = default;
+  static Document Read(const std::string& path, JsonFile file);
 
   void MergeFindings(Json& other);
 
@@ -65,10 +75,5 @@ bool IsDocumentFormat(const std::string& format);
 /// `format`: json, sarif, junit, github, gitlab or markdown. The whole text.
 std::string Render(const Document& document, const std::string& format, const FormatOptions& options);
 
-/// What is wrong with a document of this schema ("" = it names none); empty where it can be read.
-std::string SchemaProblem(const std::string& schema);
-
-/// Whether the file may be a stored report, and not a trace: by how it begins.
-bool LooksLikeReport(const std::string& path);
 
 }  // namespace fdaudit::analyzer

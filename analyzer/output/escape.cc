@@ -1,6 +1,8 @@
 #include "analyzer/output/escape.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
 
 namespace fdaudit::analyzer {
 namespace {
@@ -35,10 +37,18 @@ Sequence FirstCharacter(std::string_view text) {
   return {length, code};
 }
 
-/// Characters that a terminal obeys, or that reorder what is shown around them.
+/// Characters that a terminal obeys, that reorder what is shown around them, or that are not to be seen: soft hyphen,
+/// Arabic letter mark, Mongolian vowel separator, zero-width spaces and joiners, marks and overrides of direction, line
+/// and paragraph separators, invisible operators, byte order mark, and tags.
 bool IsControl(uint32_t code) {
-  return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x202a && code <= 0x202e) ||
-         (code >= 0x2066 && code <= 0x2069) || code == 0x2028 || code == 0x2029;
+  struct Range {
+    uint32_t first, last;
+  };
+  static constexpr Range kRanges[] = {{0x00, 0x1f},     {0x7f, 0x9f},     {0xad, 0xad},     {0x61c, 0x61c},
+                                      {0x180e, 0x180e}, {0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f},
+                                      {0xfeff, 0xfeff}, {0xfff9, 0xfffb}, {0xe0000, 0xe007f}};
+  return std::any_of(std::begin(kRanges), std::end(kRanges),
+                     [code](Range range) { return code >= range.first && code <= range.last; });
 }
 
 std::string Repair(std::string_view bytes, bool escape_controls, bool is_raw = true) {
@@ -72,6 +82,25 @@ std::string RepairUtf8(std::string_view bytes) { return Repair(bytes, false); }
 std::string EscapeForTerminal(std::string_view bytes) { return Repair(bytes, true); }
 
 std::string EscapeControls(std::string_view repaired) { return Repair(repaired, true, false); }
+
+std::string RestoreBytes(std::string_view repaired) {
+  constexpr std::string_view kDigits(kHex, 16);
+  std::string bytes;
+  for (size_t i = 0; i < repaired.size(); ++i) {
+    const std::string_view rest = repaired.substr(i);
+    if (rest.starts_with("\\\\")) {
+      bytes += '\\';
+      ++i;
+    } else if (rest.starts_with("\\x") && rest.size() >= 4 && kDigits.find(rest[2]) != std::string_view::npos &&
+               kDigits.find(rest[3]) != std::string_view::npos) {
+      bytes += static_cast<char>(kDigits.find(rest[2]) << 4 | kDigits.find(rest[3]));
+      i += 3;
+    } else {
+      bytes += repaired[i];
+    }
+  }
+  return bytes;
+}
 
 void AppendJsonString(std::string_view bytes, std::string* out) {
   *out += '"';

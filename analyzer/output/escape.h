@@ -15,7 +15,10 @@ size_t CharacterLength(std::string_view text);
 /// `bytes` as valid UTF-8: a byte that is not becomes \xNN, and so that this stays unambiguous, a backslash is doubled.
 std::string RepairUtf8(std::string_view bytes);
 
-/// The same, and control characters (C0, DEL, C1, direction overrides) become \xNN, byte by byte.
+/// What RepairUtf8 has made its text of.
+std::string RestoreBytes(std::string_view repaired);
+
+/// As RepairUtf8, and characters that control (C0, DEL, C1, marks of direction) or are not to be seen become \xNN, byte by byte.
 std::string EscapeForTerminal(std::string_view bytes);
 
 /// The latter for text that RepairUtf8 has made, as a stored report holds it.

@@ -9,10 +9,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "analyzer/model/event_stream.h"
 #include "analyzer/output/escape.h"
 #include "analyzer/output/open_at_end.h"
 #include "analyzer/trace/family.h"
-#include "analyzer/trace/journal.h"
 
 namespace fdaudit::analyzer {
 namespace {
@@ -47,18 +47,14 @@ constexpr const char* kEventNames[] = {"none",
                                        "session-begun",
                                        "addressed"};
 
-struct Moment {
-  double time_s;
-  uint32_t file;
-  uint64_t place;  // of an event in the journal; behind kLeftOpen, the index of what was left open
-};
-constexpr uint64_t kLeftOpen = uint64_t{1} << 63;
+/// Lines' parts that are made once are kept for so many call paths and processes.
+constexpr size_t kMostKept = 4096;
 
 /// From the ledger: exact also where the journal has lost the opening.
 struct LeftOpen {
+  double time_s;
   ProcessIndex process;
   int fd;
-  trace::Slot slot;
 };
 
 class EventWriter {
@@ -69,20 +65,20 @@ class EventWriter {
   bool Write(std::FILE* out);
 
  private:
-  std::vector<Moment> SortedMoments();
+  std::vector<LeftOpen> SortedLeftOpen() const;
   double EndOf(ProcessIndex process) const;
-  const std::string& Line(const Moment& moment, const JournalEvent& event);
-  const std::string& Line(const Moment& moment, const LeftOpen& left);
-  const std::string& StackText(uint32_t file, uint32_t stack, int pid);
+  const std::string& Line(const EventStream::Item& item);
+  const std::string& Line(const LeftOpen& left, const trace::Slot& slot);
+  const std::string& StackText(uint32_t file, uint32_t stack, ProcessIndex process);
   void AppendFrame(const Frame& frame, std::string* text) const;
-  void Begin(const Moment& moment, ProcessIndex process, uint32_t thread, const char* event, const std::string& call);
+  void Begin(double time_s, uint32_t file, ProcessIndex process, uint32_t thread, const char* event,
+             const std::string& call);
   void AppendNumber(const char* name, bool present, int64_t number);
   void AppendText(const char* name, const std::string& text);
 
   Model& model_;
   Leaked leaked_;
   DumpOptions options_;
-  std::vector<LeftOpen> left_open_;
   std::string line_;
   std::unordered_map<PathId, std::string> stacks_;           // as they stand in the lines
   std::unordered_map<ProcessIndex, std::string> processes_;  // the same
@@ -94,21 +90,14 @@ double EventWriter::EndOf(ProcessIndex process) const {
   return ended.ended_by == trace::EndedBy::kNone ? model_.session().duration_s : ended.ended_s;
 }
 
-std::vector<Moment> EventWriter::SortedMoments() {
-  std::vector<Moment> moments;
-  for (uint32_t file = 0; file < model_.files().size(); ++file) {
-    const std::vector<EventKey> keys = ListEvents(model_.files()[file]);
-    moments.reserve(moments.size() + keys.size());
-    for (const EventKey& key : keys) moments.push_back({model_.Seconds(file, key.stamp), file, key.place});
-  }
+std::vector<LeftOpen> EventWriter::SortedLeftOpen() const {
+  std::vector<LeftOpen> left_open;
   model_.ForEachSlot([&](ProcessIndex process, int fd, const trace::Slot& slot) {
-    if (!IsOpenAtEnd(model_.processes()[process], slot)) return;
-    moments.push_back({EndOf(process), model_.processes()[process].file, kLeftOpen | left_open_.size()});
-    left_open_.push_back({process, fd, slot});
+    if (IsOpenAtEnd(model_.processes()[process], slot)) left_open.push_back({EndOf(process), process, fd});
   });
-  std::stable_sort(moments.begin(), moments.end(),
-                   [](const Moment& a, const Moment& b) { return a.time_s < b.time_s; });
-  return moments;
+  std::stable_sort(left_open.begin(), left_open.end(),
+                   [](const LeftOpen& a, const LeftOpen& b) { return a.time_s < b.time_s; });
+  return left_open;
 }
 
 void EventWriter::AppendNumber(const char* name, bool present, int64_t number) {
@@ -145,8 +134,9 @@ void EventWriter::AppendFrame(const Frame& frame, std::string* text) const {
                            : fmt::format(",\"offset\":\"{:#x}\",\"language\":\"native\"}}", frame.offset);
 }
 
-const std::string& EventWriter::StackText(uint32_t file, uint32_t stack, int pid) {
-  const PathId path = model_.paths().Intern(file, stack, pid);
+const std::string& EventWriter::StackText(uint32_t file, uint32_t stack, ProcessIndex process) {
+  const PathId path = model_.paths().Intern(file, stack, process);
+  if (stacks_.size() >= kMostKept) stacks_.clear();
   const auto [known, is_new] = stacks_.try_emplace(path);
   if (!is_new) return known->second;
   std::string& text = known->second;
@@ -183,11 +173,12 @@ bool HasOther(EventKind kind) {
 }
 
 /// What all lines begin with.
-void EventWriter::Begin(const Moment& moment, ProcessIndex process, uint32_t thread, const char* event,
+void EventWriter::Begin(double time_s, uint32_t index, ProcessIndex process, uint32_t thread, const char* event,
                         const std::string& call) {
+  if (processes_.size() >= kMostKept) processes_.clear();
   const auto [who, is_new] = processes_.try_emplace(process);
   if (is_new) {
-    const TraceFile& file = model_.files()[moment.file];
+    const TraceFile& file = model_.files()[index];
     const bool is_known = process != kNoProcess;
     std::string& text = who->second;
     text = ",\"host\":";
@@ -199,58 +190,64 @@ void EventWriter::Begin(const Moment& moment, ProcessIndex process, uint32_t thr
                      : ",\"process\":null,\"pid\":null,\"exe\":";
     AppendTextOrNull(is_known ? model_.processes()[process].exe : "", &text);
   }
-  line_ = fmt::format("{{\"time_s\":{:.9f}{}", moment.time_s, who->second);
+  line_ = fmt::format("{{\"time_s\":{:.9f}{}", time_s, who->second);
   AppendNumber("thread", thread != 0, thread);
   AppendText("event", event);
   AppendText("call", call);
 }
 
-const std::string& EventWriter::Line(const Moment& moment, const JournalEvent& entry) {
-  const trace::Event& event = entry.event;
-  const ProcessIndex process = model_.FindAt(moment.file, entry.image, event.stamp);
+const std::string& EventWriter::Line(const EventStream::Item& item) {
+  const trace::Event& event = item.entry.event;
+  const ProcessIndex process = model_.FindAt(item.file, item.entry.image, event.stamp);
   const auto kind = static_cast<size_t>(event.kind);
-  Begin(moment, process, entry.thread, kind < std::size(kEventNames) ? kEventNames[kind] : "unknown",
-        model_.files()[moment.file].CallName(event.call));
+  Begin(item.time_s, item.file, process, item.entry.thread, kind < std::size(kEventNames) ? kEventNames[kind] : "unknown",
+        model_.files()[item.file].CallName(event.call));
   AppendNumber("fd", event.fd != -1 || event.kind == EventKind::kCloseFailed, event.fd);
   AppendNumber("other", HasOther(event.kind), event.other);
   AppendNumber("incarnation", event.incarnation != 0, event.incarnation);
   AppendText("error", event.error <= 0 ? "" : ErrorName(event.error));
   line_ += ",\"opened_s\":null,\"type\":null,\"target\":null,\"origin\":null,\"leaked\":null";
-  line_ += StackText(moment.file, event.stack, process == kNoProcess ? 0 : model_.processes()[process].pid);
+  line_ += StackText(item.file, event.stack, process);
   return line_;
 }
 
-const std::string& EventWriter::Line(const Moment& moment, const LeftOpen& left) {
-  const trace::Incarnation& life = CurrentLife(left.slot);
-  const Origin origin = OriginOf(left.slot);
+const std::string& EventWriter::Line(const LeftOpen& left, const trace::Slot& slot) {
+  const uint32_t file = model_.processes()[left.process].file;
+  const trace::Incarnation& life = CurrentLife(slot);
+  const Origin origin = OriginOf(slot);
   const bool is_known = life.opened.stamp != 0 && origin != Origin::kUnrecorded;
-  Begin(moment, left.process, is_known ? life.opened.thread : 0, "open-at-end",
-        is_known ? model_.CallOf(moment.file, life.opened) : "");
+  Begin(left.time_s, file, left.process, is_known ? life.opened.thread : 0, "open-at-end",
+        is_known ? model_.CallOf(file, life.opened) : "");
   AppendNumber("fd", true, left.fd);
   line_ += ",\"other\":null";
-  AppendNumber("incarnation", true, left.slot.head.count);
-  line_ += is_known ? fmt::format(",\"error\":null,\"opened_s\":{:.9f}", model_.Seconds(moment.file, life.opened.stamp))
+  AppendNumber("incarnation", true, slot.head.count);
+  line_ += is_known ? fmt::format(",\"error\":null,\"opened_s\":{:.9f}", model_.Seconds(file, life.opened.stamp))
                     : ",\"error\":null,\"opened_s\":null";
   AppendText("type", Name(life.kind));
-  AppendText("target", model_.Shown(FieldText(left.slot.target)));
+  AppendText("target", model_.Shown(FieldText(slot.target)));
   AppendText("origin", Name(origin));
-  line_ += leaked_.Contains(left.process, left.fd, left.slot) ? ",\"leaked\":true" : ",\"leaked\":false";
-  line_ += StackText(moment.file, is_known ? life.opened.stack : trace::kNoIndex, model_.processes()[left.process].pid);
+  line_ += leaked_.Contains(left.process, left.fd, slot) ? ",\"leaked\":true" : ",\"leaked\":false";
+  line_ += StackText(file, is_known ? life.opened.stack : trace::kNoIndex, left.process);
   return line_;
 }
 
+/// At one moment the journal comes first.
 bool EventWriter::Write(std::FILE* out) {
-  for (const Moment& moment : SortedMoments()) {
-    JournalEvent event;
-    const std::string* line = nullptr;
-    if ((moment.place & kLeftOpen) != 0) {
-      line = &Line(moment, left_open_[moment.place & ~kLeftOpen]);
-    } else if (GetEvent(model_.files()[moment.file], moment.place, &event)) {
-      line = &Line(moment, event);
-    } else {
-      continue;  // overwritten since
+  const auto put = [out](const std::string& line) { return std::fwrite(line.data(), 1, line.size(), out) == line.size(); };
+  const std::vector<LeftOpen> left_open = SortedLeftOpen();
+  EventStream events(model_);
+  EventStream::Item item;
+  bool has_event = events.Next(&item);
+  auto left = left_open.begin();
+  while (has_event || left != left_open.end()) {
+    if (has_event && (left == left_open.end() || item.time_s <= left->time_s)) {
+      if (!put(Line(item))) return false;
+      has_event = events.Next(&item);
+      continue;
     }
-    if (std::fwrite(line->data(), 1, line->size(), out) != line->size()) return false;
+    trace::Slot slot;
+    if (model_.FindSlot(left->process, left->fd, &slot) && !put(Line(*left, slot))) return false;
+    ++left;
   }
   return std::fflush(out) == 0;
 }

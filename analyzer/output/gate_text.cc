@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "analyzer/detect/fingerprint.h"
 #include "analyzer/detect/kinds.h"
 #include "analyzer/output/coverage.h"
 #include "analyzer/output/escape.h"
@@ -32,6 +33,21 @@ std::string Judgement(const Verdict& verdict, uint64_t failing) {
   return fmt::format("gate passed: no new {}{} {}", is_usual ? "errors or warnings" : "findings", rule, where);
 }
 
+std::string VersionOf(const std::string& id) { return id.substr(0, id.find(':')); }
+
+/// A baseline by other rules of fingerprints recognises nothing.
+std::string OutdatedBaseline(const Baseline& gone, const std::vector<Subject>& subjects) {
+  std::set<std::string> now = {std::to_string(kFingerprintVersion)};
+  for (const Subject& subject : subjects) now.insert(VersionOf(subject.id));
+  const auto outdated = std::find_if(gone.begin(), gone.end(),
+                                     [&now](const auto& known) { return !now.contains(VersionOf(known.first)); });
+  if (outdated == gone.end()) return "";
+  return fmt::format(
+      "the baseline has ids of version {}, and this is version {}: nothing of it can be recognised; write it anew "
+      "(--write-baseline)\n",
+      EscapeControls(VersionOf(outdated->first)), kFingerprintVersion);
+}
+
 }  // namespace
 
 std::string RenderVerdict(const Verdict& verdict, const std::vector<Subject>& subjects) {
@@ -47,6 +63,7 @@ std::string RenderVerdict(const Verdict& verdict, const std::vector<Subject>& su
     out += fmt::format("{} ({})\n", DescribeLosses(verdict.lost),
                        verdict.failed_for_loss ? "--allow-loss tolerates this" : "tolerated");
   }
+  out += OutdatedBaseline(verdict.gone, subjects);
   if (!verdict.gone.empty()) {
     out += fmt::format("{} of the baseline {} gone:\n", verdict.gone.size(), verdict.gone.size() == 1 ? "is" : "are");
     size_t listed = 0;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <ctime>
 
+#include "analyzer/output/escape.h"
+
 namespace fdaudit::analyzer {
 
 Report MakeReport(Model* model, const DetectOptions& options, const Policy& policy) {
@@ -30,14 +32,14 @@ Report MakeReport(Model* model, const DetectOptions& options, const Policy& poli
 std::vector<Subject> Subjects(const Report& report) {
   std::vector<Subject> subjects;
   for (const Finding& finding : report.findings) {
-    Subject subject{finding.id, finding.kind, finding.severity, finding.own,   finding.count, finding.message,
+    Subject subject{finding.id, finding.kind, finding.severity, finding.own,   finding.count, RepairUtf8(finding.message),
                     {},         {},           finding.includes, finding.state, finding.gates};
     subject.traits.is_growing = finding.growing;
     const PathId path = finding.events[finding.deciding].path;
     if (path != kNoPath) subject.traits.frames = &report.model->paths().Frames(path);
     if (finding.location) {
       subject.traits.location = &*finding.location;
-      subject.place = Describe(*finding.location);
+      subject.place = RepairUtf8(Describe(*finding.location));
     }
     for (const DescriptorNote& note : finding.descriptors) subject.traits.targets.push_back(note.target);
     subjects.push_back(std::move(subject));

@@ -268,6 +268,7 @@ void WriteFrame(const Frame& frame, JsonWriter& out) {
     out.Field("file", TextOrNull(frame.file));
     out.Field("line", LineOrNull(frame.line));
     out.Field("module", TextOrNull(BaseName(frame.module)));
+    out.Field("path", TextOrNull(frame.module));
     out.Field("offset", frame.is_python ? std::nullopt : std::optional(fmt::format("{:#x}", frame.offset)));
     out.Field("language", frame.is_python ? "python" : "native");
     out.Field("own", !frame.is_runtime && IsOwn(frame, ""));

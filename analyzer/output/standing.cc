@@ -119,6 +119,7 @@ void WriteFrame(const Frame& frame, JsonWriter& out) {
     out.Field("file", TextOrNull(frame.file));
     out.Field("line", frame.line > 0 ? std::optional(frame.line) : std::nullopt);
     out.Field("module", TextOrNull(BaseName(frame.module)));
+    out.Field("path", TextOrNull(frame.module));
     out.Field("offset", fmt::format("{:#x}", frame.offset));
     out.Field("language", "native");
     out.Field("own", !frame.is_runtime && IsOwn(frame, ""));

@@ -15,6 +15,7 @@
 #include <cstring>
 #include <unordered_map>
 
+#include "analyzer/symbols/call_site.h"
 #include "analyzer/symbols/extent_map.h"
 #include "analyzer/symbols/reader_process.h"
 #include "analyzer/symbols/regular_file.h"
@@ -186,6 +187,7 @@ struct DebugInfo::Impl {
   Dwfl* dwfl = nullptr;
   Dwfl_Module* module = nullptr;
   Dwarf_Addr bias = 0;  // what libdwfl adds to the file's addresses
+  uint16_t machine = 0;
 
   bool has_symbols = false;
   ExtentMap<SymbolName> symbols;
@@ -211,6 +213,7 @@ struct DebugInfo::Impl {
 
   bool Load(const std::string& file, int fd);
   bool HasBuildId(const std::vector<uint8_t>& wanted);
+  std::string_view Code(uint64_t start, uint64_t end);
   void LoadSymbols();
   bool LoadDwarf();
   void IndexUnits();
@@ -235,6 +238,24 @@ bool DebugInfo::Impl::HasBuildId(const std::vector<uint8_t>& wanted) {
   GElf_Addr address;
   int size = dwfl_module_build_id(module, &bits, &address);
   return size > 0 && std::equal(wanted.begin(), wanted.end(), bits, bits + size);
+}
+
+/// What the file has of it; empty where that is not all.
+std::string_view DebugInfo::Impl::Code(uint64_t start, uint64_t end) {
+  GElf_Addr ignored;
+  Elf* elf = dwfl_module_getelf(module, &ignored);
+  GElf_Ehdr header;
+  if (elf == nullptr || gelf_getehdr(elf, &header) == nullptr) return {};
+  machine = header.e_machine;
+  for (Elf_Scn* section = nullptr; (section = elf_nextscn(elf, section)) != nullptr;) {
+    GElf_Shdr about;
+    if (gelf_getshdr(section, &about) == nullptr || (about.sh_flags & SHF_EXECINSTR) == 0) continue;
+    if (about.sh_type == SHT_NOBITS || start < about.sh_addr || end - about.sh_addr > about.sh_size) continue;
+    const Elf_Data* data = elf_rawdata(section, nullptr);
+    if (data == nullptr || data->d_buf == nullptr || data->d_size < end - about.sh_addr) return {};
+    return {static_cast<const char*>(data->d_buf) + (start - about.sh_addr), end - start};
+  }
+  return {};
 }
 
 void DebugInfo::Impl::LoadSymbols() {
@@ -316,6 +337,7 @@ DebugFrame DebugInfo::Impl::Describe(Unit* unit, Dwarf_Die* die) {
     const char* linkage_name = dwarf_formstring(&attribute);
     if (linkage_name) frame.linkage_name = linkage_name;
   }
+  dwarf_decl_line(die, &frame.first_line);
   const char* name = dwarf_diename(die);
   if (!name) return frame;
   frame.name = name;
@@ -402,6 +424,13 @@ std::string DebugInfo::Symbol(uint64_t address) {
   if (!impl_->has_symbols) impl_->LoadSymbols();
   const SymbolName* name = impl_->symbols.Find(address);
   return name ? name->text : "";
+}
+
+uint64_t DebugInfo::Site(uint64_t address) {
+  if (!impl_->has_symbols) impl_->LoadSymbols();
+  const uint64_t start = impl_->symbols.StartOf(address);
+  const std::string_view code = impl_->Code(start, address + 1);
+  return start == address ? 0 : CallSite(impl_->machine, code, start);
 }
 
 }  // namespace fdaudit::analyzer

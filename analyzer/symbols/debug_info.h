@@ -18,6 +18,7 @@ struct DebugFrame {
   std::string file;
   int line = 0;
   bool is_inlined = false;
+  int first_line = 0;  ///< where the function is declared; 0 = unknown
 };
 
 class DebugInfo {
@@ -41,6 +42,10 @@ class DebugInfo {
 
   /// The symbol whose extent holds the address, the one fit for display where several do. Empty where none does.
   std::string Symbol(uint64_t address);
+
+  /// Which of its function's calls holds the address, by the symbol's extent: as CallSite() says (call_site.h). 0 where
+  /// that is not known, as in a debug file, which has no code.
+  uint64_t Site(uint64_t address);
 
  private:
   struct Impl;

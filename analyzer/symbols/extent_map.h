@@ -25,15 +25,13 @@ class ExtentMap {
   /// Of the ranges that hold `address` the one that starts last, the shorter of two; nullptr where there is none. Valid
   /// until the next Add().
   const Value* Find(uint64_t address) {
-    if (!is_sorted_) Sort();
-    auto after = std::upper_bound(extents_.begin(), extents_.end(), address,
-                                  [](uint64_t wanted, const Extent& extent) { return wanted < extent.start; });
-    while (after != extents_.begin()) {
-      --after;
-      if (after->reach <= address) return nullptr;
-      if (after->end > address) return &after->value;
-    }
-    return nullptr;
+    const Extent* found = FindExtent(address);
+    return found == nullptr ? nullptr : &found->value;
+  }
+  /// Where that one starts; `address` itself where there is none.
+  uint64_t StartOf(uint64_t address) {
+    const Extent* found = FindExtent(address);
+    return found == nullptr ? address : found->start;
   }
 
   bool empty() const { return extents_.empty(); }
@@ -45,6 +43,18 @@ class ExtentMap {
     uint64_t reach;  // the greatest end up to here: a search gives up by it
     Value value;
   };
+
+  const Extent* FindExtent(uint64_t address) {
+    if (!is_sorted_) Sort();
+    auto after = std::upper_bound(extents_.begin(), extents_.end(), address,
+                                  [](uint64_t wanted, const Extent& extent) { return wanted < extent.start; });
+    while (after != extents_.begin()) {
+      --after;
+      if (after->reach <= address) return nullptr;
+      if (after->end > address) return &*after;
+    }
+    return nullptr;
+  }
 
   void Sort() {
     std::sort(extents_.begin(), extents_.end(), [](const Extent& a, const Extent& b) {

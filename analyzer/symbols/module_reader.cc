@@ -75,7 +75,8 @@ std::vector<SymbolFrame> MakeFrames(DebugInfo* info, uint64_t address, bool has_
   std::vector<SymbolFrame> frames;
   frames.reserve(debug_frames.size());
   for (const DebugFrame& frame : debug_frames) {
-    frames.push_back({FunctionName(frame, symbol), Tidy(frame.file), frame.line, frame.is_inlined});
+    frames.push_back({FunctionName(frame, symbol), Tidy(frame.file), frame.line, frame.is_inlined, frame.first_line,
+                      frame.is_inlined || !has_lines ? 0 : info->Site(address)});
   }
   return frames;
 }

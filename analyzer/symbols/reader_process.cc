@@ -14,7 +14,8 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
-#include <fstream>
+
+#include "analyzer/trace/file_text.h"
 
 namespace fdaudit::analyzer {
 namespace {
@@ -39,8 +40,7 @@ void LowerLimit(int resource, rlim_t to) {
 }
 
 rlim_t AddressSpace() {
-  rlim_t pages = 0;
-  std::ifstream("/proc/self/statm") >> pages;
+  const rlim_t pages = std::strtoull(ReadFileText("/proc/self/statm").text.c_str(), nullptr, 10);
   return pages * static_cast<rlim_t>(sysconf(_SC_PAGESIZE));
 }
 

@@ -23,6 +23,10 @@ struct SymbolFrame {
   std::string file;      ///< absolute where the debug information allows it
   int line = 0;
   bool is_inlined = false;  ///< inlined into the frame that follows
+  int first_line = 0;       ///< where the function is declared
+  /// Of a function that is not inlined, which of its calls this is: by the ordinal among those to the same target, from
+  /// 1 (call_site.h); 0 = unknown.
+  uint64_t site = 0;
 };
 
 struct SymbolOptions {

@@ -64,6 +64,7 @@ std::string PackFrames(const std::vector<SymbolFrame>& frames) {
   Message message;
   for (const SymbolFrame& frame : frames) {
     message.PutBytes(frame.function).PutBytes(frame.file).Put(int32_t{frame.line}).Put(frame.is_inlined);
+    message.Put(int32_t{frame.first_line}).Put(frame.site);
   }
   return std::move(message).text();
 }
@@ -76,6 +77,8 @@ std::vector<SymbolFrame> UnpackFrames(std::string_view text) {
     frame.file = message.TakeBytes<std::string>();
     frame.line = message.Take<int32_t>();
     frame.is_inlined = message.Take<uint8_t>() != 0;
+    frame.first_line = message.Take<int32_t>();
+    frame.site = message.Take<uint64_t>();
     frames.push_back(std::move(frame));
   }
   if (frames.empty()) frames.emplace_back();

@@ -8,10 +8,12 @@
 #include <sstream>
 #include <utility>
 
+#include "analyzer/trace/file_text.h"
+
 namespace fdaudit::analyzer {
 
 bool CodeMap::ReadProcess(int pid) {
-  std::ifstream maps("/proc/" + std::to_string(pid) + "/maps");
+  std::istringstream maps(ReadFileText("/proc/" + std::to_string(pid) + "/maps").text);
   std::string line;
   while (std::getline(maps, line)) {
     // start-end permissions offset device inode path

@@ -13,24 +13,20 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <sstream>
+#include <string_view>
+#include <utility>
 
 #include "analyzer/target/stopped_process.h"
 #include "analyzer/target/system_calls.h"
 #include "analyzer/target/unwinding.h"
+#include "analyzer/trace/file_text.h"
 
 namespace fdaudit::analyzer {
 namespace {
 
 constexpr size_t kStackCopied = 256 * 1024;
 constexpr size_t kMaxWaitedFor = 64;
-
-std::string ReadAll(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
 
 std::string ReadLink(const std::string& path) {
   char text[4096];
@@ -58,6 +54,7 @@ std::string TaskDirectory(int pid, int tid) {
 struct CallAtHand {
   bool is_known = false;
   bool is_running = false;
+  int error = 0;  ///< why it may not be read
   long number = -1;
   uint64_t arguments[6] = {};
   uint64_t stack_pointer = 0;
@@ -66,7 +63,8 @@ struct CallAtHand {
 
 CallAtHand ReadCall(int pid, int tid) {
   CallAtHand call;
-  const std::string text = ReadAll(TaskDirectory(pid, tid) + "syscall");
+  const auto [text, error] = ReadFileText(TaskDirectory(pid, tid) + "syscall");
+  call.error = error;
   call.is_running = text.starts_with("running");
   std::istringstream fields(text);
   fields >> call.number >> std::hex;
@@ -152,16 +150,26 @@ std::vector<int> WaitedNumbers(const SystemCallInfo& info, const CallAtHand& cal
   }
 }
 
+/// EPERM has one of two causes that somebody can remove.
+std::string WhyNot(const std::string& what, int error) {
+  std::string why = what + ": " + (error == 0 ? "/proc shows nothing" : strerror(error));
+  if (error != EPERM && error != EACCES) return why;
+  const std::string scope = ReadFileText("/proc/sys/kernel/yama/ptrace_scope").text;
+  return why + (!scope.empty() && scope[0] != '0'
+                    ? " (kernel.yama.ptrace_scope is " + scope.substr(0, 1) + "; be root, or set it to 0)"
+                    : " (it takes CAP_SYS_PTRACE; docker: --cap-add SYS_PTRACE)");
+}
+
 StoppedThread Describe(int pid, int tid, const CallAtHand& call, const Memory& memory) {
   StoppedThread thread;
   thread.tid = tid;
-  const std::string stat = ReadAll(TaskDirectory(pid, tid) + "stat");
+  const std::string stat = ReadFileText(TaskDirectory(pid, tid) + "stat").text;
   const size_t name = stat.find('('), name_end = stat.rfind(')');
   if (name != std::string::npos && name_end != std::string::npos && name_end + 2 < stat.size()) {
     thread.name = stat.substr(name + 1, name_end - name - 1);
     thread.state = stat[name_end + 2];
   }
-  if (!call.is_known && !call.is_running) thread.problem = "what it waits in may not be read";
+  if (!call.is_known && !call.is_running) thread.problem = WhyNot("what it waits in may not be read", call.error);
   if (!call.is_known || call.number < 0) return thread;
   const SystemCallInfo* const info = FindSystemCall(call.number);
   thread.call = info == nullptr ? "system call " + std::to_string(call.number) : info->name;
@@ -220,15 +228,6 @@ class Stop {
   int signal_ = 0;
 };
 
-std::string WhyNot(int error) {
-  std::string why = std::string("its stack may not be read: ptrace: ") + strerror(error);
-  const std::string scope = ReadAll("/proc/sys/kernel/yama/ptrace_scope");
-  if (error == EPERM && !scope.empty() && scope[0] != '0') {
-    why += " (kernel.yama.ptrace_scope is " + scope.substr(0, 1) + "; be root, or set it to 0)";
-  }
-  return why;
-}
-
 /// Without registers the way out ends at the first function that keeps a frame pointer. Where that lies can be seen on
 /// the stack: a word that points further up, below a return address. Taken is the first from which the way leads out to
 /// the thread's start; none may be.
@@ -254,7 +253,7 @@ void ReadStack(int pid, const CallAtHand& call, CodeMap& code, StoppedThread* th
   if (MayStop(call, *thread)) {
     const Stop stop(thread->tid);
     if (stop.error() != 0) {
-      thread->problem = WhyNot(stop.error());
+      thread->problem = WhyNot("its stack may not be read: ptrace", stop.error());
       return;
     }
     const std::optional<Registers> read = stop.is_stopped() ? stop.Read() : std::nullopt;
@@ -299,23 +298,32 @@ std::optional<StoppedProcess> LookAtProcess(int pid) {
   return process;
 }
 
-std::vector<PipeHolder> HoldersOfPipe(const std::string& link) {
-  std::vector<PipeHolder> holders;
+PipeHolders::PipeHolders() {
+  constexpr std::string_view kPipe = "pipe:[";
   for (const int pid : NumbersIn("/proc")) {
-    const std::string directory = "/proc/" + std::to_string(pid) + "/";
-    for (const int fd : NumbersIn(directory + "fd")) {
-      if (DescriptorLink(pid, fd) != link) continue;
-      std::istringstream lines(ReadAll(directory + "fdinfo/" + std::to_string(fd)));
-      std::string word;
-      int flags = 0;
-      while (lines >> word) {
-        if (word == "flags:") lines >> std::oct >> flags;
-      }
-      const int mode = flags & O_ACCMODE;
-      std::string program = ReadAll(directory + "comm");
-      while (!program.empty() && program.back() == '\n') program.pop_back();
-      holders.push_back({pid, program, fd, mode != O_RDONLY, mode != O_WRONLY});
+    for (const int fd : NumbersIn("/proc/" + std::to_string(pid) + "/fd")) {
+      std::string link = DescriptorLink(pid, fd);
+      if (link.starts_with(kPipe)) ends_[std::move(link)].push_back({pid, fd});
     }
+  }
+}
+
+std::vector<PipeHolder> PipeHolders::Of(const std::string& link) const {
+  std::vector<PipeHolder> holders;
+  const auto ends = ends_.find(link);
+  if (ends == ends_.end()) return holders;
+  for (const auto& [pid, fd] : ends->second) {
+    const std::string directory = "/proc/" + std::to_string(pid) + "/";
+    std::istringstream lines(ReadFileText(directory + "fdinfo/" + std::to_string(fd)).text);
+    std::string word;
+    int flags = 0;
+    while (lines >> word) {
+      if (word == "flags:") lines >> std::oct >> flags;
+    }
+    const int mode = flags & O_ACCMODE;
+    std::string program = ReadFileText(directory + "comm").text;
+    while (!program.empty() && program.back() == '\n') program.pop_back();
+    holders.push_back({pid, program, fd, mode != O_RDONLY, mode != O_WRONLY});
   }
   return holders;
 }

@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "analyzer/target/code_map.h"
@@ -56,8 +58,16 @@ std::optional<StoppedProcess> LookAtProcess(int pid);
 /// What the thread waits in, from /proc alone. `problem` says why it is not known.
 StoppedThread LookAtThread(int pid, int tid);
 
-/// All processes that have the pipe "pipe:[4711]" open, as far as they may be looked at.
-std::vector<PipeHolder> HoldersOfPipe(const std::string& link);
+/// Who has which pipe open, as far as processes may be looked at. /proc is searched once.
+class PipeHolders {
+ public:
+  PipeHolders();
+  /// Of the pipe "pipe:[4711]".
+  std::vector<PipeHolder> Of(const std::string& link) const;
+
+ private:
+  std::unordered_map<std::string, std::vector<std::pair<int, int>>> ends_;  // process and number, by link
+};
 
 /// Throws TraceError.
 StoppedProcess LookAtCore(const std::string& file);

@@ -6,10 +6,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <string_view>
 #include <utility>
 
+#include "analyzer/trace/file_text.h"
 #include "analyzer/trace/memory_place.h"
 #include "analyzer/trace/trace_error.h"
+#include "shim/trace/pointer.h"
 
 namespace fdaudit::analyzer {
 namespace {
@@ -17,6 +20,7 @@ namespace {
 using trace::RegionKind;
 
 constexpr char kTraceSuffix[] = ".fdaudit";
+constexpr size_t kMostChunks = 2048;  // 32 MB
 constexpr uint32_t kMaxTextBytes = 4 << 20;  // twice what execve(2) takes by default
 
 /// nullptr: a kind that this version does not know.
@@ -141,6 +145,7 @@ uint64_t TraceFile::InOneWindow(RegionKind kind, uint64_t index) const {
 bool TraceFile::ReadCached(uint64_t offset, void* to, size_t size) const {
   auto* out = static_cast<char*>(to);
   while (size != 0) {
+    if (chunks_.size() >= kMostChunks) chunks_.clear();
     std::unique_ptr<std::string>& chunk = chunks_[offset / kChunk];
     if (chunk == nullptr) {
       chunk = std::make_unique<std::string>(kChunk, '\0');
@@ -184,6 +189,15 @@ bool TraceFile::GetStack(uint32_t stack, std::vector<uint64_t>* frames, uint16_t
 const std::string& TraceFile::CallName(uint16_t call) const {
   static const std::string kUnknown = "?";
   return call < call_names_.size() && !call_names_[call].empty() ? call_names_[call] : kUnknown;
+}
+
+bool IsTrace(const std::string& path) {
+  struct stat status = {};
+  if (stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return false;
+  const FileText first_block = ReadFileText(path, 0);
+  const std::string_view start = first_block.text;
+  return start.starts_with(std::string_view(trace::kMagic, sizeof trace::kMagic)) ||
+         start.starts_with(trace::kPointerMagic);
 }
 
 std::vector<std::string> FindTraceFiles(const std::string& path) {

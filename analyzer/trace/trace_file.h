@@ -103,6 +103,9 @@ class TraceFile {
   mutable std::unordered_map<uint64_t, std::unique_ptr<std::string>> chunks_;
 };
 
+/// Whether the file is a trace, or a pointer to one, by how it begins.
+bool IsTrace(const std::string& path);
+
 /// The trace files that `path` means: itself, or all *.fdaudit files of a directory, sorted. Throws TraceError where
 /// there is none.
 std::vector<std::string> FindTraceFiles(const std::string& path);

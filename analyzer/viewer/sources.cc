@@ -1,26 +1,16 @@
 #include "analyzer/viewer/sources.h"
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <string_view>
+#include <optional>
 
 #include "analyzer/output/escape.h"
+#include "analyzer/symbols/source_file.h"
 
 namespace fdaudit::analyzer {
 namespace {
 
 constexpr size_t kMostFiles = 300;
-constexpr uintmax_t kLargestFile = 4 << 20;
 constexpr size_t kLongestLine = 200;
-
-bool IsSourceName(const std::filesystem::path& path) {
-  static constexpr std::string_view kEndings[] = {".c",   ".cc", ".cpp", ".cxx", ".h",   ".hh",  ".hpp", ".hxx",
-                                                  ".inl", ".py", ".rs",  ".go",  ".zig", ".d",   ".m",   ".mm",
-                                                  ".js",  ".ts", ".pyx", ".f90", ".nim", ".vala"};
-  const std::string ending = path.extension().string();
-  return std::find(std::begin(kEndings), std::end(kEndings), ending) != std::end(kEndings);
-}
 
 }  // namespace
 
@@ -30,13 +20,12 @@ const std::vector<std::string>& Sources::LinesOf(const std::string& file) {
   if (known != files_.end()) return known->second;
   if (files_.size() == kMostFiles) return kNone;
   std::vector<std::string>& lines = files_[file];
-  const std::filesystem::path path(file);
-  std::error_code error;
-  const bool is_readable = path.is_absolute() && IsSourceName(path) && std::filesystem::is_regular_file(path, error) &&
-                           std::filesystem::file_size(path, error) <= kLargestFile;
-  if (!is_readable || error) return lines;
-  std::ifstream in(file);
-  for (std::string line; std::getline(in, line);) lines.push_back(line.substr(0, kLongestLine));
+  const std::optional<std::string> text = ReadSourceFile(file);
+  for (size_t at = 0; text && at < text->size();) {
+    const size_t end = std::min(text->find('\n', at), text->size());
+    lines.push_back(text->substr(at, std::min(end - at, kLongestLine)));
+    at = end + 1;
+  }
   return lines;
 }
 

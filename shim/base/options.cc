@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "shim/base/settings.h"
 #include "shim/base/text.h"
 
 namespace fdaudit::shim {
@@ -16,32 +17,10 @@ bool Equals(Value value, const char* text) {
   return value.length == strlen(text) && memcmp(value.text, text, value.length) == 0;
 }
 
-bool ReadSwitch(Value value, bool* out) {
-  if (Equals(value, "0") || Equals(value, "1")) {
-    *out = value.text[0] == '1';
-    return true;
-  }
-  return false;
-}
-
-/// Decimal, with an optional K, M or G (powers of 1,024) behind it.
-bool ReadSize(Value value, uint64_t low, uint64_t high, uint64_t* out) {
+/// Of the options that are set for children, and not for users.
+bool ReadNumber(Value value, uint64_t most, uint64_t* out) {
   uint64_t number = 0;
-  size_t i = 0;
-  for (; i < value.length && value.text[i] >= '0' && value.text[i] <= '9'; ++i) {
-    if (number > (UINT64_MAX >> 12)) return false;
-    number = number * 10 + static_cast<uint64_t>(value.text[i] - '0');
-  }
-  if (i == 0) return false;
-  if (i + 1 == value.length) {
-    const char unit = static_cast<char>(value.text[i] & ~0x20);
-    const int shift = unit == 'K' ? 10 : unit == 'M' ? 20 : unit == 'G' ? 30 : 0;
-    if (shift == 0 || number > (UINT64_MAX >> 31)) return false;
-    number <<= shift;
-  } else if (i != value.length) {
-    return false;
-  }
-  if (number < low || number > high) return false;
+  if (!settings::ParseNumber(value.text, value.length, false, &number) || number > most) return false;
   *out = number;
   return true;
 }
@@ -66,35 +45,42 @@ bool ReadDirectory(Value value) {
   return !text.overflowed();
 }
 
-bool ReadUnwinder(Value value) {
-  options.libunwind = Equals(value, "libunwind");
-  return options.libunwind || Equals(value, "own");
-}
-
-bool ReadLastUse(Value value) {
-  using LastUse = Options::LastUse;
-  bool is_on = false;
-  if (Equals(value, "stack")) {
-    options.last_use = LastUse::kStack;
-  } else if (ReadSwitch(value, &is_on)) {
-    options.last_use = is_on ? LastUse::kCaller : LastUse::kNothing;
-  } else {
-    return false;
+/// What a user may set: the table has its range.
+bool ReadSetting(const settings::Setting& setting, Value value) {
+  using settings::Id;
+  uint64_t number = 0;
+  if (!settings::Parse(setting, value.text, value.length, &number)) return false;
+  switch (setting.id) {
+    case Id::kDepth:
+      options.depth = static_cast<uint32_t>(number);
+      break;
+    case Id::kJournal:
+      options.journal = number;
+      break;
+    case Id::kFollow:
+      options.follow = number == 1;
+      break;
+    case Id::kSkip:
+      return ReadText(value, options.skip);
+    case Id::kPython:
+      options.python = number == 1;
+      break;
+    case Id::kQuarantine:
+      options.quarantine = number == 1 ? kUsualQuarantine : static_cast<uint32_t>(number);
+      break;
+    case Id::kUses:
+      options.uses = number == 1;
+      break;
+    case Id::kLastUse:
+      options.last_use = static_cast<Options::LastUse>(number);
+      break;
+    case Id::kUnwinder:
+      options.libunwind = number == 1;
+      break;
+    case Id::kSummary:
+      options.summary = number == 1;
+      break;
   }
-  return true;
-}
-
-bool ReadDepth(Value value) {
-  uint64_t depth = 0;
-  if (!ReadSize(value, 1, 256, &depth)) return false;
-  options.depth = static_cast<uint32_t>(depth);
-  return true;
-}
-
-bool ReadQuarantine(Value value) {
-  uint64_t count = 0;
-  if (!ReadSize(value, 0, kMaxQuarantine, &count)) return false;
-  options.quarantine = count == 1 ? kUsualQuarantine : static_cast<uint32_t>(count);
   return true;
 }
 
@@ -103,30 +89,29 @@ struct OptionRow {
   bool (*read)(Value value);
 };
 
+/// The trace's place, and what one image passes on to the next.
 constexpr OptionRow kOptionRows[] = {
     {"trace", ReadDirectory},
     {"session", [](Value v) { return ReadText(v, options.session); }},
     {"place", [](Value v) { return ReadText(v, options.place); }},
     {"family", [](Value v) { return ReadText(v, options.family); }},
-    {"ahead", [](Value v) { return ReadSize(v, 0, 4096, &options.ahead); }},
-    {"filters", [](Value v) { return ReadSize(v, 0, UINT32_MAX, &options.filters); }},
-    {"apart", [](Value v) { return ReadSwitch(v, &options.apart); }},
-    {"image", [](Value v) { return ReadSize(v, 0, UINT32_MAX, &options.image); }},
-    {"skip", [](Value v) { return ReadText(v, options.skip); }},
-    {"depth", ReadDepth},
-    {"journal", [](Value v) { return ReadSize(v, 0, uint64_t{4} << 30, &options.journal); }},
-    {"follow", [](Value v) { return ReadSwitch(v, &options.follow); }},
-    {"python", [](Value v) { return ReadSwitch(v, &options.python); }},
-    {"quarantine", ReadQuarantine},
-    {"uses", [](Value v) { return ReadSwitch(v, &options.uses); }},
-    {"last_use", ReadLastUse},
-    {"summary", [](Value v) { return ReadSwitch(v, &options.summary); }},
-    {"unwinder", ReadUnwinder},
+    {"ahead", [](Value v) { return ReadNumber(v, 4096, &options.ahead); }},
+    {"token", [](Value v) { return ReadNumber(v, UINT64_MAX, &options.token); }},
+    {"filters", [](Value v) { return ReadNumber(v, UINT32_MAX, &options.filters); }},
+    {"apart",
+     [](Value v) {
+       options.apart = Equals(v, "1");
+       return true;
+     }},
+    {"image", [](Value v) { return ReadNumber(v, UINT32_MAX, &options.image); }},
 };
 
 bool ReadOption(Value name, Value value) {
   for (const OptionRow& row : kOptionRows) {
     if (Equals(name, row.name)) return row.read(value);
+  }
+  for (const settings::Setting& setting : settings::kAll) {
+    if (Equals(name, setting.name)) return ReadSetting(setting, value);
   }
   return false;
 }

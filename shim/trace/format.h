@@ -142,7 +142,8 @@ struct Header {
   uint64_t folded_opened;
   uint64_t folded_closed;
   uint64_t index_busy;  ///< the shim's own: 1 = a record is being taken out of its chain of newest_image
-  uint64_t reserved[2];
+  uint64_t run_token;   ///< by which `fdaudit run` knows the files of its program; 0 = none
+  uint64_t reserved;
   Region regions[kMaxRegions];
   /// Newest image of each process, by (pid mod kPidBuckets); ImageRecord::next_with_pid_hash leads to older ones.
   uint32_t newest_image[kPidBuckets];

@@ -201,6 +201,7 @@ bool Recorder::Create(int directory, const char* name, const char* family, const
   HostName(h.host, sizeof h.host);
   TextBuilder(h.family, sizeof h.family).Add(family);
   h.depth = options.depth;
+  h.run_token = options.token;
   h.creator_pid = raw::Pid();
   h.pid_namespace = PidNamespace();
   h.nr_open = NrOpen();

@@ -198,6 +198,19 @@ def usage_errors():
 
 
 @suite.check
+def the_program_is_the_first_word_that_is_no_option():
+    """What stands behind it is its own, whatever it looks like. Values of options are no programs."""
+    complaints = []
+    for options in ([], ["-f", "text"], ["-ftext"], ["--format=text"], ["--depth", "8"], ["--depth=8"], ["--summary"],
+                    ["--summary", "0"], ["--quarantine", "64"], ["--gate", "--fail-on", "error"],
+                    ["--last_use", "stack"]):
+        ran = fdaudit("run", *options, "printf", "%s|", "-f", "json", "--", "--depth")
+        complaints += [f"{options}: {c}" for c in expect(ran, 0, out="-f|json|--|--depth|")]
+    complaints += expect(fdaudit("run", "--", "printf", "%s|", "--depth"), 0, out="--depth|")
+    return complaints + expect(fdaudit("run", "--no-such-option", "true"), 125, err="--no-such-option")
+
+
+@suite.check
 def no_arguments_and_help():
     return expect(fdaudit("--help"), 0, out=["run", "report", "dump", "doctor", "explain"]) + \
         expect(fdaudit("--version"), 0, out="1.0.0") + expect(fdaudit("run", "--help"), 0, out="--trace")

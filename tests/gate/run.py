@@ -13,6 +13,9 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "support"))
 import harness  # noqa: E402
+import identity  # noqa: E402
+import ids  # noqa: E402
+import inputs  # noqa: E402
 
 suite = harness.Suite("gate")
 SOURCE = HERE / "work.c"
@@ -533,6 +536,10 @@ def many_findings_of_many_processes():
             complaints += expect_output(judged, 1, f"gate failed: {findings}")[:1]
     return complaints
 
+
+identity.add_to(suite)
+ids.add_to(suite)
+inputs.add_to(suite)
 
 if __name__ == "__main__":
     harness.standard_main(suite)

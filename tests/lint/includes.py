@@ -18,7 +18,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 SHIM = ["families", "events", "ledger", "stack", "runtimes", "process", "trace", "interpose", "arch", "base"]
 ANALYZER = ["commands", "viewer", "output", "gate", "detect", "detect/judge", "model", "symbols, target", "trace"]
 # Public: headers that any layer of both halves may include, since they include nothing themselves.
-TRACE_FORMAT = {"shim/trace/format.h", "shim/trace/layout.h", "shim/trace/pointer.h"}
+TRACE_FORMAT = {"shim/trace/format.h", "shim/trace/layout.h", "shim/trace/pointer.h", "shim/base/settings.h"}
 GROUND = {"shim/fdaudit.h", "analyzer/version.h"} | TRACE_FORMAT
 
 # Headers of a library, and the only files that may include them (tests apart where noted).

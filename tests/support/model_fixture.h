@@ -2,6 +2,7 @@
 
 // A model of a made-up trace, with functions named by where they lie instead of by an ELF file.
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -23,18 +24,24 @@ class FunctionTable {
   uint64_t In(const std::string& function, int line) {
     const auto [known, is_new] = starts_.try_emplace(function, 0x1000 * (starts_.size() + 1));
     names_[known->second] = function;
+    std::vector<int>& lines = calls_[known->second];
+    if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(line);
     return known->second + static_cast<uint64_t>(line) + 1;
   }
 
   std::vector<analyzer::SymbolFrame> Lookup(const analyzer::ModuleRef&, uint64_t address) const {
     const auto found = names_.find(address / 0x1000 * 0x1000);
     if (found == names_.end()) return {analyzer::SymbolFrame{}};
-    return {{found->second, "/src/app.c", static_cast<int>(address % 0x1000), false}};
+    const int line = static_cast<int>(address % 0x1000);
+    const std::vector<int>& lines = calls_.at(found->first);
+    const auto site = static_cast<uint64_t>(std::find(lines.begin(), lines.end(), line) - lines.begin()) + 1;
+    return {{found->second, "/src/app.c", line, false, 0, site}};
   }
 
  private:
   std::map<std::string, uint64_t> starts_;
   std::map<uint64_t, std::string> names_;
+  std::map<uint64_t, std::vector<int>> calls_;  // lines, in the order of the code
 };
 
 /// A trace with one program in it, and what the detectors say about it.

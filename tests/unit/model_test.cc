@@ -62,14 +62,47 @@ TEST(Model, AnExecedImageWithAFileOfItsOwnIsLinkedByItsPid) {
   first.trace.Image(before).ended_by = trace::EndedBy::kExec;
   second.trace.Image(after).pid = first.trace.Image(before).pid;
   second.trace.header().started_realtime_ns += 2000000000;
+  strcpy(second.trace.header().family, "1.fdaudit");
   std::vector<analyzer::TraceFile> files;
   files.emplace_back(analyzer::FromMemory(first.trace.Bytes()), "1.fdaudit");
-  files.emplace_back(analyzer::FromMemory(second.trace.Bytes()), "2.fdaudit");
+  files.emplace_back(analyzer::FromMemory(second.trace.Bytes()), "1+2.fdaudit");
   const analyzer::Model& model = first.LoadFiles(std::move(files));
   ASSERT_EQ(model.processes().size(), 2u);
   EXPECT_EQ(model.processes()[1].parent, 0u);
   EXPECT_EQ(model.processes()[1].started_by, trace::StartedBy::kExec);
   EXPECT_NEAR(model.processes()[1].started_s, 2.0, 0.01);
+}
+
+TEST(Model, AProcessOfAnotherSessionIsNoSuccessorByItsPid) {
+  Scene first;
+  Scene second;
+  const uint32_t before = first.trace.AddImage();
+  const uint32_t after = second.trace.AddImage();
+  first.trace.Image(before).ended_by = trace::EndedBy::kExec;
+  second.trace.Image(after).pid = first.trace.Image(before).pid;
+  second.trace.header().started_realtime_ns += 2000000000;
+  std::vector<analyzer::TraceFile> files;
+  files.emplace_back(analyzer::FromMemory(first.trace.Bytes()), "1.fdaudit");
+  files.emplace_back(analyzer::FromMemory(second.trace.Bytes()), "2.fdaudit");
+  const analyzer::Model& model = first.LoadFiles(std::move(files));
+  EXPECT_EQ(model.processes()[1].parent, analyzer::kNoProcess);
+}
+
+TEST(Model, APidMeansAProcessOfTheSameBoot) {
+  Scene here;
+  Scene elsewhere;
+  const uint32_t reader = here.trace.AddImage();
+  elsewhere.trace.AddImage();
+  const uint32_t other = elsewhere.trace.AddImage();
+  elsewhere.trace.Image(other).pid = 77;
+  strcpy(elsewhere.trace.header().boot_id, "another");
+  std::vector<analyzer::TraceFile> files;
+  files.emplace_back(analyzer::FromMemory(here.trace.Bytes()), "1.fdaudit");
+  files.emplace_back(analyzer::FromMemory(elsewhere.trace.Bytes()), "2.fdaudit");
+  const analyzer::Model& model = here.LoadFiles(std::move(files));
+  const analyzer::ProcessIndex there = model.Find(1, other);
+  EXPECT_EQ(model.FindPid(there, 77, 100.0), there);
+  EXPECT_EQ(model.FindPid(model.Find(0, reader), 77, 100.0), analyzer::kNoProcess);
 }
 
 TEST(Model, AnExecedImageThatNamesItsOriginIsLinkedToIt) {

@@ -270,12 +270,32 @@ TEST(Journal, EventsOfAnOlderLapAreIgnored) {
   const size_t tag = offsetof(trace::JournalBlock, events) + sizeof(trace::Event) + offsetof(trace::Event, tag);
   bytes = Patched<uint16_t>(bytes, block + tag, 999);
   const TraceFile file = Open(bytes);
-  const std::vector<analyzer::EventKey> keys = analyzer::ListEvents(file);
-  ASSERT_EQ(keys.size(), 2u);
+  analyzer::JournalReader journal(file);
+  EXPECT_EQ(journal.size(), 2u);
   analyzer::JournalEvent event;
-  ASSERT_TRUE(analyzer::GetEvent(file, keys[1].place, &event));
+  ASSERT_TRUE(journal.Next(&event));
+  EXPECT_EQ(event.event.fd, 3);
+  ASSERT_TRUE(journal.Next(&event));
   EXPECT_EQ(event.event.fd, 5);
-  EXPECT_FALSE(analyzer::GetEvent(file, keys[0].place + 1, &event));
+  EXPECT_FALSE(journal.Next(&event));
+}
+
+TEST(TraceFile, EventsOfThreadsComeInTheOrderOfTime) {
+  TraceBuilder builder;
+  const uint32_t image = builder.AddImage();
+  for (int i = 0; i < 200; ++i) {  // several blocks of each of three threads
+    builder.AddEvent(image, static_cast<uint32_t>(1 + i * i % 3),
+                     TraceBuilder::MakeEvent(builder.NextStamp(), trace::EventKind::kOpened, i, 0));
+  }
+  const TraceFile file = Open(builder.Bytes());
+  analyzer::JournalReader journal(file);
+  EXPECT_EQ(journal.size(), 200u);
+  analyzer::JournalEvent event;
+  for (int i = 0; i < 200; ++i) {
+    ASSERT_TRUE(journal.Next(&event));
+    EXPECT_EQ(event.event.fd, i);
+  }
+  EXPECT_FALSE(journal.Next(&event));
 }
 
 }  // namespace

@@ -54,16 +54,30 @@ std::string RenderGithub(const Json& document, const FormatOptions& options) {
 
 namespace {
 
-void WriteProblem(const Json& finding, const FormatOptions& options, JsonWriter& out) {
+/// GitLab shows places in the repository alone, by their relative names: where the finding's lies elsewhere, that of the
+/// caller nearest to it that is there.
+SourceLine PlaceInRepository(const Json& document, const Json& finding, const FormatOptions& options) {
+  const auto is_inside = [](const SourceLine& source) { return !source.file.empty() && source.file.front() != '/'; };
+  SourceLine source = SourceLineOf(finding["location"], options);
+  if (is_inside(source)) return source;
+  const std::string& stack = finding["events"][finding["deciding"].Count()]["stack"].Text();
+  for (const Json& frame : document["stacks"][stack]) {
+    SourceLine caller = SourceLineOf(frame, options);
+    if (is_inside(caller)) return caller;
+  }
+  return {"unknown", 0};
+}
+
+void WriteProblem(const Json& document, const Json& finding, const FormatOptions& options, JsonWriter& out) {
   const std::string& severity = finding["severity"].Text();
-  const SourceLine source = SourceLineOf(finding["location"], options);
+  const SourceLine source = PlaceInRepository(document, finding, options);
   out.Object([&] {
     out.Field("description", EscapeControls(MessageOf(finding)));
     out.Field("check_name", finding["kind"].Text());
     out.Field("fingerprint", finding["id"].Text());
     out.Field("severity", severity == "error" ? "critical" : severity == "warning" ? "major" : "info");
     out.Object("location", [&] {
-      out.Field("path", source.file.empty() ? "unknown" : source.file);
+      out.Field("path", EscapeControls(source.file));
       out.Object("lines", [&] { out.Field("begin", std::max(source.line, 1)); });
     });
   });
@@ -92,7 +106,7 @@ std::string RenderGitlab(const Json& document, const FormatOptions& options) {
     out.List([&] {
       if (!loss.empty()) WriteLoss(loss, out);
       for (const Json& finding : document["findings"]) {
-        if (IsNew(finding)) WriteProblem(finding, options, out);
+        if (IsNew(finding)) WriteProblem(document, finding, options, out);
       }
     });
   };

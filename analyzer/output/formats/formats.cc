@@ -67,7 +67,7 @@ std::string RootDirectory(const FormatOptions& options) {
 
 std::string RelativePath(const std::string& file, const FormatOptions& options) {
   const std::string root = RootDirectory(options);
-  return root.size() > 1 && file.starts_with(root) ? file.substr(root.size()) : file;
+  return file.starts_with(root) ? file.substr(root.size()) : file;
 }
 
 SourceLine SourceLineOf(const Json& place, const FormatOptions& options) {

@@ -3,6 +3,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "analyzer/detect/kinds.h"
@@ -126,8 +129,12 @@ void WriteStory(const Json& document, const Json& finding, const FormatOptions& 
     out.List("relatedLocations", [&] { WriteRelated(witnesses, options, out); });
   }
   if (witnesses.empty()) return;
+  // Two events of one role on one call path are one stack (§3.27.10: the elements are unique).
+  std::set<std::pair<std::string, const Json*>> written;
   out.List("stacks", [&] {
-    for (const Witness& witness : witnesses) WriteStack(witness, options, out);
+    for (const Witness& witness : witnesses) {
+      if (written.emplace(EventText(*witness.event), witness.frames).second) WriteStack(witness, options, out);
+    }
   });
 }
 

@@ -144,6 +144,11 @@ JsonValue::List& JsonValue::MutableElements() {
   return *std::get<ListPointer>(value_);
 }
 
+std::vector<JsonValue::Member>& JsonValue::MutableMembers() {
+  if (!IsObject()) *this = EmptyObject();
+  return std::get<ObjectPointer>(value_)->members;
+}
+
 JsonValue& JsonValue::At(std::string_view name) {
   if (!IsObject()) *this = EmptyObject();
   if (const JsonValue* const known = Find(name); known != nullptr) return const_cast<JsonValue&>(*known);

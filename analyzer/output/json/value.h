@@ -44,6 +44,7 @@ class JsonValue {
   bool IsList() const { return std::holds_alternative<ListPointer>(value_); }
   bool IsObject() const { return std::holds_alternative<ObjectPointer>(value_); }
   bool IsNumber() const;
+  bool IsBoolean() const { return std::holds_alternative<bool>(value_); }
 
   bool IsTrue() const;
   /// Clamped to what the type holds; a fraction is cut.
@@ -71,6 +72,8 @@ class JsonValue {
 
   /// For writing: what is of another type becomes the one that is asked for.
   List& MutableElements();
+  /// Of an object: their values, not their names.
+  std::vector<Member>& MutableMembers();
   /// The member of this name; null and at the end where there was none.
   JsonValue& At(std::string_view name);
   void Push(JsonValue value);
