@@ -6,6 +6,7 @@
 #include "shim/events/events.h"
 #include "shim/events/recording.h"
 #include "shim/ledger/findings.h"
+#include "shim/ledger/standards.h"
 
 namespace fdaudit::shim {
 
@@ -21,6 +22,7 @@ PendingClose RecordClosing(const CallSite& site, int fd) {
   pending.act = recording.MakeAct(site.began);
   ThreadState& thread = recording.thread();
   if (!recording.owns_ledger()) return pending;
+  NoteStandardLeft(fd);
   if (thread.replaced_from == fd) LedgerReplaced(thread.replaced_to);
   thread.replaced_from = -1;
   recording.SettleUnreturnedClose();

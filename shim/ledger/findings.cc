@@ -9,6 +9,7 @@
 #include "shim/base/surroundings.h"
 #include "shim/base/text.h"
 #include "shim/ledger/lifetime.h"
+#include "shim/ledger/standards.h"
 #include "shim/process/image.h"
 #include "shim/process/records.h"
 #include "shim/trace/journal.h"
@@ -311,7 +312,9 @@ void NoteMisuse(int fd, const trace::Act& act, const CloseOutcome& lives, int er
 }
 
 void NoteStdReused(int fd, const trace::Act& act, const CloseOutcome& lives) {
-  MakeFinding(FindingKind::kStdReused, fd, act, lives, 0);
+  uint32_t record = 0;
+  MakeFinding(FindingKind::kStdReused, fd, act, lives, 0, &record);
+  if (record != 0) FollowStandard(fd, act.image, record);
 }
 
 void NoteCloseError(int fd, const trace::Act& act, const CloseTicket& ticket, int error) {

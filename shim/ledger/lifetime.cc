@@ -11,6 +11,7 @@
 #include "shim/base/thread_pointer.h"
 #include "shim/ledger/folding.h"
 #include "shim/ledger/ledger.h"
+#include "shim/ledger/standards.h"
 #include "shim/process/descriptor_table.h"
 #include "shim/process/records.h"
 #include "shim/process/spawn.h"
@@ -282,6 +283,7 @@ void EndImage(int status) {
   if (record->ended_by == trace::EndedBy::kExit) return;
   if (FindsHiddenSeccomp()) NoteReason(image, trace::kReasonSeccomp);
   if (GuestsShareTable()) Atomic(record->reasons).fetch_or(trace::kReasonSharedTable);
+  for (int fd = 0; fd <= 2; ++fd) NoteStandardLeft(fd);
   LedgerEnd(!self.own_table);
   record->status = status & 0xff;
   if (SystemCallsAllowed()) record->ended = Now();
