@@ -212,7 +212,7 @@ demo: all  ## audit a real program and a small leaky one, and print what was fou
 	@CC=$(CC) BUILD=$(BUILD) bash tests/demo/demo.sh
 
 .PHONY: docs
-docs: all  ## write docs/interposers.md from the shim's table of calls
+docs: all  ## write docs/interposers.md and docs/uses.md from the shim's table of calls
 	@$(TEST_ENV) $(PYTHON) tests/interposers/page.py --write
 
 .PHONY: bench

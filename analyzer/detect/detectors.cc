@@ -15,6 +15,7 @@ std::vector<Finding> Detect(Model& model, const DetectOptions& options, uint64_t
   const Closings closings = ClosingsOf(model, evidence.proofs());
   model.paths().SetHelpers(FindHelpers(model, evidence.proofs(), closings),
                            {options.helpers.begin(), options.helpers.end()});
+  evidence.LeaveOutMadeRoom();
   const CulpritJudge judge(model, evidence.proofs(), closings);
   Grouping groups(model, options.ignore_before);
   FindWrongCloses(model, judge, &evidence, &groups);

@@ -49,8 +49,27 @@ Evidence::Evidence(Model& model) : model_(model) {
   };
   std::stable_sort(proofs_.begin(), proofs_.end(),
                    [&when](const Proof& a, const Proof& b) { return when(a) < when(b); });
-  reported_.resize(proofs_.size());
+  Index();
+}
+
+void Evidence::Index() {
+  reported_.assign(proofs_.size(), false);
+  of_life_.clear();
   for (size_t i = 0; i < proofs_.size(); ++i) of_life_[KeyOf(proofs_[i])].push_back(i);
+}
+
+void Evidence::LeaveOutMadeRoom() {
+  const auto is_by = [this](const Proof& proof, uint32_t stack) {
+    const uint32_t file = model_.processes()[proof.process].file;
+    trace::Act other = proof.record.act;
+    other.stack = stack;
+    return stack != trace::kNoIndex &&
+           model_.paths().InSameFunction(model_.PathOf(file, proof.record.act), model_.PathOf(file, other));
+  };
+  const size_t left_out = std::erase_if(proofs_, [&is_by](const Proof& proof) {
+    return proof.is_close() && (is_by(proof, proof.record.asked) || is_by(proof, proof.record.placed));
+  });
+  if (left_out != 0) Index();
 }
 
 Evidence::LifeKey Evidence::KeyOf(ProcessIndex process, int fd, const trace::Incarnation& life) {

@@ -20,6 +20,10 @@ class Evidence {
   /// All of it, in the order of the deciding calls.
   explicit Evidence(Model& model);
 
+  /// Leaves out failed closes by which a function made room for what it then put on the number, or had just looked for
+  /// there in vain: they were meant to fail where there was nothing. After the model knows the helpers.
+  void LeaveOutMadeRoom();
+
   const std::vector<Proof>& proofs() const { return proofs_; }
   size_t size() const { return proofs_.size(); }
   const Proof& operator[](size_t index) const { return proofs_[index]; }
@@ -39,6 +43,7 @@ class Evidence {
  private:
   using LifeKey = std::tuple<ProcessIndex, int, uint64_t, uint64_t>;  // number, stamps of its opening and its close
 
+  void Index();
   static LifeKey KeyOf(ProcessIndex process, int fd, const trace::Incarnation& life);
   static LifeKey KeyOf(const Proof& proof) { return KeyOf(proof.process, proof.record.fd, proof.last()); }
   /// Index of the close error that belongs to this life; size() = none.

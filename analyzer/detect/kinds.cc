@@ -141,7 +141,8 @@ constexpr KindInfo kTable[kKinds] = {
      "and for those beyond what the kernel could ever hand out.",
      "close failed with EBADF, and the recording has no opening of that number in this process. A run of closes "
      "over "
-     "consecutive numbers is a sweep and no finding.",
+     "consecutive numbers is a sweep and no finding, nor is a close that makes room for what the same function then "
+     "puts on the number.",
      "check the result of the opening call before keeping it; initialise descriptor variables to -1 and test before "
      "closing",
      "a descriptor field of zeroed memory, or an error result, is closed without a check",
@@ -182,7 +183,7 @@ constexpr KindInfo kTable[kKinds] = {
      "0, 1 or 2 was closed, and ordinary opens got that number later: everything printed from then on goes into their "
      "files. One close is one finding.",
      "The close, and the open that got the number. Redirections (dup2, /dev/null, a terminal, close and open in one "
-     "function) are no findings.",
+     "function) are no findings, nor is what nothing was ever written to.",
      "redirect 0, 1 and 2 to /dev/null with dup2 instead of closing them",
      "a daemon closes 0-2, opens its database, and a library's perror writes into it",
      "int null = open(\"/dev/null\", O_RDWR); dup2(null, 0); dup2(null, 1); dup2(null, 2);",

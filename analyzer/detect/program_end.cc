@@ -82,6 +82,15 @@ bool IsTidiedByScript(const FrameList& frames, size_t end) {
 
 }  // namespace
 
+bool ProgramEnd::LeadsThrough(Model& model, PathId path) {
+  if (path == kNoPath) return false;
+  const FrameList& frames = model.paths().Frames(path);
+  for (size_t i = 0; i < frames.size(); ++i) {
+    if (IsShutdown(frames[i]) || IsExit(frames[i])) return true;
+  }
+  return false;
+}
+
 ProgramEnd::Closes ProgramEnd::Judge(PathId path) {
   const FrameList& frames = model_.paths().Frames(path);
   for (size_t i = 0; i < frames.size(); ++i) {

@@ -25,6 +25,8 @@ class ProgramEnd {
   Closes Closed(const Process& process, const trace::Incarnation& life);
   /// The same of a call path.
   Closes Makes(PathId closing);
+  /// Whether a call path leads through the end of the program, whoever acts there.
+  static bool LeadsThrough(Model& model, PathId path);
 
  private:
   Closes Judge(PathId path);

@@ -1,7 +1,7 @@
 // std-reused: 0, 1 or 2 was closed, and later opens were given the number. Whoever prints from then on writes into
 // their files. One close is one finding, located there. Meant to be so, and no finding: /dev/null or a terminal, and
 // close and open in one function, which is how redirections are made by hand. (dup and F_DUPFD onto the number are not
-// recorded as this at all.)
+// recorded as this at all.) Harmless: what nothing was ever written to, and what happens at the end of the program.
 
 #include <map>
 #include <string_view>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "analyzer/detect/detectors.h"
+#include "analyzer/detect/program_end.h"
 
 namespace fdaudit::analyzer {
 namespace {
@@ -18,6 +19,12 @@ bool IsUsualOnStandard(std::string_view target) {
     if (target.starts_with(terminal)) return true;
   }
   return target == "/dev/null";
+}
+
+/// A file that is open for reading only takes nothing of what is printed.
+bool TakesNothing(const Proof& proof) {
+  const trace::Incarnation& life = proof.last();
+  return proof.record.unwritten != 0 || (life.kind == trace::FdKind::kFile && life.detail == trace::kAccessRead);
 }
 
 /// By an ordinary open of this image, not by whoever started it, and not by a dup.
@@ -50,7 +57,8 @@ void FindStdReused(Model& model, Evidence* evidence, Grouping* out) {
       continue;
     }
     if (!HasFunction(model, closed) || !HasFunction(model, opened) || model.paths().InSameFunction(closed, opened) ||
-        IsUsualOnStandard(FieldText(proof.record.target)))
+        IsUsualOnStandard(FieldText(proof.record.target)) || TakesNothing(proof) ||
+        ProgramEnd::LeadsThrough(model, closed) || ProgramEnd::LeadsThrough(model, opened))
       continue;
     Finding finding{Kind::kStdReused, Severity::kWarning};
     finding.processes = {proof.process};

@@ -50,6 +50,18 @@ struct ThreadState {
   uint64_t journal_sequence = 0;  ///< of the claimed block; 0 = none
   uint32_t journal_used = 0;      ///< events of it
   CloseRun run = {};
+  /// Its latest dup2 over a live descriptor, until its next close; -1 = none.
+  int32_t replaced_from = -1;
+  int32_t replaced_to = -1;
+  /// The latest number that it asked for in vain (F_DUPFD), and by which call path; -1 = none.
+  int32_t asked_fd = -1;
+  uint32_t asked_stack = 0;
+  /// The number of its latest close that failed, and the record of that (index + 1); -1 = none.
+  int32_t failed_fd = -1;
+  uint32_t failed_finding = 0;
+  /// Callers of its latest close_range of one number, and of several.
+  uintptr_t single_pc = 0;
+  uintptr_t range_pc = 0;
   /// Of the latest read of a watched pipe (ledger/pipe_watch.h).
   uintptr_t reader_pc = 0;
   uintptr_t reader_sp = 0;

@@ -6,6 +6,7 @@
 #include "shim/events/events.h"
 #include "shim/events/recording.h"
 #include "shim/ledger/findings.h"
+#include "shim/ledger/standards.h"
 
 namespace fdaudit::shim {
 
@@ -21,6 +22,9 @@ PendingClose RecordClosing(const CallSite& site, int fd) {
   pending.act = recording.MakeAct(site.began);
   ThreadState& thread = recording.thread();
   if (!recording.owns_ledger()) return pending;
+  NoteStandardLeft(fd);
+  if (thread.replaced_from == fd) LedgerReplaced(thread.replaced_to);
+  thread.replaced_from = -1;
   recording.SettleUnreturnedClose();
   if (thread.listing_fd >= 0) {
     pending.act.flags |= trace::kActListed;
@@ -60,6 +64,7 @@ void RecordClosed(const CallSite& site, int fd, const PendingClose& pending, int
   if (thread.UsesLedger()) {
     if (thread.closing_frame == site.caller.sp) thread.closing_fd = -1;
     CloseOutcome outcome = LedgerCloseEnd(fd, pending.ticket, pending.act, error);
+    if (pending.by_range && outcome.verdict == CloseOutcome::Verdict::kFailedNever) outcome.verdict = {};
     const bool fine = outcome.verdict == CloseOutcome::Verdict::kFine && error != EBADF;
     const CloseOutcome::Verdict verdict = fine ? JudgeClose(pending.ticket, closer) : CloseOutcome::Verdict::kFine;
     if (verdict != CloseOutcome::Verdict::kFine && fd > 2) LedgerNotableClose(fd, pending.ticket, verdict, &outcome);
@@ -100,11 +105,23 @@ bool RecordClosedAgain(const CallSite& site, int fd, uint8_t owner_flag, const v
   return again && LedgerOpenCount(fd) == 0;
 }
 
+bool ClosesOne(const CallSite& site, int fd) {
+  const Guard guard;
+  const uint32_t image = CurrentImage();
+  if (image == 0 || fd < 0) return false;
+  ThreadState& thread = ThreadOf(image);
+  thread.single_pc = site.caller.pc;
+  return thread.UsesLedger() && thread.range_pc != site.caller.pc;
+}
+
 void RecordClosingRange(const CallSite& site, uint32_t first, uint32_t last, PendingClose* pending) {
   Recording recording(site);
   if (!recording) return;
   pending->recorded = true;
   pending->act = recording.MakeAct(site.began, trace::kActRange);
+  // The gaps between numbers that are kept may be one wide.
+  if (recording.thread().single_pc == site.caller.pc) NoteClosesOfRange(recording.thread());
+  recording.thread().range_pc = site.caller.pc;
   if (recording.owns_ledger()) LedgerCloseRange(first, last, pending->act);
   recording.Journal(EventKind::kRangeClosed, pending->act, static_cast<int>(first), static_cast<int>(last));
 }

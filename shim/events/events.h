@@ -46,6 +46,7 @@ struct PendingClose {
   CloseTicket ticket;
   trace::Act act = {};
   bool recorded = false;
+  bool by_range = false;  ///< close_range of one number, which does not fail where that is not open
 };
 
 void RecordOpened(const CallSite& site, int fd, const NewDescriptor& what);
@@ -56,6 +57,8 @@ void RecordFoundOpen(const CallSite& site, int fd);
 /// How a duplicate's number is chosen.
 enum class Placement { kLowest, kAtLeast, kExactly };
 void RecordDuplicated(const CallSite& site, int from, int to, uint8_t flags, Placement placement);
+/// A copy of `fd` was asked for (F_DUPFD), and there was nothing.
+void RecordAskedInVain(const CallSite& site, int fd);
 /// `address`: as SocketStep says, readable where `size` is not 0.
 void RecordAddressed(const CallSite& site, int fd, SocketStep step, const sockaddr* address, socklen_t size);
 /// `flags`: recvmsg's. Numbers that rest are changed in the message.
@@ -69,6 +72,8 @@ bool RecordedHolder(int fd, uint8_t owner_flag, const void* owner);
 /// The stream looks closed, and is about to be closed again, after which libc may abort the program. True: that is
 /// recorded, and there is nothing at `fd` that the call could close.
 bool RecordClosedAgain(const CallSite& site, int fd, uint8_t owner_flag, const void* owner);
+/// Whether a close_range of `fd` alone is a close like any other: not beside other ranges of a sweep.
+bool ClosesOne(const CallSite& site, int fd);
 void RecordClosingRange(const CallSite& site, uint32_t first, uint32_t last, PendingClose* pending);
 void RecordRangeFailed(uint32_t first, uint32_t last, const PendingClose& pending);
 /// Something else than a close has closed the incarnation `count` of `fd`, as is found out afterwards.
@@ -328,6 +333,8 @@ __attribute__((always_inline)) inline int Duplicated(int from, uint8_t flags, Pl
     RecordDuplicated(site, from, fd, flags, placement);
   } else if (IsTableFull(LastError())) {
     RecordOpenFailed(site);
+  } else if (placement == Placement::kAtLeast && LastError() == EBADF) {
+    RecordAskedInVain(site, from);
   }
   return fd;
 }
@@ -492,6 +499,14 @@ __attribute__((always_inline)) inline int ClosedRange(unsigned first, unsigned l
   if ((flags & kUnshares) != 0 && LeavesTable()) {
     const int result = function(arguments...);
     if (result == 0) RecordUnshared(site);
+    return result;
+  }
+  if (first == last && flags == 0 && ClosesOne(site, static_cast<int>(first))) {
+    PendingClose one = RecordClosing(site, static_cast<int>(first));
+    one.by_range = true;
+    const int result = function(arguments...);
+    const bool was_open = one.ticket.found == CloseTicket::Found::kOpen;
+    RecordClosed(site, static_cast<int>(first), one, result != 0 ? LastError() : was_open ? 0 : EBADF, kNobody);
     return result;
   }
   const bool marks_only = (flags & kOnlyMarks) != 0;

@@ -116,6 +116,16 @@ void RecordFoundOpen(const CallSite& site, int fd) {
   Open(recording, site, recording.MakeAct(Stamp()), fd, what, EventKind::kOpened);
 }
 
+void RecordAskedInVain(const CallSite& site, int fd) {
+  const int saved_errno = LastError();
+  Recording recording(site);
+  if (recording && recording.owns_ledger()) {
+    recording.thread().asked_fd = fd;
+    recording.thread().asked_stack = recording.MakeAct(site.began).stack;
+  }
+  SetLastError(saved_errno);
+}
+
 void RecordDuplicated(const CallSite& site, int from, int to, uint8_t flags, Placement placement) {
   Recording recording(site);
   if (!recording) return;
@@ -127,8 +137,11 @@ void RecordDuplicated(const CallSite& site, int from, int to, uint8_t flags, Pla
     // A stream whose number is given another file writes into that one from now on, and closes it at its end.
     if (placement == Placement::kExactly) {
       LedgerOwner(to, &what);
+      recording.thread().replaced_from = LedgerOpenCount(to) == 0 ? -1 : from;
+      recording.thread().replaced_to = to;
       LedgerOverwritten(to, recording.MakeAct(act.stamp, trace::kActOverwrote));
     }
+    if (placement != Placement::kLowest) NotePlaced(recording.thread(), to, act);
   }
   what.flags = static_cast<uint8_t>(what.flags | flags);
   what.related = from;

@@ -6,6 +6,7 @@
 #include <cstdarg>
 
 #include "shim/events/events.h"
+#include "shim/families/means.h"
 
 extern "C" {
 int __close(int);
@@ -45,26 +46,29 @@ INTERPOSE("closes all from a number on", void, closefrom, int first) noexcept {
 INTERPOSE("copies to the lowest free number", int, dup, int fd) noexcept {
   return Duplicated(fd, 0, Placement::kLowest, real::dup, fd);
 }
-INTERPOSE("copies to a given number, closing what is there", int, dup2, int from, int to) noexcept {
+INTERPOSE("copies to a given number, closing what is there" CHECKED, int, dup2, int from, int to) noexcept {
   return DuplicatedTo(from, to, 0, real::dup2, from, to);
 }
-INTERPOSE("copies to a given number, closing what is there", int, __dup2, int from, int to) {
+INTERPOSE("copies to a given number, closing what is there" CHECKED, int, __dup2, int from, int to) {
   return DuplicatedTo(from, to, 0, real::__dup2, from, to);
 }
-INTERPOSE("copies to a given number, closing what is there", int, dup3, int from, int to, int flags) noexcept {
+INTERPOSE("copies to a given number, closing what is there" CHECKED, int, dup3, int from, int to, int flags) noexcept {
   const uint8_t close_on_exec = (flags & O_CLOEXEC) != 0 ? fdaudit::trace::kCloseOnExec : 0;
   return DuplicatedTo(from, to, close_on_exec, real::dup3, from, to, flags);
 }
 
-INTERPOSE("copies (F_DUPFD, F_DUPFD_CLOEXEC); sets close-on-exec (F_SETFD)", int, fcntl, int fd, int command, ...) {
+INTERPOSE("copies (F_DUPFD, F_DUPFD_CLOEXEC); sets close-on-exec (F_SETFD)" CHECKED, int, fcntl, int fd, int command,
+          ...) {
   const uintptr_t value = FDAUDIT_FCNTL_ARGUMENT(command);
   return Controlled(fd, command, value, real::fcntl, fd, command, value);
 }
-INTERPOSE("copies (F_DUPFD, F_DUPFD_CLOEXEC); sets close-on-exec (F_SETFD)", int, fcntl64, int fd, int command, ...) {
+INTERPOSE("copies (F_DUPFD, F_DUPFD_CLOEXEC); sets close-on-exec (F_SETFD)" CHECKED, int, fcntl64, int fd, int command,
+          ...) {
   const uintptr_t value = FDAUDIT_FCNTL_ARGUMENT(command);
   return Controlled(fd, command, value, real::fcntl64, fd, command, value);
 }
-INTERPOSE("copies (F_DUPFD, F_DUPFD_CLOEXEC); sets close-on-exec (F_SETFD)", int, __fcntl, int fd, int command, ...) {
+INTERPOSE("copies (F_DUPFD, F_DUPFD_CLOEXEC); sets close-on-exec (F_SETFD)" CHECKED, int, __fcntl, int fd, int command,
+          ...) {
   const uintptr_t value = FDAUDIT_FCNTL_ARGUMENT(command);
   return Controlled(fd, command, value, real::__fcntl, fd, command, value);
 }

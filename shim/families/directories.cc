@@ -5,6 +5,7 @@
 #include <fts.h>
 
 #include "shim/events/events.h"
+#include "shim/families/means.h"
 #include "shim/families/new_descriptors.h"
 
 namespace fdaudit::shim {
@@ -78,7 +79,7 @@ using namespace fdaudit::shim;  // NOLINT: the interposers below are the global 
 INTERPOSE("opens a directory stream, which owns its descriptor", DIR*, opendir, const char* path) {
   return OpenedOwner<DIR>(NewDirectoryStream(path), NumberOfDirectory, real::opendir, path);
 }
-INTERPOSE("makes a directory stream the descriptor's owner", DIR*, fdopendir, int fd) {
+INTERPOSE("makes a directory stream the descriptor's owner" CHECKED, DIR*, fdopendir, int fd) {
   return Adopted<DIR>(fd, fdaudit::trace::kOwnedByDir, real::fdopendir, fd);
 }
 INTERPOSE("closes a directory stream's descriptor", int, closedir, DIR* directory) {

@@ -7,6 +7,7 @@
 
 #include "shim/base/thread_pointer.h"
 #include "shim/events/events.h"
+#include "shim/families/means.h"
 #include "shim/ledger/lifetime.h"
 #include "shim/process/exec_environment.h"
 #include "shim/process/exec_target.h"
@@ -90,7 +91,7 @@ noexcept {
   return Exec(FDAUDIT_CALL_SITE(real::execvp), Sought(file), environ,
               [=](char* const* passed) { return real::execvpe(file, argv, passed); });
 }
-INTERPOSE("replaces the program; closes what is close-on-exec", int, fexecve, int fd, char* const* argv,
+INTERPOSE("replaces the program; closes what is close-on-exec" CHECKED, int, fexecve, int fd, char* const* argv,
           char* const* environment)
 noexcept {
   if (environment == nullptr) return real::fexecve(fd, argv, environment);  // libc refuses that; the kernel would not
@@ -99,7 +100,7 @@ noexcept {
                    return real::fexecve(fd, argv, passed);
                  }));
 }
-INTERPOSE("replaces the program; closes what is close-on-exec", int, execveat, int directory, const char* path,
+INTERPOSE("replaces the program; closes what is close-on-exec" CHECKED, int, execveat, int directory, const char* path,
           char* const* argv, char* const* environment, int flags)
 noexcept {
   const CallSite site = FDAUDIT_CALL_SITE(real::execveat);

@@ -8,6 +8,7 @@
 #include "shim/base/raw_io.h"
 #include "shim/base/thread_pointer.h"
 #include "shim/events/events.h"
+#include "shim/families/means.h"
 #include "shim/families/new_descriptors.h"
 
 struct open_how;  // <linux/openat2.h>
@@ -59,25 +60,29 @@ INTERPOSE("opens a file", int, __open_2, const char* path, int flags) {
 INTERPOSE("opens a file", int, __open64_2, const char* path, int flags) {
   return Opened(NewFile(path, flags), real::__open64_2, path, flags);
 }
-INTERPOSE("opens a file, relative to a directory", int, openat, int directory, const char* path, int flags, ...) {
+INTERPOSE("opens a file, relative to a directory" CHECKED, int, openat, int directory, const char* path, int flags,
+          ...) {
   return OpenedFrom(
       UsedNumbers{directory, kNoDescriptor, false},
       [=](TargetText& text) { return NewFileAt(directory, path, flags, text); }, real::openat, directory, path, flags,
       FDAUDIT_OPEN_MODE(flags));
 }
-INTERPOSE("opens a file, relative to a directory", int, openat64, int directory, const char* path, int flags, ...) {
+INTERPOSE("opens a file, relative to a directory" CHECKED, int, openat64, int directory, const char* path, int flags,
+          ...) {
   return OpenedFrom(
       UsedNumbers{directory, kNoDescriptor, false},
       [=](TargetText& text) { return NewFileAt(directory, path, flags, text); }, real::openat64, directory, path, flags,
       FDAUDIT_OPEN_MODE(flags));
 }
-INTERPOSE("opens a file, relative to a directory", int, __openat_2, int directory, const char* path, int flags) {
+INTERPOSE("opens a file, relative to a directory" CHECKED, int, __openat_2, int directory, const char* path,
+          int flags) {
   return OpenedFrom(
       UsedNumbers{directory, kNoDescriptor, false},
       [=](TargetText& text) { return NewFileAt(directory, path, flags, text); }, real::__openat_2, directory, path,
       flags);
 }
-INTERPOSE("opens a file, relative to a directory", int, __openat64_2, int directory, const char* path, int flags) {
+INTERPOSE("opens a file, relative to a directory" CHECKED, int, __openat64_2, int directory, const char* path,
+          int flags) {
   return OpenedFrom(
       UsedNumbers{directory, kNoDescriptor, false},
       [=](TargetText& text) { return NewFileAt(directory, path, flags, text); }, real::__openat64_2, directory, path,
@@ -89,7 +94,7 @@ INTERPOSE("opens a file", int, creat, const char* path, mode_t mode) {
 INTERPOSE("opens a file", int, creat64, const char* path, mode_t mode) {
   return Opened(NewFile(path, O_WRONLY), real::creat64, path, mode);
 }
-INTERPOSE("opens a file by its handle", int, open_by_handle_at, int mount, file_handle* handle, int flags) {
+INTERPOSE("opens a file by its handle" CHECKED, int, open_by_handle_at, int mount, file_handle* handle, int flags) {
   return OpenedFrom(UsedNumbers{mount, kNoDescriptor, false}, NewFile(nullptr, flags), real::open_by_handle_at, mount,
                     handle, flags);
 }
@@ -124,7 +129,7 @@ INTERPOSE("makes a file of a new name", int, mkostemps64, char* name, int suffix
 // openat2 came to glibc long after its system call. Who looks the name up at run time, or brings a function of that
 // name along, would find this one in any case: so it does what theirs does where libc's is missing.
 
-INTERPOSE_BY_HAND("opens a file, relative to a directory", int, openat2, int directory, const char* path,
+INTERPOSE_BY_HAND("opens a file, relative to a directory" CHECKED, int, openat2, int directory, const char* path,
                   const open_how* how, size_t size)
 
 namespace fdaudit::shim {

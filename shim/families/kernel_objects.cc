@@ -9,6 +9,7 @@
 #include <sys/signalfd.h>
 
 #include "shim/events/events.h"
+#include "shim/families/means.h"
 #include "shim/families/new_descriptors.h"
 
 // Declared only by newer headers, or by ones that clash with the kernel's.
@@ -34,8 +35,8 @@ INTERPOSE("opens an epoll set", int, epoll_create, int size) noexcept {
 INTERPOSE("opens an epoll set", int, epoll_create1, int flags) noexcept {
   return Opened(NewEpollSet(flags), real::epoll_create1, flags);
 }
-INTERPOSE("registers a descriptor in an epoll set, or takes it out", int, epoll_ctl, int set, int operation, int fd,
-          epoll_event* event)
+INTERPOSE("registers a descriptor in an epoll set, or takes it out" CHECKED, int, epoll_ctl, int set, int operation,
+          int fd, epoll_event* event)
 noexcept {
   return Registered(set, operation, fd, real::epoll_ctl, set, operation, fd, event);
 }
@@ -43,8 +44,8 @@ noexcept {
 INTERPOSE("opens an event counter", int, eventfd, unsigned int initial, int flags) noexcept {
   return Opened([=](TargetText& text) { return NewEvent(initial, flags, text); }, real::eventfd, initial, flags);
 }
-INTERPOSE("opens a receiver of signals, or changes which it receives", int, signalfd, int fd, const sigset_t* mask,
-          int flags)
+INTERPOSE("opens a receiver of signals, or changes which it receives" CHECKED, int, signalfd, int fd,
+          const sigset_t* mask, int flags)
 noexcept {
   const auto what = [=](TargetText& text) { return NewSignals(mask, flags, text); };
   return fd < 0 ? Opened(what, real::signalfd, fd, mask, flags) : Retargeted(fd, what, real::signalfd, fd, mask, flags);
@@ -64,14 +65,16 @@ INTERPOSE("opens a watcher of files", int, fanotify_init, unsigned int flags, un
 INTERPOSE("opens a descriptor of a process", int, pidfd_open, int pid, unsigned int flags) noexcept {
   return Opened([=](TargetText& text) { return NewProcess(pid, flags, text); }, real::pidfd_open, pid, flags);
 }
-INTERPOSE("copies another process's descriptor", int, pidfd_getfd, int process, int fd, unsigned int flags) noexcept {
+INTERPOSE("copies another process's descriptor" CHECKED, int, pidfd_getfd, int process, int fd, unsigned int flags)
+noexcept {
   // The number is one of that process's, which may be this one.
   return OpenedFrom(
       UsedNumbers{process, IsOwnProcess(process) ? fd : kNoDescriptor, false},
       [=](TargetText&) { return NewCopyFrom(process); }, real::pidfd_getfd, process, fd, flags);
 }
 
-INTERPOSE("opens a mount, or a copy of one", int, open_tree, int directory, const char* path, unsigned int flags)
+INTERPOSE("opens a mount, or a copy of one" CHECKED, int, open_tree, int directory, const char* path,
+          unsigned int flags)
 noexcept {
   return OpenedFrom(UsedNumbers{directory, kNoDescriptor, false}, NewMount(path, (flags & O_CLOEXEC) != 0),
                     real::open_tree, directory, path, flags);
@@ -79,13 +82,14 @@ noexcept {
 INTERPOSE("opens a filesystem's configuration", int, fsopen, const char* filesystem, unsigned int flags) noexcept {
   return Opened(NewMount(filesystem, (flags & kMountCloseOnExec) != 0), real::fsopen, filesystem, flags);
 }
-INTERPOSE("opens a mount", int, fsmount, int filesystem, unsigned int flags, unsigned int attributes) noexcept {
+INTERPOSE("opens a mount" CHECKED, int, fsmount, int filesystem, unsigned int flags, unsigned int attributes) noexcept {
   return OpenedFrom(
       UsedNumbers{filesystem, kNoDescriptor, false},
       [=](TargetText& text) { return NewMountOf(filesystem, (flags & kMountCloseOnExec) != 0, text); }, real::fsmount,
       filesystem, flags, attributes);
 }
-INTERPOSE("opens a filesystem's configuration", int, fspick, int directory, const char* path, unsigned int flags)
+INTERPOSE("opens a filesystem's configuration" CHECKED, int, fspick, int directory, const char* path,
+          unsigned int flags)
 noexcept {
   return OpenedFrom(UsedNumbers{directory, kNoDescriptor, false}, NewMount(path, (flags & kMountCloseOnExec) != 0),
                     real::fspick, directory, path, flags);

@@ -4,17 +4,18 @@
 // function of libc that takes one has a row: INTERPOSE where it is intercepted, LEFT_OUT where nothing is to be seen at
 // it.
 
-#define READS "reads; a finding where the number was closed"
-#define WRITES "writes; a finding where the number was closed"
-#define USES "uses; a finding where the number was closed"
-#define FROM_DIRECTORY "begins in a directory; a finding where the number was closed"
-#define WAITS "waits; a finding where a number was closed"
+/// Ends the row of every use that is looked at.
+#define CHECKED "; a finding where the number was closed"
 
-/// A row of the table for what is not intercepted: a function, or calls of one in which it only asks
-/// ("fcntl(F_GETFD)"). `why` begins with "asks: " or "nothing: ".
-#define LEFT_OUT(tag, names, why)                                                          \
-  namespace fdaudit::shim::left_out {                                                      \
-  __attribute__((section("fdaudit_means"), used)) static const char tag[] = names "\0" why \
-                                                                                  "\0"     \
-                                                                                  "";      \
+#define READS "reads" CHECKED
+#define WRITES "writes" CHECKED
+#define USES "uses" CHECKED
+#define FROM_DIRECTORY "begins in a directory" CHECKED
+#define WAITS "waits" CHECKED
+
+/// A row of the table for what is not intercepted: functions, or calls of one in which it only asks ("fcntl(F_GETFD)").
+/// `why` begins with "asks: " or "nothing: ".
+#define LEFT_OUT(tag, names, why)                                                                       \
+  namespace fdaudit::shim::left_out {                                                                   \
+  __attribute__((section("fdaudit_means"), used)) static const char tag[] = names "\0" why "\0" "(none)"; \
   }

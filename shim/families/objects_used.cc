@@ -1,6 +1,7 @@
 // Uses of kernel objects: processes, watchers of mounts, requests of asynchronous I/O.
 
 #include <aio.h>
+#include <netinet/in.h>
 #include <sys/fanotify.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -20,6 +21,7 @@ ssize_t process_madvise(int, const iovec*, size_t, int, unsigned int) noexcept;
 int process_mrelease(int, unsigned int) noexcept;
 int fsconfig(int, unsigned int, const char*, const void*, int) noexcept;
 int sockatmark(int) noexcept;
+int bindresvport(int, sockaddr_in*) noexcept;
 }
 
 namespace fdaudit::shim {
@@ -58,17 +60,38 @@ INTERPOSE(USES, int, fsconfig, int fd, unsigned int command, const char* key, co
   return UsedAny(Object(fd), real::fsconfig, fd, command, key, value, extra);
 }
 INTERPOSE(USES, int, sockatmark, int fd) noexcept { return Used(fd, real::sockatmark, fd); }
+INTERPOSE(USES, int, bindresvport, int fd, sockaddr_in* address) noexcept {
+  return Used(fd, real::bindresvport, fd, address);
+}
+INTERPOSE(USES, int, getsourcefilter, int fd, uint32_t interface, const sockaddr* group, socklen_t size, uint32_t* mode,
+          uint32_t* count, sockaddr_storage* sources)
+noexcept {
+  return Used(fd, real::getsourcefilter, fd, interface, group, size, mode, count, sources);
+}
+INTERPOSE(USES, int, setsourcefilter, int fd, uint32_t interface, const sockaddr* group, socklen_t size, uint32_t mode,
+          uint32_t count, const sockaddr_storage* sources)
+noexcept {
+  return Used(fd, real::setsourcefilter, fd, interface, group, size, mode, count, sources);
+}
+INTERPOSE(USES, int, getipv4sourcefilter, int fd, in_addr interface, in_addr group, uint32_t* mode, uint32_t* count,
+          in_addr* sources)
+noexcept {
+  return Used(fd, real::getipv4sourcefilter, fd, interface, group, mode, count, sources);
+}
+INTERPOSE(USES, int, setipv4sourcefilter, int fd, in_addr interface, in_addr group, uint32_t mode, uint32_t count,
+          const in_addr* sources)
+noexcept {
+  return Used(fd, real::setipv4sourcefilter, fd, interface, group, mode, count, sources);
+}
 
 // The request is carried out by a thread of libc's, and its error is asked for later. The program's own memory: libc
 // has read it.
-INTERPOSE("asks how a request ended; a finding where the number was closed", int, aio_error, const aiocb* request)
-noexcept {
+INTERPOSE("asks how a request ended" CHECKED, int, aio_error, const aiocb* request) noexcept {
   const int error = real::aio_error(request);
   if (__builtin_expect(error == EBADF, 0)) RecordBadUse(FDAUDIT_CALL_SITE(real::aio_error), {request->aio_fildes});
   return error;
 }
-INTERPOSE("asks how a request ended; a finding where the number was closed", int, aio_error64, const aiocb64* request)
-noexcept {
+INTERPOSE("asks how a request ended" CHECKED, int, aio_error64, const aiocb64* request) noexcept {
   const int error = real::aio_error64(request);
   if (__builtin_expect(error == EBADF, 0)) RecordBadUse(FDAUDIT_CALL_SITE(real::aio_error64), {request->aio_fildes});
   return error;

@@ -36,8 +36,7 @@ INTERPOSE("opens a message queue", mqd_t, __mq_open_2, const char* name, int fla
   return Opened(NewMessageQueue(name), real::__mq_open_2, name, flags);
 }
 // Where a function is to be called (SIGEV_THREAD), libc waits for the queue on a netlink socket, once for all queues.
-INTERPOSE("uses; may open a socket, which libc keeps; a finding where the number was closed", int, mq_notify,
-          mqd_t queue, const sigevent* how)
+INTERPOSE("uses; may open a socket, which libc keeps" CHECKED, int, mq_notify, mqd_t queue, const sigevent* how)
 noexcept {
   const int result = Keeping(kept_notifications, real::mq_notify, queue, how);
   if (__builtin_expect(result == -1 && LastError() == EBADF, 0)) {

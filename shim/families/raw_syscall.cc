@@ -17,6 +17,7 @@
 #include "shim/events/events.h"
 #include "shim/events/memory_lock.h"
 #include "shim/families/ioctl_opens.h"
+#include "shim/families/means.h"
 #include "shim/families/new_descriptors.h"
 #include "shim/families/syscall_uses.h"
 #include "shim/ledger/lifetime.h"
@@ -270,10 +271,10 @@ bool EntersStrictMode(long number, const Arguments& a) {
 using namespace fdaudit::shim;  // NOLINT: the interposer below is the global namespace's
 
 #if defined(__x86_64__)  // shim/arch has syscall itself, to keep vfork out of here
-INTERPOSE_BY_HAND("makes a system call by number: any of the above", long, syscall, long number, ...)
+INTERPOSE_BY_HAND("makes a system call by number: any of the above" CHECKED, long, syscall, long number, ...)
 extern "C" __attribute__((visibility("hidden"))) long FdauditSyscall(long number, ...) {
 #else
-INTERPOSE("makes a system call by number: any of the above", long, syscall, long number, ...) noexcept {
+INTERPOSE("makes a system call by number: any of the above" CHECKED, long, syscall, long number, ...) noexcept {
 #endif
   Arguments a;
   va_list arguments;

@@ -14,6 +14,7 @@
 #include "shim/base/text.h"
 #include "shim/base/thread_pointer.h"
 #include "shim/events/events.h"
+#include "shim/families/means.h"
 #include "shim/families/stream_numbers.h"
 #include "shim/ledger/lifetime.h"
 #include "shim/process/exec_environment.h"
@@ -198,12 +199,12 @@ __attribute__((always_inline)) inline FILE* OpenedShell(Function& function, cons
 
 using namespace fdaudit::shim;  // NOLINT: the interposers below are the global namespace's
 
-INTERPOSE("starts a program with a copy of the table, changed by file actions", int, posix_spawn, pid_t* pid,
+INTERPOSE("starts a program with a copy of the table, changed by file actions" CHECKED, int, posix_spawn, pid_t* pid,
           const char* path, const posix_spawn_file_actions_t* actions, const posix_spawnattr_t* attributes,
           char* const* argv, char* const* environment) {
   return Spawned(real::posix_spawn, {pid, path, false, actions, attributes, argv, environment});
 }
-INTERPOSE("starts a program with a copy of the table, changed by file actions", int, posix_spawnp, pid_t* pid,
+INTERPOSE("starts a program with a copy of the table, changed by file actions" CHECKED, int, posix_spawnp, pid_t* pid,
           const char* file, const posix_spawn_file_actions_t* actions, const posix_spawnattr_t* attributes,
           char* const* argv, char* const* environment) {
   return Spawned(real::posix_spawnp, {pid, file, true, actions, attributes, argv, environment});

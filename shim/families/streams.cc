@@ -9,6 +9,7 @@
 
 #include "shim/base/thread_pointer.h"
 #include "shim/events/events.h"
+#include "shim/families/means.h"
 #include "shim/families/new_descriptors.h"
 #include "shim/families/stream_numbers.h"
 
@@ -91,10 +92,10 @@ INTERPOSE("opens a stream on a nameless file, and owns its descriptor", FILE*, t
 INTERPOSE("opens a stream on a nameless file, and owns its descriptor", FILE*, tmpfile64) {
   return OpenedOwner<FILE>(NewStream(P_tmpdir "/(nameless)", "w+"), NumberOfStream, real::tmpfile64);
 }
-INTERPOSE("makes a stream the descriptor's owner", FILE*, fdopen, int fd, const char* mode) noexcept {
+INTERPOSE("makes a stream the descriptor's owner" CHECKED, FILE*, fdopen, int fd, const char* mode) noexcept {
   return Adopted<FILE>(fd, fdaudit::trace::kOwnedByFile, real::fdopen, fd, mode);
 }
-INTERPOSE("makes a stream the descriptor's owner", FILE*, _IO_fdopen, int fd, const char* mode) {
+INTERPOSE("makes a stream the descriptor's owner" CHECKED, FILE*, _IO_fdopen, int fd, const char* mode) {
   return Adopted<FILE>(fd, fdaudit::trace::kOwnedByFile, real::_IO_fdopen, fd, mode);
 }
 INTERPOSE("lets a stream refer to another file", FILE*, freopen, const char* path, const char* mode, FILE* stream) {

@@ -9,6 +9,7 @@
 #include "shim/base/surroundings.h"
 #include "shim/base/text.h"
 #include "shim/ledger/lifetime.h"
+#include "shim/ledger/standards.h"
 #include "shim/process/image.h"
 #include "shim/process/records.h"
 #include "shim/trace/journal.h"
@@ -149,8 +150,10 @@ bool JoinNote(const trace::NoteKey* note, uint64_t key, int fd, const Incarnatio
   return true;
 }
 
-/// Index + 1 of a record that was made for this, 0 where it joined an older one or there was no room.
-uint32_t MakeFinding(FindingKind kind, int fd, const trace::Act& act, const CloseOutcome& outcome, int error) {
+/// Index + 1 of a record that was made for this, 0 where it joined an older one or there was no room. `record_of`: the
+/// same also where it joined one of this image's.
+uint32_t MakeFinding(FindingKind kind, int fd, const trace::Act& act, const CloseOutcome& outcome, int error,
+                     uint32_t* record_of = nullptr) {
   // Another process opens and closes these numbers too: whose close was one too many is unknown.
   if ((Atomic(ImageOf(act.image)->reasons).load(std::memory_order_relaxed) & trace::kReasonSharedTable) != 0) return 0;
   const uint64_t key = KeyOf(kind, act, outcome);
@@ -159,6 +162,7 @@ uint32_t MakeFinding(FindingKind kind, int fd, const trace::Act& act, const Clos
     FindingRecord& record = *FindingAt(place.index - 1);
     if (record.kind == kind && record.key == key && record.image == act.image) {
       Join(record, fd, outcome.lives[0]);
+      if (record_of != nullptr) *record_of = place.index;
       return 0;
     }
   }
@@ -193,6 +197,7 @@ uint32_t MakeFinding(FindingKind kind, int fd, const trace::Act& act, const Clos
     made_by_image = act.image;
     Atomic(made).fetch_add(1, std::memory_order_relaxed);
   }
+  if (record_of != nullptr) *record_of = static_cast<uint32_t>(index) + 1;
   return static_cast<uint32_t>(index) + 1;
 }
 
@@ -267,11 +272,28 @@ void NoteClose(ThreadState& thread, int fd, const trace::Act& act, const CloseOu
   const FindingKind kind = owned        ? FindingKind::kOwnedClose
                            : overwriter ? FindingKind::kOverwriteClosed
                                         : FindingKind::kFailedClose;
-  const uint32_t finding = MakeFinding(kind, fd, act, outcome, error);
+  uint32_t record = 0;
+  const uint32_t finding = MakeFinding(kind, fd, act, outcome, error, &record);
+  if (failed && record != 0) {
+    thread.failed_fd = fd;
+    thread.failed_finding = record;
+    if (thread.asked_fd == fd) FindingAt(record - 1)->asked = thread.asked_stack;
+  }
   if (finding != 0 && !nested) {
     FindingAt(finding - 1)->next_in_run = thread.run.findings;
     thread.run.findings = finding;
   }
+}
+
+void NoteClosesOfRange(ThreadState& thread) { TakeBackFindings(thread.run); }
+
+void NotePlaced(ThreadState& thread, int fd, const trace::Act& act) {
+  if (thread.failed_fd != fd || thread.failed_finding == 0) return;
+  FindingRecord& record = *FindingAt(thread.failed_finding - 1);
+  thread.failed_fd = -1;
+  // It may have been taken back since, and be another one's by now.
+  const bool is_same = record.kind == FindingKind::kFailedClose && record.image == act.image;
+  if (is_same) record.placed = act.stack;
 }
 
 void NoteStaleHit(int fd, const CloseOutcome& outcome) {
@@ -292,7 +314,9 @@ void NoteMisuse(int fd, const trace::Act& act, const CloseOutcome& lives, int er
 }
 
 void NoteStdReused(int fd, const trace::Act& act, const CloseOutcome& lives) {
-  MakeFinding(FindingKind::kStdReused, fd, act, lives, 0);
+  uint32_t record = 0;
+  MakeFinding(FindingKind::kStdReused, fd, act, lives, 0, &record);
+  if (record != 0) FollowStandard(fd, act.image, record);
 }
 
 void NoteCloseError(int fd, const trace::Act& act, const CloseTicket& ticket, int error) {

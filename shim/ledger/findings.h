@@ -19,6 +19,12 @@ namespace fdaudit::shim {
 /// Records how a close of `fd` turned out and follows the thread's run of closes. `nested`: leave the run alone.
 void NoteClose(ThreadState& thread, int fd, const trace::Act& act, const CloseOutcome& outcome, int error, bool nested);
 
+/// What this thread's latest closes have noted belongs to a sweep by close_range.
+void NoteClosesOfRange(ThreadState& thread);
+
+/// A call has put something on this very number. Where the thread's latest failed close was of it, that made room.
+void NotePlaced(ThreadState& thread, int fd, const trace::Act& act);
+
 /// A stale close of what was just being opened: lives[0], which it has closed.
 void NoteStaleHit(int fd, const CloseOutcome& outcome);
 

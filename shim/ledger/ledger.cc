@@ -52,6 +52,7 @@ uint32_t LedgerOpen(int fd, const Act& act, const NewDescriptor& what, uint64_t 
     if (!SwapHead(slot, head, wanted)) continue;
     slot.began = began;
     slot.registered_in = 0;
+    slot.replaced = false;
     ++slot.opens;
     if (wanted.state == SlotState::kClosed) {
       ++slot.closes;
@@ -113,7 +114,7 @@ CloseTicket LedgerCloseBegin(int fd, const Act& act) {
       if (is_own && OwnerOf(life) == kNobody && owner_error_level != 0) ticket.gave_up = place.slot->declared;
       if (head.count > 1) {
         const Incarnation& before = place.slot->lives[(head.count - 1) & 1];
-        ticket.overwrote = WasOverwritten(before, act.image);
+        ticket.overwrote = WasOverwritten(before, act.image) && !place.slot->replaced;
         if (before.closed.image == act.image) ticket.last_owner = OwnerHere(before, act.image);
       }
       return ticket;
@@ -291,6 +292,10 @@ Standing LedgerStanding(int fd, CloseOutcome* lives) {
   if ((!is_closed && head.state != SlotState::kOpen) || head.flags != 0) return Standing::kUnknown;
   Snapshot(*place.slot, head.count, lives);
   return is_closed ? Standing::kClosed : Standing::kOpen;
+}
+
+void LedgerReplaced(int fd) {
+  if (const Place place = FindOwn(fd, CurrentImage()); place.slot != nullptr) place.slot->replaced = true;
 }
 
 uint32_t LedgerOpenCount(int fd) {

@@ -95,6 +95,10 @@ void LedgerMarkSwept(int first, int last, uint32_t stack);
 /// `count`: of this incarnation only; 0 = of any.
 void LedgerOverwritten(int fd, const trace::Act& act, uint32_t count = 0);
 
+/// dup2 has put what is at `fd` over something live, and its source was closed at once: the number's owner goes on with
+/// something else behind it, as log rotation does.
+void LedgerReplaced(int fd);
+
 /// The kind, target and such of `fd`, to be taken over by a duplicate. False where the ledger does not know it.
 bool LedgerDescribe(int fd, NewDescriptor* out, char (&target)[trace::kTargetSize]);
 

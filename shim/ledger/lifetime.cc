@@ -12,6 +12,7 @@
 #include "shim/ledger/folding.h"
 #include "shim/ledger/ledger.h"
 #include "shim/ledger/slots.h"
+#include "shim/ledger/standards.h"
 #include "shim/process/descriptor_table.h"
 #include "shim/process/records.h"
 #include "shim/process/spawn.h"
@@ -309,6 +310,9 @@ void EndImage(int status) {
   if (FindsHiddenSeccomp()) NoteReason(image, trace::kReasonSeccomp);
   VforkChild* child = thread_state.vfork_child;
   if (child == nullptr && GuestsShareTable()) Atomic(record->reasons).fetch_or(trace::kReasonSharedTable);
+  if (child == nullptr) {
+    for (int fd = 0; fd <= 2; ++fd) NoteStandardLeft(fd);
+  }
   LedgerEnd(!self.own_table);
   record->status = status & 0xff;
   if (SystemCallsAllowed()) record->ended = Now();

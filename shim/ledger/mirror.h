@@ -55,6 +55,7 @@ struct PrivateSlot {
   uint32_t registered_life;  ///< as trace::SlotBlock::registered_life
   uint16_t registered_in;    ///< as trace::SlotHead::registered_in
   bool missed_counted;       ///< its victim is in ImageRecord::untracked_opens
+  bool replaced;             ///< what is there was put over something live, and its source closed at once
 };
 
 struct PrivateBlock {

@@ -581,7 +581,10 @@ struct FindingRecord {
   uint32_t left_behind;    ///< of kCrossedExec: how many of them had been opened by the same process, two images ago or
                            ///< earlier
   uint32_t access;         ///< of kMisuse: what lives[0] is open for, a FileAccess
-  uint32_t reserved[12];
+  uint32_t asked;      ///< of kFailedClose: stack by which the thread had just asked for the number in vain (F_DUPFD)
+  uint32_t placed;     ///< of kFailedClose: stack by which it then put something on the number (dup2 and the like)
+  uint32_t unwritten;  ///< of kStdReused: 1 = nothing had been written there when it was closed, or at the end
+  uint32_t reserved[9];
   int32_t fds[kMaxFindingFds];  ///< distinct numbers, in the order met
 };
 static_assert(sizeof(FindingRecord) == 768);

@@ -5,6 +5,7 @@
 
 #include <aio.h>
 #include <mqueue.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <sys/pidfd.h>
 #include <sys/select.h>
@@ -145,6 +146,15 @@ static int synced(int fd, int wide) {
   if (result == 0 && !wide) aio_suspend(list, 1, NULL);
   return result;
 }
+static int filter(int fd, int which) {
+  const struct sockaddr_in group = {.sin_family = AF_INET, .sin_addr = {htonl(0xe0000001)}};
+  const struct in_addr any = {0};
+  uint32_t mode = 0, count = 0;
+  if (which == 0) return getsourcefilter(fd, 0, (const struct sockaddr*)&group, sizeof group, &mode, &count, NULL);
+  if (which == 1) return setsourcefilter(fd, 0, (const struct sockaddr*)&group, sizeof group, 0, 0, NULL);
+  if (which == 2) return getipv4sourcefilter(fd, any, group.sin_addr, &mode, &count, NULL);
+  return setipv4sourcefilter(fd, any, group.sin_addr, 0, 0, NULL);
+}
 /// A function that libc may be too old to have.
 static int by_name(const char* name, int fd) {
   int (*function)(int, unsigned int, unsigned int) =
@@ -241,6 +251,11 @@ static int by_name(const char* name, int fd) {
        fanotify_mark(gone(), FAN_MARK_ADD, FAN_OPEN, AT_FDCWD, "/"))                                                   \
   CALL(fsconfig, "used", fsconfig(null(), 6, NULL, NULL, 0) == 0, fsconfig(gone(), 6, NULL, NULL, 0))                  \
   CALL(sockatmark, "used", sockatmark(greeted()) == 1, sockatmark(gone()))                                             \
+  CALL(bindresvport, "used", bindresvport(null(), NULL) == 0, bindresvport(gone(), NULL))                              \
+  CALL(getsourcefilter, "used", filter(null(), 0) == 0, filter(gone(), 0))                                             \
+  CALL(setsourcefilter, "used", filter(null(), 1) == 0, filter(gone(), 1))                                             \
+  CALL(getipv4sourcefilter, "used", filter(null(), 2) == 0, filter(gone(), 2))                                         \
+  CALL(setipv4sourcefilter, "used", filter(null(), 3) == 0, filter(gone(), 3))                                         \
   CALL(aio_error, "used", request_error(null(), 0), request_error(gone(), 0))                                          \
   CALL(aio_error64, "used", request_error(null(), 1), request_error(gone(), 1))                                        \
   CALL(aio_cancel, "used", aio_cancel(null(), NULL), aio_cancel(gone(), NULL))                                         \

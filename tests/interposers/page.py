@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""docs/interposers.md: what the shim intercepts, read from the table of calls in libfdaudit.so itself.
+"""docs/interposers.md, what the shim intercepts, and docs/uses.md, what is reported of a closed number: both read from the
+table of calls in libfdaudit.so itself.
 
-    page.py          prints the page
-    page.py --write  writes it (`make docs`)
+    page.py          prints the pages
+    page.py --write  writes them (`make docs`)
 
 Since when glibc has a function is read from the symbol versions of the libc that runs here. What this libc does not
 know keeps what the page says already.
@@ -19,6 +20,9 @@ sys.path.insert(0, str(HERE.parent / "support"))
 import harness  # noqa: E402
 
 PAGE = harness.ROOT / "docs" / "interposers.md"
+USES_PAGE = harness.ROOT / "docs" / "uses.md"
+NO_FAMILY = "(none)"  # of a row for what is not intercepted (shim/families/means.h)
+CHECKED = re.compile(r"; a finding where (the|a) number was closed$")
 FIRST_VERSION = {"x86_64": "2.2.5", "aarch64": "2.17"}  # what is as old as glibc on this machine
 HEAD = """# What the shim intercepts
 
@@ -61,6 +65,8 @@ def libc_versions():
 def families():
     found = {}
     for name, means, family in rows():
+        if family == NO_FAMILY:
+            continue
         found.setdefault(pathlib.Path(family).stem, []).append((name, means))
     return found
 
@@ -81,8 +87,52 @@ def page():
     return "".join(out)
 
 
+USES_HEAD = """# Uses of a descriptor
+
+<!-- Generated from the table of calls by `make docs`; the test suite `interposers` compares. -->
+
+What a call does with a descriptor that it is given, for every function of libc that takes one, and for what becomes of it
+where the number is not open: reported as a [use-after-close](findings.md#use-after-close) if the program had closed it,
+and as a [bad-use](findings.md#bad-use) if it was never open. Only a call that fails is looked at, by its errno (EBADF), by
+the error that it returns, or by POLLNVAL. A test walks all functions that libc exports and fails for one that takes a descriptor by its prototype and
+stands in none of these tables.
+"""
+
+
+def left_out(reason):
+    """(names, why) of the rows that begin with this word."""
+    return sorted((names, means.removeprefix(reason + ": ")) for names, means, family in rows()
+                  if family == NO_FAMILY and means.startswith(reason + ": "))
+
+
+def uses_page():
+    def ticked(names):
+        each = names.split(", ")
+        is_list = all(re.fullmatch(r"\w+(\(\w+\))?", name) for name in each)
+        return ", ".join(f"`{name}`" for name in each) if is_list else names
+
+    checked = sorted(((name, CHECKED.sub("", means)) for name, means, family in rows() if CHECKED.search(means)),
+                     key=lambda row: (row[0].strip("_").lower(), row[0]))
+    closes = sorted({name for name, means, family in rows() if family != NO_FAMILY and means.startswith("closes")})
+    out = [USES_HEAD, "\n## Reported\n\n| function | what a call does |\n| --- | --- |\n"]
+    out += [f"| `{name}` | {means} |\n" for name, means in checked]
+    out += ["\n`syscall` counts for the numbers of all these calls.\n\n## Closes\n\nA close of a number that is not open is a "
+            "[double-close](findings.md#double-close) or a [bad-close](findings.md#bad-close), by any of\n",
+            ", ".join(f"`{name}`" for name in closes), ".\n\n## Left out: it only asks\n\n| call | what it asks |\n| --- | --- |\n"]
+    out += [f"| {ticked(names)} | {why} |\n" for names, why in left_out("asks")]
+    out += ["\n## Left out: nothing to see\n\n| function | why |\n| --- | --- |\n"]
+    out += [f"| {ticked(names)} | {why} |\n" for names, why in left_out("nothing")]
+    return "".join(out)
+
+
+def in_table():
+    """All functions that have a row, intercepted or not."""
+    return {name for names, _, _ in rows() for name in names.split(", ")}
+
+
 if __name__ == "__main__":
     if sys.argv[1:] == ["--write"]:
         PAGE.write_text(page())
+        USES_PAGE.write_text(uses_page())
     else:
-        sys.stdout.write(page())
+        sys.stdout.write(page() + uses_page())

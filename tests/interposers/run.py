@@ -15,6 +15,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "support"))
 import harness  # noqa: E402
 import page  # noqa: E402
+import prototypes  # noqa: E402
 
 # They change no descriptor, so the journal has no event that would name them.
 UNRECORDED = {"dlopen", "dlclose", "dlsym", "dlvsym", "setenv", "putenv", "unsetenv", "clearenv", "prctl", "mlockall", "_exit", "_Exit", "quick_exit", "syscall:prctl", "syscall:exit",
@@ -106,8 +107,18 @@ def recorded(trace, program, name):
     return [f"call path: not from {caller}: {named[0].get('frames')}"]
 
 
-def the_page_tells_the_table():
-    return [] if page.PAGE.read_text() == page.page() else ["docs/interposers.md is not what `make docs` writes"]
+def the_pages_tell_the_table():
+    written = ((page.PAGE, page.page()), (page.USES_PAGE, page.uses_page()))
+    return [f"docs/{path.name} is not what `make docs` writes" for path, text in written
+            if not path.exists() or path.read_text() != text]
+
+
+def each_function_that_takes_a_descriptor_has_its_row():
+    takers, listed = prototypes.takers(), page.in_table()
+    complaints = [f"takes a descriptor, and has no row (shim/families/means.h): {name}" for name in sorted(takers - listed)]
+    if len(takers) < 300:
+        complaints.append(f"only {len(takers)} functions of libc take a descriptor: the headers were not understood")
+    return complaints
 
 
 def described(program, name, kind):
@@ -143,7 +154,8 @@ def load():
     listed = dict(line.split() for line in
                   subprocess.run([program], capture_output=True, text=True, check=True).stdout.splitlines())
     suite.add("each_exported_function_has_its_line", each_exported_function_has_its_line, set(listed))
-    suite.add("the_page_tells_the_table", the_page_tells_the_table)
+    suite.add("the_pages_tell_the_table", the_pages_tell_the_table)
+    suite.add("each_function_that_takes_a_descriptor_has_its_row", each_function_that_takes_a_descriptor_has_its_row)
     for name, kind in listed.items():
         suite.add(f"{name}.ok", behaves, program, name, "ok")
         suite.add(f"{name}.fails", behaves, program, name, "fails")

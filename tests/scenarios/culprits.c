@@ -143,9 +143,47 @@ static void rotated_and_closed_under(void) {
 
 static void close_output(void) { close(1); }                                             // @output-closed
 static void open_data(void) { MUST(open("data", O_CREAT | O_WRONLY, 0600) == 1); }       // @output-reused
+static void print(void) { MUST(write(1, "line\n", 5) == 5); }
 static void output_becomes_data(void) {
   close_output();
   open_data();
+  print();
+}
+// However many are given the number: the close is the cause.
+static void open_other(void) { MUST(open("other", O_CREAT | O_WRONLY, 0600) == 1); }
+static void close_data(void) { close(1); }
+static void output_becomes_several(void) {
+  close_output();
+  open_data();
+  print();
+  close_data();
+  open_other();
+  print();
+}
+// Nobody prints: nothing lands in the wrong file.
+static void output_unused(void) {
+  close_output();
+  open_data();
+}
+static void open_list(void) { MUST(open("/etc/passwd", O_RDONLY) == 1); }
+static void output_becomes_list(void) {
+  close_output();
+  open_list();
+  char byte;
+  MUST(read(1, &byte, 1) == 1);
+}
+static void at_the_end(void) {
+  close_output();
+  open_data();
+  print();
+}
+static void output_closed_at_exit(void) { atexit(at_the_end); }
+// printf's text is still in its buffer when the program ends.
+static void output_becomes_data_late(void) {
+  close_output();
+  open_data();
+  printf("line\n");
+  exit(0);
 }
 
 static void redirect_by_hand(void) {
@@ -271,6 +309,8 @@ int main(int argc, char** argv) {
       SCENARIO(recycled_number),    SCENARIO(victim_maps),         SCENARIO(stream_closed_under_it),
       SCENARIO(handed_to_stream),   SCENARIO(fclose_and_close),    SCENARIO(sweep_takes_the_log),
       SCENARIO(loop_takes_the_log), SCENARIO(overwrite_and_close), SCENARIO(output_becomes_data),
+      SCENARIO(output_becomes_several), SCENARIO(output_unused), SCENARIO(output_becomes_list),
+      SCENARIO(output_closed_at_exit), SCENARIO(output_becomes_data_late),
       SCENARIO(redirect_by_hand),   SCENARIO(output_to_null),      SCENARIO(output_by_dup),
       SCENARIO(run_out),            SCENARIO(crosses_exec),        SCENARIO(meant_to_cross),
       SCENARIO(stays_here),         SCENARIO(handed_to_a_worker),  SCENARIO(helper_is_innocent),
