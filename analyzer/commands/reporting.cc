@@ -246,14 +246,12 @@ void WriteReport(const Report& report, const ReportOptions& options, bool color,
     if (standing != nullptr) sink(RenderStanding(*report.model, *standing) + "\n");
     return sink(RenderText(report, color));
   }
-  if (options.format == "json" && standing == nullptr) return WriteJson(report, sink);
-  Document document(report);
+  const bool is_page = options.format == "html";
+  if (!is_page && standing == nullptr) return Render(report, options.format, {options.source_root}, sink);
+  Document document(report, is_page ? kMostFindingsShown : SIZE_MAX);
   if (standing != nullptr) AddStanding(*report.model, *standing, &document);
-  if (options.format == "html") {
-    sink(RenderPage(document, &report, {options.source_root, !options.redact}));
-  } else {
-    sink(Render(document, options.format, {options.source_root}));
-  }
+  if (!is_page) return Render(document, options.format, {options.source_root}, sink);
+  sink(RenderPage(document, &report, {options.source_root, !options.redact}));
 }
 
 ReportOutput::~ReportOutput() {
