@@ -29,7 +29,7 @@ class StandingBuilder {
   std::optional<TableAt> table_;  // at the moment that is looked at
   Registrations registrations_;
   ProcessIndex process_ = kNoProcess;
-  std::optional<PipeHolders> pipes_;          // made for the first that is waited for
+  std::optional<PipeHolders> pipes_;           // made for the first that is waited for
   std::map<int, StoppedThread> main_threads_;  // of holders, by pid
 };
 
@@ -104,8 +104,7 @@ WaitedDescriptor StandingBuilder::Describe(const WaitedFor& waited) {
   WaitedDescriptor out;
   out.fd = waited.fd;
   out.target = waited.link.empty() ? "" : model_.Shown(waited.link);
-  const std::optional<HeldDescriptor> held =
-      process_ == kNoProcess ? std::nullopt : table_->Find(process_, waited.fd);
+  const std::optional<HeldDescriptor> held = process_ == kNoProcess ? std::nullopt : table_->Find(process_, waited.fd);
   if (held) {
     const uint32_t file = model_.processes()[process_].file;
     out.is_known = true;

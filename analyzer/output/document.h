@@ -78,5 +78,4 @@ bool IsDocumentFormat(const std::string& format);
 void Render(const Document& document, const std::string& format, const FormatOptions& options, const Sink& sink);
 void Render(const Report& report, const std::string& format, const FormatOptions& options, const Sink& sink);
 
-
 }  // namespace fdaudit::analyzer

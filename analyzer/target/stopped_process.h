@@ -67,7 +67,7 @@ class PipeHolders {
 
  private:
   std::unordered_map<std::string, std::vector<std::pair<int, int>>> ends_;  // process and number, by link
-  std::unordered_map<std::string, std::vector<PipeHolder>> holders_;              // of those asked for
+  std::unordered_map<std::string, std::vector<PipeHolder>> holders_;        // of those asked for
 };
 
 /// Throws TraceError.

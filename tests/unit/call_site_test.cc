@@ -54,7 +54,8 @@ TEST(CallSites, OfArm) {
 }
 
 TEST(SourceLines, CommentsAndBlanksSayNothing) {
-  EXPECT_EQ(NormalisedLine("  int fd = open(path, 0);  // why", false), NormalisedLine("int  fd=open( path,0 );", false));
+  EXPECT_EQ(NormalisedLine("  int fd = open(path, 0);  // why", false),
+            NormalisedLine("int  fd=open( path,0 );", false));
   EXPECT_NE(NormalisedLine("int fd;", false), NormalisedLine("intfd;", false));
   EXPECT_EQ(NormalisedLine("puts(\"a  // b\"); /* c */ done();", false), "puts(\"a  // b\");done();");
   EXPECT_EQ(NormalisedLine("fd = os.open(path, 0)  # why", true), "fd=os.open(path,0)");

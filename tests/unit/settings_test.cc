@@ -1,5 +1,7 @@
 // One definition of each setting: what flags, configuration, the shim's variable and the documentation say of it.
 
+#include "analyzer/commands/settings.h"
+
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -7,7 +9,6 @@
 #include <iterator>
 #include <string>
 
-#include "analyzer/commands/settings.h"
 #include "shim/base/settings.h"
 
 namespace fdaudit::testing {

@@ -52,8 +52,8 @@ void RenderGithub(const FindingSource& source, const FormatOptions& options, con
 
 namespace {
 
-/// GitLab shows places in the repository alone, by their relative names: where the finding's lies elsewhere, that of the
-/// caller nearest to it that is there.
+/// GitLab shows places in the repository alone, by their relative names: where the finding's lies elsewhere, that of
+/// the caller nearest to it that is there.
 SourceLine PlaceInRepository(const Json& stacks, const Json& finding, const FormatOptions& options) {
   const auto is_inside = [](const SourceLine& source) { return !source.file.empty() && source.file.front() != '/'; };
   SourceLine source = SourceLineOf(finding["location"], options);

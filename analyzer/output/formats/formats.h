@@ -1,7 +1,7 @@
 #pragma once
 
-// What the formats of other tools share. Each renders a report finding by finding; texts in it are valid UTF-8 already, and may
-// hold anything else: markup, control characters, workflow commands.
+// What the formats of other tools share. Each renders a report finding by finding; texts in it are valid UTF-8 already,
+// and may hold anything else: markup, control characters, workflow commands.
 
 #include <string>
 #include <string_view>

@@ -120,11 +120,10 @@ void RenderJunit(const FindingSource& source, const FormatOptions& options, cons
   const size_t tests = std::max<size_t>(cases.size() + (loss.empty() ? 0 : 1), 1);
   const std::string sums = fmt::format("tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\" time=\"{:.3f}\"",
                                        tests, failures, skipped, source.head()["session"]["duration_s"].Real());
-  sink(
-      fmt::format("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n"
-                  "  <testsuite name=\"fdaudit\" {} timestamp=\"{}\" hostname=\"{}\">\n",
-                  sums, TextOf(source.head()["session"], "started").substr(0, 19),
-                  TextOf(source.head()["session"], "host")));
+  sink(fmt::format(
+      "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n"
+      "  <testsuite name=\"fdaudit\" {} timestamp=\"{}\" hostname=\"{}\">\n",
+      sums, TextOf(source.head()["session"], "started").substr(0, 19), TextOf(source.head()["session"], "host")));
   for (const Case& one : cases) sink(TestCase(source, one, options));
   if (!loss.empty()) {
     sink(fmt::format(
