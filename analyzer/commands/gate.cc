@@ -64,7 +64,7 @@ void WriteJudged(const Judged& judged, const ReportOptions& options, const Sink&
   } else if (options.format == "html") {
     sink(RenderPage(*judged.document, nullptr, {options.source_root, !options.redact}));
   } else {
-    sink(Render(*judged.document, options.format, {options.source_root}));
+    Render(*judged.document, options.format, {options.source_root}, sink);
   }
 }
 
@@ -77,7 +77,7 @@ int RunGate(const std::vector<std::string>& inputs, const GateOptions& gate, con
   const Judged judged = JudgeAll(std::move(read), options, policy);
   if (!gate.new_baseline().empty()) {
     const auto write = [&](const Sink& sink) {
-      if (judged.document) return sink(Render(*judged.document, "json", {}));
+      if (judged.document) return Render(*judged.document, "json", {}, sink);
       WriteJson(*judged.report, sink);
     };
     if (!WriteBaseline(gate.new_baseline(), judged.subjects.size(), write)) return kExitUsage;

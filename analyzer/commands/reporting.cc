@@ -65,7 +65,8 @@ bool MissesFiles(const Model& model) {
 }  // namespace
 
 void AddTraceOptions(CommandLine* line, ReportOptions* options) {
-  line->Add({OptionOf("sysroot", &options->sysroot), OptionOf("debug-dir", &options->debug_dirs),
+  line->Add({OptionOf("sysroot", &options->sysroot),
+             OptionOf("debug-dir", &options->debug_dirs),
              {.names = "--redact",
               .target = &options->redact,
               .help = "hashes in place of arguments and of names that the program opened"}});
@@ -78,11 +79,12 @@ void AddReportOptions(CommandLine* line, ReportOptions* options) {
               .type = "FORMAT"},
              {.names = "-o,--output", .target = &options->output, .help = "write the report to FILE", .type = "FILE"}});
   AddTraceOptions(line, options);
-  line->Add({OptionOf("source-root", &options->source_root), OptionOf("helper", &options->helpers),
+  line->Add({OptionOf("source-root", &options->source_root),
+             OptionOf("helper", &options->helpers),
              OptionOf("ignore-before", &options->ignore_before),
-       {.names = "--all",
-        .target = &options->all,
-        .help = "all sessions whose traces lie in a directory (default: the newest)"}});
+             {.names = "--all",
+              .target = &options->all,
+              .help = "all sessions whose traces lie in a directory (default: the newest)"}});
 }
 
 std::string FormatProblem(const std::string& format) {
@@ -246,14 +248,12 @@ void WriteReport(const Report& report, const ReportOptions& options, bool color,
     if (standing != nullptr) sink(RenderStanding(*report.model, *standing) + "\n");
     return sink(RenderText(report, color));
   }
-  if (options.format == "json" && standing == nullptr) return WriteJson(report, sink);
-  Document document(report);
+  const bool is_page = options.format == "html";
+  if (!is_page && standing == nullptr) return Render(report, options.format, {options.source_root}, sink);
+  Document document(report, is_page ? kMostFindingsShown : SIZE_MAX);
   if (standing != nullptr) AddStanding(*report.model, *standing, &document);
-  if (options.format == "html") {
-    sink(RenderPage(document, &report, {options.source_root, !options.redact}));
-  } else {
-    sink(Render(document, options.format, {options.source_root}));
-  }
+  if (!is_page) return Render(document, options.format, {options.source_root}, sink);
+  sink(RenderPage(document, &report, {options.source_root, !options.redact}));
 }
 
 ReportOutput::~ReportOutput() {

@@ -83,8 +83,8 @@ class ReportOutput {
   ReportOutput& operator=(const ReportOutput&) = delete;
   ~ReportOutput();
 
-  /// Opens options.output, or takes `standard` where that is empty. What the file holds stays until Write(). Returns why
-  /// it can't be written, a sentence; empty: it can. A trace is never overwritten.
+  /// Opens options.output, or takes `standard` where that is empty. What the file holds stays until Write(). Returns
+  /// why it can't be written, a sentence; empty: it can. A trace is never overwritten.
   std::string Open(const ReportOptions& options, std::FILE* standard);
   /// Whether what is written will be seen in colors.
   bool wants_color() const;

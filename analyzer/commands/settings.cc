@@ -82,7 +82,8 @@ std::string ProblemOf(const Setting& setting, const std::string& value) {
   const char* const end = value.data() + value.size();
   const auto [rest, error] = std::from_chars(value.data(), end, number);
   const bool fits = error == std::errc() && rest == end && number >= setting.least && number <= setting.most;
-  return fits ? "" : fmt::format("{} is a number from {} to {}, not '{}'", setting.name, setting.least, setting.most, value);
+  return fits ? ""
+              : fmt::format("{} is a number from {} to {}, not '{}'", setting.name, setting.least, setting.most, value);
 }
 
 Option OptionOf(std::string_view name, Option::Target target) {

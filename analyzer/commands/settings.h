@@ -1,7 +1,7 @@
 #pragma once
 
-// What can be set of the gate and the report, defined once: the command line, .fdaudit.toml and its check, and help read
-// the same rows. (The shim's settings: shim/base/settings.h.)
+// What can be set of the gate and the report, defined once: the command line, .fdaudit.toml and its check, and help
+// read the same rows. (The shim's settings: shim/base/settings.h.)
 
 #include <string>
 #include <string_view>
@@ -38,8 +38,8 @@ const std::vector<Setting>& AllSettings();
 /// One that is there.
 const Setting& FindSetting(std::string_view name);
 
-/// What is wrong with a value, as a phrase that begins with what it is: "min-count is a number from 1 to 5, not '9'". Empty:
-/// nothing.
+/// What is wrong with a value, as a phrase that begins with what it is: "min-count is a number from 1 to 5, not '9'".
+/// Empty: nothing.
 std::string ProblemOf(const Setting& setting, const std::string& value);
 
 /// The setting on a command line.

@@ -111,7 +111,8 @@ std::string MakeShimOptions(const std::string& before, const std::vector<ShimOpt
   for (const std::string& entry : Split(before, ":")) {
     const std::string_view name = NameOf(entry);
     const auto replaces = [name](const ShimOption& option) { return option.first == name; };
-    const bool is_of_outer = std::find(std::begin(kOfOneSession), std::end(kOfOneSession), name) != std::end(kOfOneSession);
+    const bool is_of_outer =
+        std::find(std::begin(kOfOneSession), std::end(kOfOneSession), name) != std::end(kOfOneSession);
     if (is_of_outer || std::any_of(options.begin(), options.end(), replaces)) continue;
     text += (text.empty() ? "" : ":") + entry;
   }

@@ -55,7 +55,8 @@ std::string ShimOptionReader::Read(std::vector<ShimOption>* options) const {
   for (const Setting& setting : settings::kAll) {
     if (const std::optional<std::string>& one = *given++) {
       const std::string value = one->empty() ? "1" : *one;
-      if (!IsValid(setting, value)) return fmt::format("--{} takes {}, not '{}'", setting.name, Expected(setting), value);
+      if (!IsValid(setting, value))
+        return fmt::format("--{} takes {}, not '{}'", setting.name, Expected(setting), value);
       options->emplace_back(setting.name, value);
     }
   }

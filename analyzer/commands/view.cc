@@ -36,7 +36,7 @@ std::string PageOf(const std::vector<std::string>& inputs, const ReportOptions& 
   if (read.traces.empty()) return RenderPage(MergeReports(std::move(read.reports)), nullptr, page);
   LoadedTraces loaded(read.traces, options);
   const Report report = loaded.MakeReport(options);
-  if (read.reports.empty()) return RenderPage(Document(report), &report, page);
+  if (read.reports.empty()) return RenderPage(Document(report, kMostFindingsShown), &report, page);
   read.reports.emplace_back(report);
   return RenderPage(MergeReports(std::move(read.reports)), nullptr, page);
 }

@@ -130,6 +130,9 @@ void HeldPipes::ReadJournal() {
       const trace::Event& event = entry.event;
       const auto thread = latest_.find({file, entry.image, entry.thread});
       if (thread != latest_.end()) thread->second = event.stamp;
+      // Of others the ledger knows it, and a busy one would take the room of its journal.
+      const ProcessIndex process = model_.Find(file, entry.image);
+      if (process == kNoProcess || !model_.processes()[process].ledger_released) continue;
       const auto note = [&](int fd, bool is_close) {
         if (write_ends.contains(fd)) changes_[{file, entry.image, fd}].push_back({event.stamp, is_close});
       };

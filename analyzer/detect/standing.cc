@@ -12,7 +12,7 @@ namespace {
 class StandingBuilder {
  public:
   StandingBuilder(Model& model, const StoppedProcess& stopped)
-      : model_(model), stopped_(stopped), table_(model), registrations_(model) {}
+      : model_(model), stopped_(stopped), registrations_(model) {}
 
   Standing Build(const NamePlace& name);
 
@@ -26,10 +26,10 @@ class StandingBuilder {
 
   Model& model_;
   const StoppedProcess& stopped_;
-  TableAt table_;
+  std::optional<TableAt> table_;  // at the moment that is looked at
   Registrations registrations_;
   ProcessIndex process_ = kNoProcess;
-  std::optional<PipeHolders> pipes_;          // made for the first that is waited for
+  std::optional<PipeHolders> pipes_;           // made for the first that is waited for
   std::map<int, StoppedThread> main_threads_;  // of holders, by pid
 };
 
@@ -76,7 +76,7 @@ EndHolder& StandingBuilder::HolderOf(int pid, int fd, WaitedDescriptor* out) {
 }
 
 void StandingBuilder::AddHolders(const HeldDescriptor& end, WaitedDescriptor* out) {
-  for (const HeldDescriptor& held : table_.HoldersOfOtherEnd(end, Moment())) {
+  for (const HeldDescriptor& held : table_->HoldersOfOtherEnd(end)) {
     HolderOf(model_.processes()[held.process].pid, held.fd, out);
   }
 }
@@ -86,7 +86,7 @@ void StandingBuilder::AddHolders(const HeldDescriptor& end, WaitedDescriptor* ou
 void StandingBuilder::ConfirmHolders(const WaitedFor& waited, WaitedDescriptor* out) {
   if (!waited.link.starts_with("pipe:[")) return;
   if (!pipes_) pipes_.emplace();
-  const std::vector<PipeHolder> all = pipes_->Of(waited.link);
+  const std::vector<PipeHolder>& all = pipes_->Of(waited.link);
   const auto me = std::find_if(all.begin(), all.end(),
                                [&](const PipeHolder& one) { return one.pid == stopped_.pid && one.fd == waited.fd; });
   if (me == all.end()) return;
@@ -104,8 +104,7 @@ WaitedDescriptor StandingBuilder::Describe(const WaitedFor& waited) {
   WaitedDescriptor out;
   out.fd = waited.fd;
   out.target = waited.link.empty() ? "" : model_.Shown(waited.link);
-  const std::optional<HeldDescriptor> held =
-      process_ == kNoProcess ? std::nullopt : table_.Find(process_, waited.fd, Moment());
+  const std::optional<HeldDescriptor> held = process_ == kNoProcess ? std::nullopt : table_->Find(process_, waited.fd);
   if (held) {
     const uint32_t file = model_.processes()[process_].file;
     out.is_known = true;
@@ -128,6 +127,7 @@ Standing StandingBuilder::Build(const NamePlace& name) {
   standing.pid = stopped_.pid;
   process_ = ProcessOf(stopped_.pid);
   standing.process = process_;
+  if (process_ != kNoProcess) table_.emplace(model_, Moment());
   standing.program = model_.Shown(stopped_.program);
   standing.is_core = stopped_.is_core;
   standing.signal = stopped_.signal;

@@ -21,8 +21,9 @@ bool WasThere(const Process& process, double moment) {
   return process.ended_by == trace::EndedBy::kNone || process.ended_s >= moment;
 }
 
-std::optional<HeldDescriptor> TableAt::Find(ProcessIndex process, int fd, double moment) const {
+std::optional<HeldDescriptor> TableAt::Find(ProcessIndex process, int fd) const {
   const ProcessIndex asked = process;
+  double moment = moment_;
   for (int generation = 0; generation < kMostGenerations; ++generation) {
     const Process& owner = model_.processes()[process];
     trace::Slot slot;
@@ -69,20 +70,27 @@ std::vector<int> TableAt::NumbersEverPaired() const {
   return {numbers.begin(), numbers.end()};
 }
 
-std::vector<HeldDescriptor> TableAt::HoldersOfOtherEnd(const HeldDescriptor& end, double moment) const {
-  std::vector<HeldDescriptor> holders;
-  const std::optional<End> mine = EndOf(end);
-  if (!mine) return holders;
+void TableAt::FindEnds() {
+  has_ends_ = true;
   const std::vector<int> numbers = NumbersEverPaired();
   for (ProcessIndex i = 0; i < model_.processes().size(); ++i) {
     const Process& process = model_.processes()[i];
-    if (!WasThere(process, moment) || process.file != model_.processes()[end.process].file) continue;
+    if (!WasThere(process, moment_)) continue;
     for (const int fd : numbers) {
-      const std::optional<HeldDescriptor> held = Find(i, fd, moment);
-      const std::optional<End> theirs = held ? EndOf(*held) : std::nullopt;
-      if (!theirs || theirs->stamp != mine->stamp || theirs->image != mine->image) continue;
-      if (theirs->partner != mine->partner) holders.push_back(*held);
+      std::optional<HeldDescriptor> held = Find(i, fd);
+      const std::optional<End> end = held ? EndOf(*held) : std::nullopt;
+      if (end) ends_[{process.file, end->stamp, end->image}].emplace_back(*end, *std::move(held));
     }
+  }
+}
+
+std::vector<HeldDescriptor> TableAt::HoldersOfOtherEnd(const HeldDescriptor& end) {
+  std::vector<HeldDescriptor> holders;
+  const std::optional<End> mine = EndOf(end);
+  if (!mine) return holders;
+  if (!has_ends_) FindEnds();
+  for (const auto& [theirs, held] : ends_[{model_.processes()[end.process].file, mine->stamp, mine->image}]) {
+    if (theirs.partner != mine->partner) holders.push_back(held);
   }
   return holders;
 }

@@ -3,7 +3,11 @@
 // Which descriptors processes had at a moment, through forks: what a forked process inherited and never touched is not
 // in its own ledger, but was in its parent's.
 
+#include <map>
 #include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "analyzer/model/model.h"
@@ -19,13 +23,13 @@ struct HeldDescriptor {
 
 class TableAt {
  public:
-  explicit TableAt(const Model& model) : model_(model) {}
+  TableAt(const Model& model, double moment) : model_(model), moment_(moment) {}
 
   /// What a number was; none where it was closed, or that is not known.
-  std::optional<HeldDescriptor> Find(ProcessIndex process, int fd, double moment) const;
+  std::optional<HeldDescriptor> Find(ProcessIndex process, int fd) const;
 
   /// Who held the other end of a pipe or socketpair then, whatever the numbers. Processes that had ended hold nothing.
-  std::vector<HeldDescriptor> HoldersOfOtherEnd(const HeldDescriptor& end, double moment) const;
+  std::vector<HeldDescriptor> HoldersOfOtherEnd(const HeldDescriptor& end);
 
  private:
   /// An end of a pipe or pair, the same in all processes and for all duplicates.
@@ -37,8 +41,14 @@ class TableAt {
   };
   std::optional<End> EndOf(const HeldDescriptor& held) const;
   std::vector<int> NumbersEverPaired() const;
+  void FindEnds();
+
+  using PairKey = std::tuple<uint32_t, uint64_t, uint32_t>;  // file; stamp and image of the call that made the pair
 
   const Model& model_;
+  double moment_;
+  bool has_ends_ = false;
+  std::map<PairKey, std::vector<std::pair<End, HeldDescriptor>>> ends_;  // once they are asked for
 };
 
 /// Whether a process was there at a moment, as far as is known.

@@ -245,10 +245,9 @@ std::vector<Frame> CallPaths::RawFrames(PathId id) const {
 }
 
 bool CallPaths::IsOfOneProcess(PathId path) const {
-  return paths_[path].has_bare_addresses || std::any_of(paths_[path].raw.begin(), paths_[path].raw.end(),
-                                                        [this](RawFrame raw) {
-                                                          return modules_[raw.module].code_of != kNoProcess;
-                                                        });
+  return paths_[path].has_bare_addresses ||
+         std::any_of(paths_[path].raw.begin(), paths_[path].raw.end(),
+                     [this](RawFrame raw) { return modules_[raw.module].code_of != kNoProcess; });
 }
 
 std::vector<ModuleRef> CallPaths::NamedModules() const {

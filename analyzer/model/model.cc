@@ -201,9 +201,8 @@ void Model::LinkSuccessorsByPid() {
     const auto candidates = unfollowed.find(processes_[i].pid);
     if (processes_[i].parent != kNoProcess || candidates == unfollowed.end()) continue;
     for (const ProcessIndex before : candidates->second) {
-      const bool same_session =
-          processes_[before].file != processes_[i].file && IsSamePlace(before, i) &&
-          FamilyName(files_[processes_[before].file]) == FamilyName(files_[processes_[i].file]);
+      const bool same_session = processes_[before].file != processes_[i].file && IsSamePlace(before, i) &&
+                                FamilyName(files_[processes_[before].file]) == FamilyName(files_[processes_[i].file]);
       // Files' starts are known by the wall clock only: a second of tolerance.
       if (!same_session || processes_[before].ended_s > processes_[i].started_s + 1.0) continue;
       processes_[i].parent = before;

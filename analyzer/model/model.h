@@ -88,9 +88,7 @@ class Model {
   double Seconds(uint32_t file, uint64_t stamp) const;
 
   /// Path and name of an act's call.
-  PathId PathOf(uint32_t file, const trace::Act& act) {
-    return paths_.Intern(file, act.stack, Find(file, act.image));
-  }
+  PathId PathOf(uint32_t file, const trace::Act& act) { return paths_.Intern(file, act.stack, Find(file, act.image)); }
   /// The test that a process ran at a time of the session; empty where none is known.
   std::string ContextAt(ProcessIndex process, double time_s) const;
   /// Whether a process had yet to reach `checkpoint` then, it or the nearest one before it that ever did. False where

@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "analyzer/detect/kinds.h"
-#include "analyzer/output/report_check.h"
 #include "analyzer/output/json/reader.h"
+#include "analyzer/output/report_check.h"
 #include "analyzer/trace/trace_error.h"
 
 namespace fdaudit::analyzer {

@@ -152,9 +152,9 @@ Losses LossesOf(const Json& document) {
           since.IsNumber() ? std::optional(since.Real()) : std::nullopt};
 }
 
-Document::Document(const Report& report) {
+Document::Document(const Report& report, size_t most_findings) {
   JsonValueMaker maker;
-  SendReport(report, &maker);
+  SendReport(report, &maker, most_findings);
   json_ = maker.Take();
 }
 

@@ -3,6 +3,7 @@
 // A report as its JSON document: made from traces, or read back from files, merged, judged again, and rendered in the
 // formats of other tools.
 
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
@@ -26,7 +27,8 @@ class Document {
  public:
   using Json = JsonValue;
 
-  explicit Document(const Report& report);
+  /// `most_findings`: the first so many are enough; `summary` counts all.
+  explicit Document(const Report& report, size_t most_findings = SIZE_MAX);
   Document(Document&&) noexcept = default;
   Document& operator=(Document&&) noexcept = default;
   /// Reads a report that `-f json` has written. Throws TraceError.
@@ -72,8 +74,8 @@ struct FormatOptions {
 /// True for a name of a format that Render() knows.
 bool IsDocumentFormat(const std::string& format);
 
-/// `format`: json, sarif, junit, github, gitlab or markdown. The whole text.
-std::string Render(const Document& document, const std::string& format, const FormatOptions& options);
-
+/// `format`: json, sarif, junit, github, gitlab or markdown.
+void Render(const Document& document, const std::string& format, const FormatOptions& options, const Sink& sink);
+void Render(const Report& report, const std::string& format, const FormatOptions& options, const Sink& sink);
 
 }  // namespace fdaudit::analyzer

@@ -18,7 +18,8 @@ std::string RepairUtf8(std::string_view bytes);
 /// What RepairUtf8 has made its text of.
 std::string RestoreBytes(std::string_view repaired);
 
-/// As RepairUtf8, and characters that control (C0, DEL, C1, marks of direction) or are not to be seen become \xNN, byte by byte.
+/// As RepairUtf8, and characters that control (C0, DEL, C1, marks of direction) or are not to be seen become \xNN, byte
+/// by byte.
 std::string EscapeForTerminal(std::string_view bytes);
 
 /// The latter for text that RepairUtf8 has made, as a stored report holds it.

@@ -200,8 +200,8 @@ const std::string& EventWriter::Line(const EventStream::Item& item) {
   const trace::Event& event = item.entry.event;
   const ProcessIndex process = model_.FindAt(item.file, item.entry.image, event.stamp);
   const auto kind = static_cast<size_t>(event.kind);
-  Begin(item.time_s, item.file, process, item.entry.thread, kind < std::size(kEventNames) ? kEventNames[kind] : "unknown",
-        model_.files()[item.file].CallName(event.call));
+  Begin(item.time_s, item.file, process, item.entry.thread,
+        kind < std::size(kEventNames) ? kEventNames[kind] : "unknown", model_.files()[item.file].CallName(event.call));
   AppendNumber("fd", event.fd != -1 || event.kind == EventKind::kCloseFailed, event.fd);
   AppendNumber("other", HasOther(event.kind), event.other);
   AppendNumber("incarnation", event.incarnation != 0, event.incarnation);
@@ -233,7 +233,9 @@ const std::string& EventWriter::Line(const LeftOpen& left, const trace::Slot& sl
 
 /// At one moment the journal comes first.
 bool EventWriter::Write(std::FILE* out) {
-  const auto put = [out](const std::string& line) { return std::fwrite(line.data(), 1, line.size(), out) == line.size(); };
+  const auto put = [out](const std::string& line) {
+    return std::fwrite(line.data(), 1, line.size(), out) == line.size();
+  };
   const std::vector<LeftOpen> left_open = SortedLeftOpen();
   EventStream events(model_);
   EventStream::Item item;

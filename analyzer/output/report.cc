@@ -32,8 +32,9 @@ Report MakeReport(Model* model, const DetectOptions& options, const Policy& poli
 std::vector<Subject> Subjects(const Report& report) {
   std::vector<Subject> subjects;
   for (const Finding& finding : report.findings) {
-    Subject subject{finding.id, finding.kind, finding.severity, finding.own,   finding.count, RepairUtf8(finding.message),
-                    {},         {},           finding.includes, finding.state, finding.gates};
+    Subject subject{
+        finding.id, finding.kind, finding.severity, finding.own,   finding.count, RepairUtf8(finding.message),
+        {},         {},           finding.includes, finding.state, finding.gates};
     subject.traits.is_growing = finding.growing;
     const PathId path = finding.events[finding.deciding].path;
     if (path != kNoPath) subject.traits.frames = &report.model->paths().Frames(path);

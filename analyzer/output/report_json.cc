@@ -275,23 +275,31 @@ void WriteFrame(const Frame& frame, JsonWriter& out) {
   });
 }
 
-void WriteStacks(const Report& report, JsonWriter& out) {
-  CallPaths& paths = report.model->paths();
-  std::set<PathId> done = {kNoPath};
-  std::unordered_set<uint64_t> written;  // code made at run time may lie at one address in two processes
-  const auto add = [&](PathId path) {
-    if (!done.insert(path).second || !written.insert(paths.Hash(path)).second) return;
-    out.List(StackKey(paths, path), [&] {
-      for (const Frame& frame : paths.Frames(path)) WriteFrame(frame, out);
-    });
-  };
-  for (const Finding& finding : report.findings) {
-    for (const StoryEvent& event : finding.events) add(event.path);
-    if (!finding.siblings) continue;
+/// Each stack once, whatever names it.
+class StackWriter {
+ public:
+  StackWriter(const Report& report, JsonWriter& out) : paths_(report.model->paths()), out_(out) {}
+
+  void Add(const Finding& finding) {
+    for (const StoryEvent& event : finding.events) Add(event.path);
+    if (!finding.siblings) return;
     const std::vector<Siblings::Closer>& closers = finding.siblings->closers;
-    for (size_t i = 0; i < std::min(closers.size(), kMaxClosers); ++i) add(closers[i].path);
+    for (size_t i = 0; i < std::min(closers.size(), kMaxClosers); ++i) Add(closers[i].path);
   }
-}
+
+ private:
+  void Add(PathId path) {
+    if (!done_.insert(path).second || !written_.insert(paths_.Hash(path)).second) return;
+    out_.List(StackKey(paths_, path), [&] {
+      for (const Frame& frame : paths_.Frames(path)) WriteFrame(frame, out_);
+    });
+  }
+
+  CallPaths& paths_;
+  JsonWriter& out_;
+  std::unordered_set<PathId> done_ = {kNoPath};
+  std::unordered_set<uint64_t> written_;  // code made at run time may lie at one address in two processes
+};
 
 /// A test or other context that left descriptors open.
 void WriteContext(const Report& report, const ContextLeft& left, JsonWriter& out) {
@@ -378,9 +386,10 @@ void WriteGate(const Verdict& gate, JsonWriter& out) {
   });
 }
 
-void SendReport(const Report& report, JsonEvents* to) {
+void SendReport(const Report& report, JsonEvents* to, size_t most_findings) {
   JsonWriter out(to);
   Model& model = *report.model;
+  const size_t shown = std::min(report.findings.size(), most_findings);
   out.Object([&] {
     out.Field("schema", "fdaudit-report/1");
     out.Object("tool", [&] {
@@ -390,12 +399,15 @@ void SendReport(const Report& report, JsonEvents* to) {
     WriteSession(model.session(), out);
     WriteProcesses(model, out);
     out.List("findings", [&] {
-      for (const Finding& finding : report.findings) WriteFinding(model, finding, out);
+      for (size_t i = 0; i < shown; ++i) WriteFinding(model, report.findings[i], out);
     });
     out.List("contexts", [&] {
       for (const ContextLeft& left : report.contexts) WriteContext(report, left, out);
     });
-    out.Object("stacks", [&] { WriteStacks(report, out); });
+    out.Object("stacks", [&] {
+      StackWriter stacks(report, out);
+      for (size_t i = 0; i < shown; ++i) stacks.Add(report.findings[i]);
+    });
     out.Object("coverage", [&] {
       out.Name("lost");
       WriteLosses(model.session().lost, out);
@@ -404,6 +416,16 @@ void SendReport(const Report& report, JsonEvents* to) {
     out.Name("gate");
     WriteGate(report.gate, out);
   });
+}
+
+void SendFinding(const Report& report, const Finding& finding, JsonEvents* to) {
+  JsonWriter out(to);
+  WriteFinding(*report.model, finding, out);
+}
+
+void SendStacks(const Report& report, const Finding& finding, JsonEvents* to) {
+  JsonWriter out(to);
+  out.Object([&] { StackWriter(report, out).Add(finding); });
 }
 
 void WriteJson(const Report& report, const Sink& sink) {

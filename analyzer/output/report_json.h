@@ -9,7 +9,11 @@
 
 namespace fdaudit::analyzer {
 
-void SendReport(const Report& report, JsonEvents* to);
+/// `most_findings`: the first so many, with their stacks.
+void SendReport(const Report& report, JsonEvents* to, size_t most_findings = SIZE_MAX);
+/// One of them by itself, and the object of the stacks that it names.
+void SendFinding(const Report& report, const Finding& finding, JsonEvents* to);
+void SendStacks(const Report& report, const Finding& finding, JsonEvents* to);
 /// The verdict, as the value of the root's member "gate".
 void WriteGate(const Verdict& verdict, JsonWriter& out);
 

@@ -48,9 +48,7 @@ std::optional<Target> TargetOnArm(std::string_view code, size_t end, uint64_t ad
 }  // namespace
 
 uint64_t CallSite(uint16_t machine, std::string_view code, uint64_t address) {
-  const auto target_at = machine == EM_X86_64    ? TargetOnX86
-                         : machine == EM_AARCH64 ? TargetOnArm
-                                                 : nullptr;
+  const auto target_at = machine == EM_X86_64 ? TargetOnX86 : machine == EM_AARCH64 ? TargetOnArm : nullptr;
   if (code.empty() || code.size() > kMostCode || target_at == nullptr) return 0;
   const std::optional<Target> target = target_at(code, code.size(), address);
   if (!target) return kByPlace | code.size();

@@ -1,7 +1,7 @@
 #pragma once
 
-// Which of a function's calls a return address belongs to, in a way that outlives a change of the code around it: by its
-// ordinal among the calls of the function that go to the same target.
+// Which of a function's calls a return address belongs to, in a way that outlives a change of the code around it: by
+// its ordinal among the calls of the function that go to the same target.
 
 #include <cstdint>
 #include <string_view>

@@ -65,11 +65,13 @@ bool Send(int fd, const void* data, size_t size) {
 bool Receive(int fd, void* data, size_t size, int patience) {
   auto* bytes = static_cast<char*>(data);
   while (size != 0) {
-    pollfd wanted = {fd, POLLIN, 0};
-    const int ready = poll(&wanted, 1, patience);
-    if (ready < 0 && errno == EINTR) continue;
-    if (ready <= 0) return false;
-    const ssize_t got = recv(fd, bytes, size, 0);
+    const ssize_t got = recv(fd, bytes, size, MSG_DONTWAIT);
+    if (got < 0 && errno == EAGAIN) {
+      pollfd wanted = {fd, POLLIN, 0};
+      const int ready = poll(&wanted, 1, patience);
+      if (ready == 0 || (ready < 0 && errno != EINTR)) return false;
+      continue;
+    }
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return false;
     bytes += got;
@@ -79,8 +81,11 @@ bool Receive(int fd, void* data, size_t size, int patience) {
 }
 
 bool SendMessage(int fd, std::string_view message) {
+  if (message.size() > kMaxMessage) return false;
   const auto size = static_cast<uint32_t>(message.size());
-  return message.size() <= kMaxMessage && Send(fd, &size, sizeof size) && Send(fd, message.data(), size);
+  std::string whole(reinterpret_cast<const char*>(&size), sizeof size);
+  whole += message;
+  return Send(fd, whole.data(), whole.size());
 }
 
 std::optional<std::string> ReceiveMessage(int fd, int patience) {

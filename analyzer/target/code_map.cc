@@ -24,6 +24,7 @@ bool CodeMap::ReadProcess(int pid) {
     fields >> std::hex >> mapping.start >> dash >> mapping.end >> permissions >> mapping.file_offset >> device >> inode;
     if (!fields) continue;
     std::getline(fields >> std::ws, mapping.path);
+    mapping.is_writable = permissions.find('w') != std::string::npos;
     if (mapping.path.starts_with('/')) mappings_.push_back(std::move(mapping));
   }
   return !mappings_.empty();
@@ -49,6 +50,12 @@ const std::vector<CodeMap::Segment>& CodeMap::SegmentsOf(const std::string& path
 bool CodeMap::Holds(uint64_t address) const {
   return std::any_of(mappings_.begin(), mappings_.end(),
                      [address](const Mapping& one) { return address >= one.start && address < one.end; });
+}
+
+bool CodeMap::HoldsConstant(uint64_t address) const {
+  return std::any_of(mappings_.begin(), mappings_.end(), [address](const Mapping& one) {
+    return !one.is_writable && address >= one.start && address < one.end;
+  });
 }
 
 CodePlace CodeMap::Find(uint64_t address) {

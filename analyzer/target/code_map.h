@@ -21,6 +21,7 @@ class CodeMap {
     uint64_t end;
     uint64_t file_offset;
     std::string path;
+    bool is_writable = false;
   };
 
   void Add(Mapping mapping) { mappings_.push_back(std::move(mapping)); }
@@ -29,6 +30,8 @@ class CodeMap {
   bool ReadProcess(int pid);
   CodePlace Find(uint64_t address);
   bool Holds(uint64_t address) const;
+  /// In what is mapped of a file and cannot be written to.
+  bool HoldsConstant(uint64_t address) const;
 
  private:
   struct Segment {

@@ -15,6 +15,7 @@
 #include <cstring>
 #include <sstream>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 
 #include "analyzer/target/stopped_process.h"
@@ -27,6 +28,7 @@ namespace {
 
 constexpr size_t kStackCopied = 256 * 1024;
 constexpr size_t kMaxWaitedFor = 64;
+constexpr uint64_t kPage = 4096;
 
 std::string ReadLink(const std::string& path) {
   char text[4096];
@@ -95,6 +97,19 @@ class Memory {
       return true;
     }
     return fd_ >= 0 && pread(fd_, to, size, static_cast<off_t>(address)) == static_cast<ssize_t>(size);
+  }
+  /// The same of what does not change: the pages are kept.
+  bool ReadConstant(uint64_t address, void* to, size_t size, std::unordered_map<uint64_t, std::string>* pages) const {
+    const uint64_t page = address / kPage * kPage;
+    if (address + size > page + kPage) return Read(address, to, size);
+    const auto [known, is_new] = pages->try_emplace(page);
+    if (is_new) {
+      known->second.resize(kPage);
+      if (!Read(page, known->second.data(), kPage)) known->second.clear();
+    }
+    if (known->second.empty()) return Read(address, to, size);
+    memcpy(to, known->second.data() + (address - page), size);
+    return true;
   }
   /// So that the thread may go on while its stack is looked at.
   void CopyStack(uint64_t from) {
@@ -247,7 +262,9 @@ std::vector<uint64_t> UnwindUnstopped(const CodeMap& code, Registers registers, 
   return plain.places;
 }
 
-void ReadStack(int pid, const CallAtHand& call, CodeMap& code, StoppedThread* thread) {
+/// `pages`: of code and unwind tables, for all threads.
+void ReadStack(int pid, const CallAtHand& call, CodeMap& code, std::unordered_map<uint64_t, std::string>* pages,
+               StoppedThread* thread) {
   Memory memory(pid);
   Registers registers;
   if (MayStop(call, *thread)) {
@@ -263,11 +280,14 @@ void ReadStack(int pid, const CallAtHand& call, CodeMap& code, StoppedThread* th
   } else if (call.is_known) {
     registers[kStackPointer] = call.stack_pointer;
     registers[kInstructionPointer] = call.instruction_pointer;
+    memory.CopyStack(call.stack_pointer);
   } else {
     return;
   }
   const bool has_registers = registers[kFramePointer].has_value();
-  const ReadMemory read = [&memory](uint64_t address, void* to, size_t size) { return memory.Read(address, to, size); };
+  const ReadMemory read = [&](uint64_t address, void* to, size_t size) {
+    return code.HoldsConstant(address) ? memory.ReadConstant(address, to, size, pages) : memory.Read(address, to, size);
+  };
   bool is_first = true;
   for (const uint64_t address :
        has_registers ? Unwind(code, registers, read).places : UnwindUnstopped(code, registers, read)) {
@@ -289,10 +309,11 @@ std::optional<StoppedProcess> LookAtProcess(int pid) {
   process.program = ReadLink("/proc/" + std::to_string(pid) + "/exe");
   CodeMap code;
   if (!code.ReadProcess(pid)) process.problems.emplace_back("its memory map may not be read: no stacks");
+  std::unordered_map<uint64_t, std::string> pages;
   for (const int tid : tids) {
     const CallAtHand call = ReadCall(pid, tid);
     StoppedThread thread = Describe(pid, tid, call, Memory(pid));
-    if (!code.mappings().empty()) ReadStack(pid, call, code, &thread);
+    if (!code.mappings().empty()) ReadStack(pid, call, code, &pages, &thread);
     process.threads.push_back(std::move(thread));
   }
   return process;
@@ -308,8 +329,10 @@ PipeHolders::PipeHolders() {
   }
 }
 
-std::vector<PipeHolder> PipeHolders::Of(const std::string& link) const {
-  std::vector<PipeHolder> holders;
+const std::vector<PipeHolder>& PipeHolders::Of(const std::string& link) {
+  const auto [known, is_new] = holders_.try_emplace(link);
+  std::vector<PipeHolder>& holders = known->second;
+  if (!is_new) return holders;
   const auto ends = ends_.find(link);
   if (ends == ends_.end()) return holders;
   for (const auto& [pid, fd] : ends->second) {

@@ -63,10 +63,11 @@ class PipeHolders {
  public:
   PipeHolders();
   /// Of the pipe "pipe:[4711]".
-  std::vector<PipeHolder> Of(const std::string& link) const;
+  const std::vector<PipeHolder>& Of(const std::string& link);
 
  private:
   std::unordered_map<std::string, std::vector<std::pair<int, int>>> ends_;  // process and number, by link
+  std::unordered_map<std::string, std::vector<PipeHolder>> holders_;        // of those asked for
 };
 
 /// Throws TraceError.

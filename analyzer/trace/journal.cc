@@ -41,9 +41,8 @@ void JournalReader::Open(uint64_t index) {
   for (uint32_t i = 0; i < trace::kEventsPerBlock; ++i) {
     if (IsValid(open.block, open.block.events[i])) open.order[open.count++] = static_cast<uint8_t>(i);
   }
-  std::stable_sort(open.order.begin(), open.order.begin() + open.count, [&open](uint8_t a, uint8_t b) {
-    return open.block.events[a].stamp < open.block.events[b].stamp;
-  });
+  std::stable_sort(open.order.begin(), open.order.begin() + open.count,
+                   [&open](uint8_t a, uint8_t b) { return open.block.events[a].stamp < open.block.events[b].stamp; });
   if (open.count == 0) return;
   queue_.push({{open.stamp(), index}, free_.back()});
   free_.pop_back();

@@ -1,6 +1,7 @@
 #pragma once
 
-// The event journal: a ring of blocks, each filled by one thread. Only `dump` reads it all; findings never depend on it.
+// The event journal: a ring of blocks, each filled by one thread. Only `dump` reads it all; findings never depend on
+// it.
 
 #include <array>
 #include <cstdint>

@@ -20,7 +20,7 @@ namespace {
 using trace::RegionKind;
 
 constexpr char kTraceSuffix[] = ".fdaudit";
-constexpr size_t kMostChunks = 2048;  // 32 MB
+constexpr size_t kMostChunks = 2048;         // 32 MB
 constexpr uint32_t kMaxTextBytes = 4 << 20;  // twice what execve(2) takes by default
 
 /// nullptr: a kind that this version does not know.

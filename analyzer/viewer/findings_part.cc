@@ -17,7 +17,6 @@ namespace {
 using Json = Document::Json;
 
 constexpr size_t kMostStories = 2000;
-constexpr size_t kMostLines = 5000;
 constexpr size_t kMostBytes = 8 << 20;  // of findings with their stories
 constexpr size_t kMostNumbers = 100;
 constexpr double kForetelling = 0.5;  // seconds: what less has shown foretells nothing
@@ -250,7 +249,7 @@ size_t Findings::Write() {
   size_t index = 0;
   size_t lines_only = 0;
   for (const Json& finding : document_["findings"]) {
-    if (index == kMostLines) break;
+    if (index == kMostFindingsShown) break;
     std::string processes;
     for (const Json& process : finding["processes"]) processes += (processes.empty() ? "" : " ") + process.Text();
     out_.Raw("<details class=finding id=\"")
@@ -268,7 +267,8 @@ size_t Findings::Write() {
     }
     out_.Raw("</details>\n");
   }
-  return lines_only + (document_["findings"].size() - index);
+  const uint64_t all = document_["summary"]["findings"].Count();
+  return lines_only + (all - std::min<uint64_t>(all, index));
 }
 
 }  // namespace

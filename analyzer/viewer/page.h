@@ -15,6 +15,9 @@ struct PageOptions {
   bool show_sources = false;  ///< lines of the source files, where they are at hand
 };
 
+/// The worst of them: no browser is quick with more, and a document of this many is enough.
+inline constexpr size_t kMostFindingsShown = 5000;
+
 /// `report`: what the document was made of, for charts of its traces' events; nullptr for a stored report, which has
 /// no events.
 std::string RenderPage(const Document& document, const Report* report, const PageOptions& options);

@@ -23,7 +23,8 @@ struct Options {
   char family[112] = "";   ///< the family's first file, where `session` is another; set for children, not for users
   /// How much of LD_PRELOAD's value `fdaudit run` meant for this image alone: a sanitizer's library, which comes first.
   uint64_t ahead = 0;
-  uint64_t token = 0;   ///< goes into the header of each file that is made (trace::Header::run_token); set by `fdaudit run`
+  uint64_t token =
+      0;  ///< goes into the header of each file that is made (trace::Header::run_token); set by `fdaudit run`
   char skip[256] = "";  ///< comma-separated file names of programs that run unaudited
   uint32_t depth = 64;  ///< frames, 1–256
   uint64_t image = 0;   ///< the record in the session that this process continues; set for children, not for users

@@ -528,8 +528,8 @@ struct SlotBlock {
   /// is gone.
   uint32_t registered_life[kSlotsPerBlock];
   uint32_t reserved0;
-  /// By slot, of the current incarnation: the latest call that used it, as far as uses are recorded; 0 = none. Stored by
-  /// itself, at any time.
+  /// By slot, of the current incarnation: the latest call that used it, as far as uses are recorded; 0 = none. Stored
+  /// by itself, at any time.
   uint64_t last_use[kSlotsPerBlock];
   uint32_t reserved[12];
   Slot slots[kSlotsPerBlock];

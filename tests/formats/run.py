@@ -14,6 +14,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "support"), str(HERE)]
 import harness  # noqa: E402
 import profile  # noqa: E402
+import trace_page  # noqa: E402
 
 suite = harness.Suite("formats")
 
@@ -373,6 +374,8 @@ def run_writes_them_too():
                 complaints.append(f"{format}: status {ran.status}: {ran.err}")
     return complaints
 
+
+trace_page.add_to(suite)
 
 if __name__ == "__main__":
     harness.standard_main(suite)

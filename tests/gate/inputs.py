@@ -104,8 +104,9 @@ def older_reports_get_what_they_lack():
         path = stored_report(folder)
         document = json.loads(path.read_text())
         for finding in document["findings"]:
-            for key in ("held", "why", "includes", "variants"):
+            for key in ("held", "why", "includes", "variants", "last_use"):
                 del finding[key]
+        del document["summary"]["by_kind"]["bad-use"]
         del document["coverage"], document["session"]["folded"], document["gate"]["failed_for_loss"]
         old = folder / "old.json"
         old.write_text(json.dumps(document))

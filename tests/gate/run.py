@@ -426,6 +426,76 @@ def sarif_is_valid():
 
 
 @suite.check
+def equal_stacks_are_one_in_sarif():
+    """Two closes of -1 on one line: SARIF's lists hold no equal elements, and code hosts refuse what does."""
+    import jsonschema
+    schema = json.loads((HERE / "schemas" / "sarif-schema-2.1.0.json").read_text())
+    with harness.Folder() as folder:
+        source = folder / "twice.c"
+        source.write_text("#include <unistd.h>\nint main(void) {\n  int pair[2] = {-1, -1};\n"
+                          "  for (int i = 0; i < 2; ++i) close(pair[i]);\n  close(pair[0]); close(pair[1]);\n  return 0;\n}\n")
+        subprocess.run([harness.CC, "-g", "-o", folder / "twice", source], check=True)
+        sarif = json.loads(fdaudit("run", "-f", "sarif", "--", folder / "twice").out)
+        validator = jsonschema.validators.validator_for(schema)(schema)
+        return [f"{e.json_path}: {e.message[:300]}" for e in validator.iter_errors(sarif)]
+
+
+@suite.check
+def gitlab_gets_places_in_the_repository():
+    """A finding outside of the root is shown at the caller that is inside; no path is absolute."""
+    complaints = []
+    with harness.Folder() as folder:
+        inside, outside = folder / "inside", folder / "outside"
+        for place in (inside, outside):
+            place.mkdir()
+        (outside / "load.c").write_text("#include <fcntl.h>\nint load(void) { return open(\"/etc/hostname\", O_RDONLY); }\n")
+        (inside / "main.c").write_text("int load(void);\nint main(void) {\n  return load() < 0;\n}\n")
+        subprocess.run([harness.CC, "-g", "-o", inside / "app", inside / "main.c", outside / "load.c"], check=True)
+        for root, expected in ((inside, ("main.c", 3)), (folder, ("outside/load.c", 2)), ("/usr", ("unknown", 1))):
+            issues = json.loads(fdaudit("run", "-f", "gitlab", "--source-root", root, "--", inside / "app").out)
+            places = [(i["location"]["path"], i["location"]["lines"]["begin"]) for i in issues]
+            if places != [expected]:
+                complaints.append(f"{root}: {places}, expected {expected}")
+    return complaints
+
+
+@suite.check
+def unseen_characters_are_escaped():
+    """Marks of direction and zero-width characters in a file's name, in every format that people read."""
+    marks = "\u200e\u200f\u061c\u200b\u200d\u2060\ufeff\u202e\u2066"
+    complaints = []
+    with harness.Folder() as folder:
+        name = f"a{marks}b.c"
+        (folder / name).write_text(SOURCE.read_text())
+        subprocess.run([harness.CC, "-g", "-o", folder / "app", folder / name], check=True)
+        fdaudit("run", "--trace", folder / "trace", "-o", "/dev/null", "--", folder / "app", "leak")
+        for format in ("text", "html", "sarif", "junit", "github", "gitlab", "markdown"):
+            ran = fdaudit("report", "-f", format, "--source-root", folder, folder / "trace")
+            passed = [f"U+{ord(c):04X}" for c in marks if c in ran.out]
+            if ran.status != 0 or passed:
+                complaints.append(f"{format}: {ran.status} {passed}")
+    return complaints
+
+
+@suite.check
+def suppressions_fit_reports_as_they_fit_traces():
+    """By a module's path, and by names with backslashes."""
+    complaints = []
+    with harness.Folder() as folder:
+        place = folder / "with\\backslash"
+        place.mkdir()
+        program = shutil.copy(work(), place / "app")
+        fdaudit("run", "--trace", folder / "trace", "-f", "json", "-o", folder / "stored.json", "--", program, "leak")
+        supp = folder / "one.supp"
+        for line in ("leak:with\\backslash/app$", "leak:^" + str(place) + "/app$", "leak:^/etc/hostname$"):
+            supp.write_text(line + "\n")
+            for judged in (folder / "trace", folder / "stored.json"):
+                complaints += [f"{line} {judged.name}: {c}"
+                               for c in expect_output(fdaudit("gate", "--suppressions", supp, judged), 0, "1 suppressed")]
+    return complaints
+
+
+@suite.check
 def junit_is_valid():
     import xml.etree.ElementTree as xml
     complaints = []

@@ -185,6 +185,53 @@ def what_cannot_be_looked_at_is_reported():
         return complaints
 
 
+@suite.check
+def without_the_right_to_trace():
+    """As in a container without CAP_SYS_PTRACE: the threads are listed, with the reason why there is no more of them."""
+    if os.getuid() != 0 or not shutil.which("setpriv"):
+        raise harness.Skip("only root can give up a capability")
+    with harness.Folder() as folder, Hang(folder) as hang:
+        ran = harness.run(["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace", harness.FDAUDIT, "report",
+                           "--pid", hang.reader, hang.trace], env=harness.clean_environment())
+        texts = [f"thread {hang.reader}", "Operation not permitted", "CAP_SYS_PTRACE"]
+        missing = [text for text in texts if text not in ran.out]
+        return [f"{ran.status}: {missing} {ran.out[:800]} {ran.err}"] if ran.status != 0 or missing else []
+
+
+@suite.check
+def a_process_that_ends_meanwhile_is_no_error():
+    """Its stat can be opened, and no longer be read."""
+    if not shutil.which("strace"):
+        raise harness.Skip("no strace")
+    with harness.Folder() as folder, Hang(folder) as hang:
+        injected = ["strace", "-f", "-o", "/dev/null", "-e", "trace=read", "-e", "inject=read:error=ESRCH"]
+        complaints = []
+        for file in ("stat", f"task/{hang.reader}/syscall", f"task/{hang.reader}/stat", "maps", "comm"):
+            for arguments in ((), ("--pid", str(hang.reader))):
+                ran = harness.run([*injected, "-P", f"/proc/{hang.reader}/{file}", harness.FDAUDIT, "report", *arguments,
+                                   hang.trace], env=harness.clean_environment())
+                if ran.status != 0:
+                    complaints.append(f"{file} {arguments}: {ran.status} {ran.err[-300:]}")
+        return complaints
+
+
+@suite.check
+def a_thousand_threads_take_a_moment():
+    """What is quadratic in threads or descriptors needs minutes here, and is ended."""
+    program = harness.build(HERE / "threads.c", flags=["-pthread"])
+    with harness.Folder() as folder:
+        hung = subprocess.Popen([program], stdout=subprocess.PIPE, env=environment(folder / "trace"))
+        try:
+            hung.stdout.readline()
+            ran = harness.run(["prlimit", "--cpu=10", harness.FDAUDIT, "report", "--pid", hung.pid, folder / "trace"],
+                              env=harness.clean_environment())
+        finally:
+            hung.kill()
+            hung.wait()
+            hung.stdout.close()
+        return [] if ran.status == 0 else [f"{ran.status} {ran.err[-300:]}"]
+
+
 def waits_in_pipe(ran, thread, wanted):
     complaints = harness.schema_errors(json.loads(ran.out))
     functions = [f["function"] for f in thread["frames"]]

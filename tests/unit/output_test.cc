@@ -25,6 +25,12 @@ namespace {
 
 using nlohmann::json;
 
+std::string Rendered(const analyzer::Document& document, const std::string& format) {
+  std::string text;
+  analyzer::Render(document, format, {}, [&text](std::string_view piece) { text += piece; });
+  return text;
+}
+
 /// Two leaks and a double-close, as a small program has them.
 void FillScene(Scene* scene) {
   TraceBuilder& trace = scene->trace;
@@ -218,18 +224,31 @@ TEST(Losses, AreInTheReportWithTheMomentTheyBegan) {
       << RenderText(report, false);
 }
 
+TEST(Formats, AReportAndItsDocumentAreRenderedAlike) {
+  Scene scene;
+  FillScene(&scene);
+  const analyzer::Report report = analyzer::MakeReport(&scene.Load(), {});
+  ASSERT_FALSE(report.findings.empty());
+  const analyzer::Document document(report);
+  for (const char* format : {"json", "sarif", "junit", "github", "gitlab", "markdown"}) {
+    std::string streamed;
+    analyzer::Render(report, format, {}, [&streamed](std::string_view piece) { streamed += piece; });
+    EXPECT_EQ(streamed, Rendered(document, format)) << format;
+  }
+}
+
 TEST(Losses, AreInEveryFormat) {
   Scene scene;
   FillUp(&scene);
   const analyzer::Document document(analyzer::MakeReport(&scene.Load(), {}));
   for (const char* format : {"sarif", "junit", "github", "gitlab", "markdown"}) {
-    std::string text = analyzer::Render(document, format, {});
+    std::string text = Rendered(document, format);
     std::erase(text, '\\');
     EXPECT_NE(text.find("evidence was lost for lack of room"), std::string::npos) << format << text;
     Scene whole;
     FillScene(&whole);
     const analyzer::Document other(analyzer::MakeReport(&whole.Load(), {}));
-    EXPECT_EQ(analyzer::Render(other, format, {}).find("evidence was lost"), std::string::npos) << format;
+    EXPECT_EQ(Rendered(other, format).find("evidence was lost"), std::string::npos) << format;
   }
 }
 
@@ -259,7 +278,7 @@ TEST(Json, IsTheSameInPiecesAndAsADocument) {
   Scene scene;
   FillScene(&scene);
   const analyzer::Report report = analyzer::MakeReport(&scene.Load(), {});
-  EXPECT_EQ(RenderJson(report), analyzer::Render(analyzer::Document(report), "json", {}));
+  EXPECT_EQ(RenderJson(report), Rendered(analyzer::Document(report), "json"));
 }
 
 TEST(Json, ValidatesAgainstTheSchema) {

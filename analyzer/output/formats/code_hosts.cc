@@ -25,52 +25,50 @@ std::string CommandText(std::string_view text, bool is_property) {
   return out;
 }
 
-/// Known and suppressed findings are no news to anybody.
-bool IsNew(const Json& finding) { return finding["state"].Text() == "new"; }
-
 }  // namespace
 
-std::string RenderGithub(const Json& document, const FormatOptions& options) {
-  std::string out;
-  if (const std::string loss = LossOf(document); !loss.empty()) {
-    const char* command = document["gate"]["failed_for_loss"].IsTrue() ? "error" : "warning";
-    out += fmt::format("::{} title={}::{}\n", command, CommandText("fdaudit: evidence lost", true),
-                       CommandText(loss, false));
+void RenderGithub(const FindingSource& source, const FormatOptions& options, const Sink& sink) {
+  if (const std::string loss = LossOf(source.head()); !loss.empty()) {
+    const char* command = source.head()["gate"]["failed_for_loss"].IsTrue() ? "error" : "warning";
+    sink(fmt::format("::{} title={}::{}\n", command, CommandText("fdaudit: evidence lost", true),
+                     CommandText(loss, false)));
   }
-  for (const Json& finding : document["findings"]) {
-    if (!IsNew(finding)) continue;
+  const auto write = [&](const Json& finding, const Json& stacks) {
     const std::string severity = finding["severity"].Text();
     const bool gates = finding["gates"].IsTrue();
     const char* command = gates ? "error" : severity == "note" ? "notice" : "warning";
-    const SourceLine source = SourceLineOf(finding["location"], options);
+    const SourceLine line = SourceLineOf(finding["location"], options);
     std::string properties = "title=" + CommandText("fdaudit: " + finding["kind"].Text(), true);
-    if (!source.file.empty()) properties += ",file=" + CommandText(EscapeControls(source.file), true);
-    if (!source.file.empty() && source.line > 0) properties += fmt::format(",line={}", source.line);
-    const std::string text = EscapeControls(MessageOf(finding)) + "\n\n" + StoryOf(document, finding);
-    out += fmt::format("::{} {}::{}\n", command, properties, CommandText(text, false));
+    if (!line.file.empty()) properties += ",file=" + CommandText(EscapeControls(line.file), true);
+    if (!line.file.empty() && line.line > 0) properties += fmt::format(",line={}", line.line);
+    const std::string text = EscapeControls(MessageOf(finding)) + "\n\n" + StoryOf(stacks, finding);
+    sink(fmt::format("::{} {}::{}\n", command, properties, CommandText(text, false)));
+  };
+  // Known and suppressed findings are no news to anybody.
+  for (size_t i = 0; i < source.size(); ++i) {
+    if (source.BriefOf(i).is_new) source.Show(i, write);
   }
-  return out;
 }
 
 namespace {
 
-/// GitLab shows places in the repository alone, by their relative names: where the finding's lies elsewhere, that of the
-/// caller nearest to it that is there.
-SourceLine PlaceInRepository(const Json& document, const Json& finding, const FormatOptions& options) {
+/// GitLab shows places in the repository alone, by their relative names: where the finding's lies elsewhere, that of
+/// the caller nearest to it that is there.
+SourceLine PlaceInRepository(const Json& stacks, const Json& finding, const FormatOptions& options) {
   const auto is_inside = [](const SourceLine& source) { return !source.file.empty() && source.file.front() != '/'; };
   SourceLine source = SourceLineOf(finding["location"], options);
   if (is_inside(source)) return source;
   const std::string& stack = finding["events"][finding["deciding"].Count()]["stack"].Text();
-  for (const Json& frame : document["stacks"][stack]) {
+  for (const Json& frame : stacks[stack]) {
     SourceLine caller = SourceLineOf(frame, options);
     if (is_inside(caller)) return caller;
   }
   return {"unknown", 0};
 }
 
-void WriteProblem(const Json& document, const Json& finding, const FormatOptions& options, JsonWriter& out) {
+void WriteProblem(const Json& stacks, const Json& finding, const FormatOptions& options, JsonWriter& out) {
   const std::string& severity = finding["severity"].Text();
-  const SourceLine source = PlaceInRepository(document, finding, options);
+  const SourceLine source = PlaceInRepository(stacks, finding, options);
   out.Object([&] {
     out.Field("description", EscapeControls(MessageOf(finding)));
     out.Field("check_name", finding["kind"].Text());
@@ -99,18 +97,17 @@ void WriteLoss(const std::string& loss, JsonWriter& out) {
 
 }  // namespace
 
-std::string RenderGitlab(const Json& document, const FormatOptions& options) {
-  const std::string loss = LossOf(document);
-  const auto write = [&](JsonEvents* to) {
-    JsonWriter out(to);
-    out.List([&] {
-      if (!loss.empty()) WriteLoss(loss, out);
-      for (const Json& finding : document["findings"]) {
-        if (IsNew(finding)) WriteProblem(document, finding, options, out);
-      }
-    });
-  };
-  return JsonString(JsonText::Layout::kIndented, write) + "\n";
+void RenderGitlab(const FindingSource& source, const FormatOptions& options, const Sink& sink) {
+  JsonText text(sink);
+  JsonWriter out(&text);
+  out.List([&] {
+    if (const std::string loss = LossOf(source.head()); !loss.empty()) WriteLoss(loss, out);
+    const auto write = [&](const Json& finding, const Json& stacks) { WriteProblem(stacks, finding, options, out); };
+    for (size_t i = 0; i < source.size(); ++i) {
+      if (source.BriefOf(i).is_new) source.Show(i, write);
+    }
+  });
+  sink("\n");
 }
 
 }  // namespace fdaudit::analyzer

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <filesystem>
+#include <map>
 
 #include "analyzer/output/coverage.h"
 #include "analyzer/output/escape.h"
@@ -12,19 +13,18 @@ namespace fdaudit::analyzer {
 namespace {
 
 using Json = Document::Json;
-using Renderer = std::string (*)(const Json&, const FormatOptions&);
+using Renderer = void (*)(const FindingSource&, const FormatOptions&, const Sink&);
 
 struct Format {
   const char* name;
   Renderer render;
 };
 
-std::string RenderPlain(const Json& document, const FormatOptions&) {
-  return JsonString(JsonText::Layout::kIndented, [&](JsonEvents* to) { document.Send(to); }) + "\n";
-}
-
-constexpr Format kFormats[] = {{"json", RenderPlain},    {"sarif", RenderSarif},   {"junit", RenderJunit},
-                               {"github", RenderGithub}, {"gitlab", RenderGitlab}, {"markdown", RenderMarkdown}};
+constexpr Format kFormats[] = {{"sarif", RenderSarif},
+                               {"junit", RenderJunit},
+                               {"github", RenderGithub},
+                               {"gitlab", RenderGitlab},
+                               {"markdown", RenderMarkdown}};
 
 const Format* Find(const std::string& name) {
   for (const Format& format : kFormats) {
@@ -47,26 +47,37 @@ std::string DescribeFrame(const Json& frame) {
 
 }  // namespace
 
-bool IsDocumentFormat(const std::string& format) { return Find(format) != nullptr; }
+bool IsDocumentFormat(const std::string& format) { return format == "json" || Find(format) != nullptr; }
 
-std::string Render(const Document& document, const std::string& format, const FormatOptions& options) {
-  const Format* found = Find(format);
-  return found == nullptr ? "" : found->render(document.json(), options);
+void Render(const Document& document, const std::string& format, const FormatOptions& options, const Sink& sink) {
+  if (const Format* found = Find(format)) return found->render(DocumentFindings(document.json()), options, sink);
+  JsonText text(sink);
+  document.json().Send(&text);
+  sink("\n");
+}
+
+void Render(const Report& report, const std::string& format, const FormatOptions& options, const Sink& sink) {
+  if (const Format* found = Find(format)) return found->render(ReportFindings(report), options, sink);
+  WriteJson(report, sink);
 }
 
 std::string LossOf(const Json& document) { return DescribeLosses(LossesOf(document)); }
 
-std::string RootDirectory(const FormatOptions& options) {
+const std::string& RootDirectory(const FormatOptions& options) {
+  static std::map<std::string, std::string> known;
+  const auto [root_of, is_new] = known.try_emplace(options.source_root);
+  if (!is_new) return root_of->second;
   std::error_code error;
   std::filesystem::path root = options.source_root.empty() ? std::filesystem::current_path(error)
                                                            : std::filesystem::absolute(options.source_root, error);
-  std::string text = error ? "/" : root.lexically_normal().string();
+  std::string& text = root_of->second;
+  text = error ? "/" : root.lexically_normal().string();
   if (text.empty() || text.back() != '/') text += '/';
   return text;
 }
 
 std::string RelativePath(const std::string& file, const FormatOptions& options) {
-  const std::string root = RootDirectory(options);
+  const std::string& root = RootDirectory(options);
   return file.starts_with(root) ? file.substr(root.size()) : file;
 }
 
@@ -80,14 +91,14 @@ std::string MessageOf(const Json& finding) {
   return finding["message"].Text() + (context.empty() ? "" : ", in " + context);
 }
 
-std::string StoryOf(const Json& document, const Json& finding) {
+std::string StoryOf(const Json& stacks, const Json& finding) {
   std::string story;
   for (const Json& event : finding["events"]) {
     story += event["role"].Text();
     if (const std::string& call = event["call"].Text(); !call.empty()) story += " by " + call;
     if (event["fd"].IsNumber()) story += fmt::format(", descriptor {}", event["fd"].Int());
     story += '\n';
-    for (const Json& frame : document["stacks"][event["stack"].Text()]) {
+    for (const Json& frame : stacks[event["stack"].Text()]) {
       story += "    " + EscapeControls(DescribeFrame(frame)) + '\n';
     }
   }

@@ -1,26 +1,27 @@
 #pragma once
 
-// What the formats of other tools share. Each renders a whole document; texts in it are valid UTF-8 already, and may
-// hold anything else: markup, control characters, workflow commands.
+// What the formats of other tools share. Each renders a report finding by finding; texts in it are valid UTF-8 already,
+// and may hold anything else: markup, control characters, workflow commands.
 
 #include <string>
 #include <string_view>
 
 #include "analyzer/output/document.h"
+#include "analyzer/output/finding_source.h"
 
 namespace fdaudit::analyzer {
 
-std::string RenderSarif(const Document::Json& document, const FormatOptions& options);
-std::string RenderJunit(const Document::Json& document, const FormatOptions& options);
-std::string RenderGithub(const Document::Json& document, const FormatOptions& options);
-std::string RenderGitlab(const Document::Json& document, const FormatOptions& options);
-std::string RenderMarkdown(const Document::Json& document, const FormatOptions& options);
+void RenderSarif(const FindingSource& source, const FormatOptions& options, const Sink& sink);
+void RenderJunit(const FindingSource& source, const FormatOptions& options, const Sink& sink);
+void RenderGithub(const FindingSource& source, const FormatOptions& options, const Sink& sink);
+void RenderGitlab(const FindingSource& source, const FormatOptions& options, const Sink& sink);
+void RenderMarkdown(const FindingSource& source, const FormatOptions& options, const Sink& sink);
 
 /// "src/config.c" for "/build/app/src/config.c" below the root; other names as they are.
 std::string RelativePath(const std::string& file, const FormatOptions& options);
 
 /// The directory that relative names start from: absolute, with a slash at its end.
-std::string RootDirectory(const FormatOptions& options);
+const std::string& RootDirectory(const FormatOptions& options);
 
 /// The file and line that the finding points to. Empty file: none is known.
 struct SourceLine {
@@ -36,6 +37,6 @@ std::string LossOf(const Document::Json& document);
 std::string MessageOf(const Document::Json& finding);
 
 /// "opened by open at load_config (config.c:41)" for each event of the finding, one a line.
-std::string StoryOf(const Document::Json& document, const Document::Json& finding);
+std::string StoryOf(const Document::Json& stacks, const Document::Json& finding);
 
 }  // namespace fdaudit::analyzer

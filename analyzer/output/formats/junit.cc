@@ -46,91 +46,94 @@ std::string Message(const Json& finding) { return Xml(EscapeControls(MessageOf(f
 
 /// What is shown as one test case: a finding, or all findings of one test of the program's.
 struct Case {
-  std::string name;
-  std::vector<const Json*> findings;
+  std::string context;           ///< as in the JSON; empty for a finding by itself
+  std::vector<size_t> findings;  ///< by index
+  bool fails = false;            ///< for any of them
+  bool is_known = true;          ///< all of them
 };
 
-std::vector<Case> CasesOf(const Json& document) {
+std::vector<Case> CasesOf(const FindingSource& source) {
   std::vector<Case> cases;
   std::map<std::string, size_t> of_context;
-  for (const Json& finding : document["findings"]) {
-    const std::string context = finding["context"].Text();
-    const auto [known, is_new] = of_context.try_emplace(context, cases.size());
-    if (!context.empty() && !is_new) {
-      cases[known->second].findings.push_back(&finding);
-      continue;
-    }
-    const std::string id = " [" + TextOf(finding, "id") + "]";
-    cases.push_back({context.empty() ? Message(finding) + id : Xml(EscapeControls(context)), {&finding}});
+  for (size_t i = 0; i < source.size(); ++i) {
+    const FindingSource::Brief brief = source.BriefOf(i);
+    size_t place = cases.size();
+    if (!brief.context.empty()) place = of_context.try_emplace(brief.context, place).first->second;
+    if (place == cases.size()) cases.push_back({brief.context, {}});
+    Case& one = cases[place];
+    one.findings.push_back(i);
+    one.fails |= brief.gates;
+    one.is_known &= !brief.is_new;
   }
   return cases;
 }
 
-std::string StoryText(const Json& document, const Json& finding, const FormatOptions& options) {
+std::string StoryText(const Json& stacks, const Json& finding, const FormatOptions& options) {
   const SourceLine source = SourceLineOf(finding["location"], options);
-  std::string story = Xml(StoryOf(document, finding));
+  std::string story = Xml(StoryOf(stacks, finding));
   if (source.file.empty()) return story;
   return fmt::format("{}{}\n{}", Xml(EscapeControls(source.file)),
                      source.line > 0 ? fmt::format(":{}", source.line) : "", story);
 }
 
 /// It fails for the first finding that does, and is skipped where all are known.
-std::string TestCase(const Json& document, const Case& one, const FormatOptions& options) {
-  const auto fails = [](const Json* finding) { return (*finding)["gates"].IsTrue(); };
-  const auto is_known = [](const Json* finding) { return (*finding)["state"].Text() != "new"; };
-  const auto failing = std::find_if(one.findings.begin(), one.findings.end(), fails);
-  const Json& first = failing == one.findings.end() ? *one.findings.front() : **failing;
-  std::string out =
-      fmt::format("    <testcase classname=\"fdaudit.{}\" name=\"{}\" time=\"0\">\n", TextOf(first, "kind"), one.name);
-  std::string stories;
-  for (const Json* finding : one.findings) {
-    if (one.findings.size() > 1) stories += Message(*finding) + "\n";
-    stories += StoryText(document, *finding, options);
+std::string TestCase(const FindingSource& source, const Case& one, const FormatOptions& options) {
+  std::string kind, severity, state, message, id, stories;  // of the first that decides, and of all
+  bool has_decided = false;
+  for (const size_t index : one.findings) {
+    source.Show(index, [&](const Json& finding, const Json& stacks) {
+      if (one.findings.size() > 1) stories += Message(finding) + "\n";
+      stories += StoryText(stacks, finding, options);
+      const bool decides = !has_decided && (kind.empty() || finding["gates"].IsTrue());
+      has_decided |= finding["gates"].IsTrue();
+      if (!decides) return;
+      kind = TextOf(finding, "kind");
+      severity = TextOf(finding, "severity");
+      state = TextOf(finding, "state");
+      message = Message(finding);
+      id = TextOf(finding, "id");
+    });
   }
-  if (failing != one.findings.end()) {
-    out += fmt::format("      <failure type=\"{}\" message=\"{}\">{}</failure>\n", TextOf(first, "severity"),
-                       Message(first), stories);
-  } else if (std::all_of(one.findings.begin(), one.findings.end(), is_known)) {
-    out += fmt::format("      <skipped message=\"{}\"/>\n", TextOf(first, "state"));
+  const std::string name = one.context.empty() ? message + " [" + id + "]" : Xml(EscapeControls(one.context));
+  std::string out = fmt::format("    <testcase classname=\"fdaudit.{}\" name=\"{}\" time=\"0\">\n", kind, name);
+  if (one.fails) {
+    out += fmt::format("      <failure type=\"{}\" message=\"{}\">{}</failure>\n", severity, message, stories);
+  } else if (one.is_known) {
+    out += fmt::format("      <skipped message=\"{}\"/>\n", state);
   } else {
-    out += fmt::format("      <system-out>{}\n{}</system-out>\n", TextOf(first, "severity"), stories);
+    out += fmt::format("      <system-out>{}\n{}</system-out>\n", severity, stories);
   }
   return out + "    </testcase>\n";
 }
 
 }  // namespace
 
-std::string RenderJunit(const Json& document, const FormatOptions& options) {
-  size_t failures = 0;
-  size_t skipped = 0;
-  std::string cases;
-  const std::vector<Case> all = CasesOf(document);
-  for (const Case& one : all) {
-    const std::string text = TestCase(document, one, options);
-    failures += text.find("<failure ") != std::string::npos ? 1 : 0;
-    skipped += text.find("<skipped ") != std::string::npos ? 1 : 0;
-    cases += text;
-  }
-  size_t tests = all.size();
-  if (const std::string loss = LossOf(document); !loss.empty()) {
-    const bool fails = document["gate"]["failed_for_loss"].IsTrue();
-    failures += fails ? 1 : 0;
-    ++tests;
-    cases += fmt::format(
-        "    <testcase classname=\"fdaudit\" name=\"evidence lost\" time=\"0\">\n      {}\n    </testcase>\n",
-        fails ? fmt::format("<failure type=\"error\" message=\"{}\"/>", loss)
-              : fmt::format("<system-out>{}</system-out>", loss));
-  }
-  if (tests == 0) {
-    tests = 1;
-    cases = "    <testcase classname=\"fdaudit\" name=\"no findings\" time=\"0\"/>\n";
-  }
+/// The sums come first: the cases are counted before they are written.
+void RenderJunit(const FindingSource& source, const FormatOptions& options, const Sink& sink) {
+  const std::vector<Case> cases = CasesOf(source);
+  auto failures = std::count_if(cases.begin(), cases.end(), [](const Case& one) { return one.fails; });
+  const auto skipped =
+      std::count_if(cases.begin(), cases.end(), [](const Case& one) { return !one.fails && one.is_known; });
+  const std::string loss = LossOf(source.head());
+  const bool loss_fails = !loss.empty() && source.head()["gate"]["failed_for_loss"].IsTrue();
+  if (loss_fails) ++failures;
+  const size_t tests = std::max<size_t>(cases.size() + (loss.empty() ? 0 : 1), 1);
   const std::string sums = fmt::format("tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\" time=\"{:.3f}\"",
-                                       tests, failures, skipped, document["session"]["duration_s"].Real());
-  return fmt::format(
+                                       tests, failures, skipped, source.head()["session"]["duration_s"].Real());
+  sink(fmt::format(
       "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n"
-      "  <testsuite name=\"fdaudit\" {} timestamp=\"{}\" hostname=\"{}\">\n{}  </testsuite>\n</testsuites>\n",
-      sums, TextOf(document["session"], "started").substr(0, 19), TextOf(document["session"], "host"), cases);
+      "  <testsuite name=\"fdaudit\" {} timestamp=\"{}\" hostname=\"{}\">\n",
+      sums, TextOf(source.head()["session"], "started").substr(0, 19), TextOf(source.head()["session"], "host")));
+  for (const Case& one : cases) sink(TestCase(source, one, options));
+  if (!loss.empty()) {
+    sink(fmt::format(
+        "    <testcase classname=\"fdaudit\" name=\"evidence lost\" time=\"0\">\n      {}\n    </testcase>\n",
+        loss_fails ? fmt::format("<failure type=\"error\" message=\"{}\"/>", loss)
+                   : fmt::format("<system-out>{}</system-out>", loss)));
+  } else if (cases.empty()) {
+    sink("    <testcase classname=\"fdaudit\" name=\"no findings\" time=\"0\"/>\n");
+  }
+  sink("  </testsuite>\n</testsuites>\n");
 }
 
 }  // namespace fdaudit::analyzer

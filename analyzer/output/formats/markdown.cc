@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "analyzer/output/escape.h"
 #include "analyzer/output/formats/formats.h"
 
@@ -73,21 +75,25 @@ std::string Row(const Json& finding, const FormatOptions& options) {
 
 }  // namespace
 
-std::string RenderMarkdown(const Json& document, const FormatOptions& options) {
-  std::string out = VerdictLine(document);
-  if (const std::string loss = LossOf(document); !loss.empty()) out += "\n**" + Escape(loss) + ".**\n";
-  const Json& findings = document["findings"];
-  if (findings.empty()) return out + "\nNo findings.\n";
-  out += "\n| gate | severity | kind | what | where |\n| --- | --- | --- | --- | --- |\n";
-  for (size_t i = 0; i < findings.size() && i < kMostRows; ++i) out += Row(findings[i], options);
-  if (findings.size() > kMostRows) out += fmt::format("\nand {} more\n", findings.size() - kMostRows);
-  size_t stories = 0;
-  for (const Json& finding : findings) {
-    if (!finding["gates"].IsTrue() || stories++ >= kMostStories) continue;
-    out += fmt::format("\n<details><summary>{}: {}</summary>\n\n{}\n</details>\n", finding["kind"].Text(),
-                       Html(EscapeControls(MessageOf(finding))), Fenced(StoryOf(document, finding)));
+void RenderMarkdown(const FindingSource& source, const FormatOptions& options, const Sink& sink) {
+  sink(VerdictLine(source.head()));
+  if (const std::string loss = LossOf(source.head()); !loss.empty()) sink("\n**" + Escape(loss) + ".**\n");
+  if (source.size() == 0) return sink("\nNo findings.\n");
+  sink("\n| gate | severity | kind | what | where |\n| --- | --- | --- | --- | --- |\n");
+  for (size_t i = 0; i < std::min(source.size(), kMostRows); ++i) {
+    source.Show(i, [&](const Json& finding, const Json&) { sink(Row(finding, options)); });
   }
-  return out;
+  if (source.size() > kMostRows) sink(fmt::format("\nand {} more\n", source.size() - kMostRows));
+  const auto tell = [&](const Json& finding, const Json& stacks) {
+    sink(fmt::format("\n<details><summary>{}: {}</summary>\n\n{}\n</details>\n", finding["kind"].Text(),
+                     Html(EscapeControls(MessageOf(finding))), Fenced(StoryOf(stacks, finding))));
+  };
+  size_t stories = 0;
+  for (size_t i = 0; i < source.size() && stories < kMostStories; ++i) {
+    if (!source.BriefOf(i).gates) continue;
+    ++stories;
+    source.Show(i, tell);
+  }
 }
 
 }  // namespace fdaudit::analyzer

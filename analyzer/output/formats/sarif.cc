@@ -118,10 +118,10 @@ void WriteRelated(const std::vector<Witness>& witnesses, const FormatOptions& op
   }
 }
 
-void WriteStory(const Json& document, const Json& finding, const FormatOptions& options, JsonWriter& out) {
+void WriteStory(const Json& stacks, const Json& finding, const FormatOptions& options, JsonWriter& out) {
   std::vector<Witness> witnesses;
   for (const Json& event : finding["events"]) {
-    const Json* const frames = document["stacks"].Find(event["stack"].Text());
+    const Json* const frames = stacks.Find(event["stack"].Text());
     if (frames != nullptr) witnesses.push_back({&event, frames, PlaceOf(*frames, options)});
   }
   const auto has_place = [](const Witness& witness) { return witness.place != nullptr; };
@@ -147,7 +147,7 @@ void WriteState(const Json& finding, JsonWriter& out) {
   out.List("suppressions", [&] { out.Object([&] { out.Field("kind", "external"); }); });
 }
 
-void WriteResult(const Json& document, const Json& finding, const FormatOptions& options, JsonWriter& out) {
+void WriteResult(const Json& stacks, const Json& finding, const FormatOptions& options, JsonWriter& out) {
   const std::string& kind = finding["kind"].Text();
   const Json& location = finding["location"];
   out.Object([&] {
@@ -158,7 +158,7 @@ void WriteResult(const Json& document, const Json& finding, const FormatOptions&
     if (HasLocation(location, options)) {
       out.List("locations", [&] { out.Object([&] { WriteLocation(location, options, out); }); });
     }
-    WriteStory(document, finding, options, out);
+    WriteStory(stacks, finding, options, out);
     WriteState(finding, out);
     out.Field("occurrenceCount", finding["count"]);
     out.Object("properties", [&] {
@@ -205,7 +205,7 @@ void WriteLoss(const std::string& loss, JsonWriter& out) {
   });
 }
 
-void WriteRun(const Json& document, const FormatOptions& options, JsonWriter& out) {
+void WriteRun(const FindingSource& source, const FormatOptions& options, JsonWriter& out) {
   out.Object([&] {
     out.Object("tool", [&] {
       out.Object("driver", [&] {
@@ -217,25 +217,25 @@ void WriteRun(const Json& document, const FormatOptions& options, JsonWriter& ou
     out.Object("originalUriBaseIds",
                [&] { out.Object(kRootName, [&] { out.Field("uri", "file://" + Percent(RootDirectory(options))); }); });
     out.Field("columnKind", "utf16CodeUnits");
-    if (const std::string loss = LossOf(document); !loss.empty()) WriteLoss(loss, out);
+    if (const std::string loss = LossOf(source.head()); !loss.empty()) WriteLoss(loss, out);
     out.List("results", [&] {
-      for (const Json& finding : document["findings"]) WriteResult(document, finding, options, out);
+      const auto write = [&](const Json& finding, const Json& stacks) { WriteResult(stacks, finding, options, out); };
+      for (size_t i = 0; i < source.size(); ++i) source.Show(i, write);
     });
   });
 }
 
 }  // namespace
 
-std::string RenderSarif(const Json& document, const FormatOptions& options) {
-  const auto write = [&](JsonEvents* to) {
-    JsonWriter out(to);
-    out.Object([&] {
-      out.Field("$schema", "https://json.schemastore.org/sarif-2.1.0.json");
-      out.Field("version", "2.1.0");
-      out.List("runs", [&] { WriteRun(document, options, out); });
-    });
-  };
-  return JsonString(JsonText::Layout::kIndented, write) + "\n";
+void RenderSarif(const FindingSource& source, const FormatOptions& options, const Sink& sink) {
+  JsonText text(sink);
+  JsonWriter out(&text);
+  out.Object([&] {
+    out.Field("$schema", "https://json.schemastore.org/sarif-2.1.0.json");
+    out.Field("version", "2.1.0");
+    out.List("runs", [&] { WriteRun(source, options, out); });
+  });
+  sink("\n");
 }
 
 }  // namespace fdaudit::analyzer

@@ -1,9 +1,9 @@
 #pragma once
 
 // JSON Schema (2020-12), as far as docs/report.schema.json uses it: type, const, enum, pattern, minimum, properties,
-// propertyNames, additionalProperties, required, items, maxItems, minItems, uniqueItems, anyOf and $ref into $defs. What
-// describes (title, description, format, default) decides nothing, but that a required property with a default may be
-// missing: reports that older versions stored lack what was added since.
+// propertyNames, additionalProperties, required, items, maxItems, minItems, uniqueItems, anyOf and $ref into $defs.
+// What describes (title, description, format, default) decides nothing, but that a required property with a default may
+// be missing: reports that older versions stored lack what was added since.
 
 #include <optional>
 #include <string>
