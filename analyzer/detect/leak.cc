@@ -310,7 +310,7 @@ void FindLeaks(Model& model, const Evidence& evidence, Grouping* out) {
       held = program_end.Closed(process, CurrentLife(slot));
     if (!is_open && held == ProgramEnd::Closes::kNot) return;
     const trace::Act& opened = CurrentLife(slot).opened;
-    if (is_open && handed_over.Contains(index, CurrentLife(slot))) return;
+    if (is_open && handed_over.Contains(index, fd, CurrentLife(slot))) return;
     if (out->LeavesOut(index, model.Seconds(process.file, opened.stamp))) return;
     LeftKey key{index, opened.stack, 0, held};
     if (opened.stack == trace::kNoIndex) key.lost = std::min(++lost[index], kMostLost + 1);

@@ -40,7 +40,7 @@ bool Leaked::Contains(ProcessIndex process, int fd, const trace::Slot& slot) con
   if (!may_be) return false;
   const trace::Act& opened = CurrentLife(slot).opened;
   const uint32_t file = model_.processes()[process].file;
-  return !handed_over_.Contains(process, CurrentLife(slot)) &&
+  return !handed_over_.Contains(process, fd, CurrentLife(slot)) &&
          sources_.count(SourceOf(process, model_.PathOf(file, opened), model_.CallOf(file, opened))) != 0;
 }
 

@@ -153,6 +153,28 @@ static void starts_an_agent(void) {
 }
 static void agent_executes(void) { launch(starts_an_agent, 0); }
 
+// An agent that has closed what it does not need: what was forgotten did not go on in it.
+static void starts_a_tidy_agent(void) {
+  int held[2];
+  char nothing;
+  opened();
+  MUST(pipe2(held, O_CLOEXEC) == 0);
+  pid_t child = fork();
+  MUST(child >= 0);
+  if (child == 0) {
+    MUST(setsid() == getpid() && dup2(go[0], 0) == 0 && dup2(there[1], 1) == 1);
+    for (int fd = 3; fd < 256; ++fd) {
+      if (fd != held[1]) close(fd);
+    }
+    execl("/bin/sh", "sh", "-c", "echo; read nothing; exit 0", NULL);
+    _exit(99);
+  }
+  close(held[1]);
+  MUST(read(held[0], &nothing, 1) == 0);  // it has executed
+  close(held[0]);
+}
+static void agent_closes_all(void) { launch(starts_a_tidy_agent, 0); }
+
 static void opens_late(void) {
   opened();
   pid_t child = fork();
@@ -242,7 +264,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(by_daemon),            SCENARIO(daemon_noclose),      SCENARIO(worker_is_no_daemon),
     SCENARIO(opened_after_the_fork), SCENARIO(session_ends_first), SCENARIO(daemon_leaks),
     SCENARIO(daemon_fails),         SCENARIO(daemon_closes_twice), SCENARIO(on_a_terminal),
-    SCENARIO(logs_in),              SCENARIO(agent_executes),      {NULL, NULL},
+    SCENARIO(logs_in),              SCENARIO(agent_executes), SCENARIO(agent_closes_all),      {NULL, NULL},
 };
 
 int main(int argc, char** argv) {
