@@ -21,6 +21,7 @@
 #include "shim/interpose/real_functions.h"
 #include "shim/ledger/findings.h"
 #include "shim/ledger/lifetime.h"
+#include "shim/ledger/misled_streams.h"
 #include "shim/process/exec_environment.h"
 #include "shim/stack/libunwind_rules.h"
 #include "shim/stack/table.h"
@@ -218,6 +219,7 @@ void Summarize() {
 /// Exit handlers run last registered first, and this one is registered before main: it sees what the program's own
 /// handlers and destructors have closed.
 void EndAfterExit(int status, void*) {
+  NoteMisledStreams(true);
   Summarize();
   EndImage(status);
 }

@@ -29,6 +29,7 @@ std::vector<Finding> Detect(Model& model, const DetectOptions& options, uint64_t
   FindExecLeaks(model, &evidence, &groups);
   FindHeldPipes(model, &evidence, &groups);
   FindBadUses(model, &evidence, &groups);
+  FindClosedInUse(model, &evidence, &groups);
   FindBadCloses(model, &evidence, &groups);
   FindLeaks(model, evidence, &groups);
   FindCollected(model, options, &groups);

@@ -37,6 +37,7 @@ void FindExhaustion(Model& model, Evidence* evidence, Grouping* out);
 void FindExecLeaks(Model& model, Evidence* evidence, Grouping* out);
 void FindHeldPipes(Model& model, Evidence* evidence, Grouping* out);
 void FindBadUses(Model& model, Evidence* evidence, Grouping* out);
+void FindClosedInUse(Model& model, Evidence* evidence, Grouping* out);
 void FindBadCloses(Model& model, Evidence* evidence, Grouping* out);
 void FindLeaks(Model& model, const Evidence& evidence, Grouping* out);
 void FindCollected(Model& model, const DetectOptions& options, Grouping* out);

@@ -30,6 +30,7 @@ enum class Kind {
   kStdReused,
   kExecLeak,
   kPipeHeld,
+  kClosedInUse,
 };
 inline constexpr size_t kKinds = 13;
 

@@ -254,6 +254,13 @@ std::string BadUseMessage(Model& model, const Finding& finding) {
   return fmt::format("{} used {}, which {}{}", place, fd, fd < 0 ? "is no descriptor" : "was never open here", times);
 }
 
+std::string ClosedInUseMessage(Model& model, const Finding& finding) {
+  const StoryEvent& use = finding.events[finding.deciding - 1];
+  return fmt::format("{}, {}, was closed at {} while another thread was inside {} at {}", Subject(finding),
+                     WhereOpened(model, finding), Where(model, finding, Role::kClosed), use.call,
+                     Where(model, finding, Role::kUsed));
+}
+
 std::string MessageOf(Model& model, const Finding& finding) {
   switch (finding.kind) {
     case Kind::kLeak:
@@ -278,6 +285,8 @@ std::string MessageOf(Model& model, const Finding& finding) {
       return ExhaustedMessage(model, finding);
     case Kind::kPipeHeld:
       return PipeHeldMessage(model, finding);
+    case Kind::kClosedInUse:
+      return ClosedInUseMessage(model, finding);
     case Kind::kExecLeak:
       return ExecLeakMessage(model, finding);
     default:

@@ -223,6 +223,18 @@ constexpr KindInfo kTable[kKinds] = {
      "the same",
      "subprocess (close_fds is the default); after os.fork close the ends that are not yours",
      {403}},
+    {Kind::kClosedInUse, "closed-in-use", Severity::kNote, "a number was closed while another thread used it",
+     "A thread closed a number while another one was inside a blocking call on it: read, accept, poll, recv or write. "
+     "The kernel does not end that call: it may wait forever. And its thread goes on with the number, which may belong "
+     "to somebody else by then.",
+     "The mark that a call which may block leaves while it has not returned, and the close by another thread. Noted in "
+     "programs with threads, for numbers below 1024. Not reported: dup2 over the number, which leaves it open.",
+     "end the call first (shutdown, or an eventfd that the thread waits for as well), join the thread, then close",
+     "a server closes its listening socket while a thread waits in accept, which takes somebody else's connection next",
+     "shutdown(fd, SHUT_RDWR); pthread_join(thread, NULL); close(fd);",
+     "the same; the thread that waits owns the descriptor and closes it",
+     "socket.shutdown(SHUT_RDWR), thread.join(), then close()",
+     {}},
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "shim/events/events.h"
 #include "shim/events/recording.h"
 #include "shim/ledger/findings.h"
+#include "shim/ledger/misled_streams.h"
 #include "shim/ledger/standards.h"
 
 namespace fdaudit::shim {
@@ -30,12 +31,14 @@ PendingClose RecordClosing(const CallSite& site, int fd) {
     pending.act.flags |= trace::kActListed;
     if (thread.listing_fd == fd) thread.listing_fd = -1;
   }
+  if (began_by_fork) NoteMisledStream(fd);
   pending.ticket = LedgerCloseBegin(fd, pending.act);
   if (pending.ticket.found == CloseTicket::Found::kOpen) {
     thread.closing_count = pending.ticket.count;
     thread.closing_frame = site.caller.sp;
     thread.closing_fd = fd;
     recording.Journal(EventKind::kClosed, pending.act, fd, -1, pending.ticket.count);
+    NoteClosedInside(fd, pending.ticket, pending.act);
   }
   SetLastError(saved_errno);
   return pending;

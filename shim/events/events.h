@@ -21,6 +21,7 @@
 #include "shim/base/thread_pointer.h"
 #include "shim/events/quarantine.h"
 #include "shim/interpose/interpose.h"
+#include "shim/ledger/inside.h"
 #include "shim/ledger/last_use.h"
 #include "shim/ledger/ledger.h"
 #include "shim/ledger/received.h"
@@ -140,6 +141,9 @@ __attribute__((always_inline)) inline void NoteUse(const Function& function, int
   if (fd < 0 || options.last_use == Options::LastUse::kNothing) return;
   NoteLastUse(FDAUDIT_CALLER_REGISTERS(), CallNumber(function), fd);
 }
+
+/// Around a call of `function` on `fd` that may block.
+#define FDAUDIT_INSIDE(function, fd) const InsideCall inside_call(FDAUDIT_CALLER_REGISTERS(), CallNumber(function), fd)
 
 inline bool IsTableFull(int error) { return error == EMFILE || error == ENFILE; }
 
@@ -414,6 +418,7 @@ __attribute__((always_inline)) inline auto Received(int socket, const msghdr* me
                                                     A... arguments) {
   NoteUse(function, socket);
   const CallSite site = FDAUDIT_CALL_SITE(function);
+  FDAUDIT_INSIDE(function, socket);
   const auto result = function(arguments...);
   if (__builtin_expect(result < 0, 0)) {
     if (BlamesNumber(LastError())) RecordBadUse(site, {socket}, LastError());

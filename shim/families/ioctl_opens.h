@@ -79,10 +79,11 @@ constexpr int PlaceOfNumber(unsigned long request) {
 template <typename Function, typename... A>
 __attribute__((always_inline)) inline auto OpenedByRequest(int fd, int place, const void* argument, Function& function,
                                                            A... arguments) {
+  NoteUse(function, fd);
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const auto result = function(arguments...);
   if (result < 0) {
-    if (LastError() == EBADF) RecordBadUse(site, {fd});
+    if (BlamesNumber(LastError())) RecordBadUse(site, {fd}, LastError());
     return result;
   }
   int opened = static_cast<int>(result);

@@ -22,11 +22,13 @@ INTERPOSE("opens two connected sockets", int, socketpair, int domain, int type, 
 INTERPOSE("opens a connection's socket" CHECKED, int, accept, int fd, sockaddr* address, socklen_t* size) {
   const AddressRoom from = FDAUDIT_ROOM(address, size);
   const auto what = [&](TargetText& text) { return NewConnection(fd, from, 0, text); };
+  FDAUDIT_INSIDE(real::accept, fd);
   return OpenedFrom(fd, what, real::accept, fd, address, size);
 }
 INTERPOSE("opens a connection's socket" CHECKED, int, accept4, int fd, sockaddr* address, socklen_t* size, int flags) {
   const AddressRoom from = FDAUDIT_ROOM(address, size);
   const auto what = [&](TargetText& text) { return NewConnection(fd, from, flags, text); };
+  FDAUDIT_INSIDE(real::accept4, fd);
   return OpenedFrom(fd, what, real::accept4, fd, address, size, flags);
 }
 

@@ -56,6 +56,13 @@ __attribute__((always_inline)) inline ssize_t Moved(int fd, size_t size, Functio
   return size == 0 ? function(arguments...) : Used(fd, function, arguments...);
 }
 
+/// The same for calls that may block.
+template <typename Function, typename... A>
+__attribute__((always_inline)) inline ssize_t Waited(int fd, size_t size, Function& function, A... arguments) {
+  FDAUDIT_INSIDE(function, fd);
+  return Moved(fd, size, function, arguments...);
+}
+
 /// A call that moves from one to another, which may be a pipe.
 template <typename Function, typename... A>
 __attribute__((always_inline)) inline ssize_t MovedTo(int to, int from, Function& function, A... arguments) {
@@ -67,17 +74,17 @@ __attribute__((always_inline)) inline ssize_t MovedTo(int to, int from, Function
 /// The same for calls that may wait for what others write into a pipe. Nothing between the mark and the system call.
 template <typename Function, typename... A>
 __attribute__((always_inline)) inline ssize_t ReadIn(int fd, size_t size, Function& function, A... arguments) {
-  if (__builtin_expect(!IsWatchedPipe(fd), 1)) return Moved(fd, size, function, arguments...);
+  if (__builtin_expect(!IsWatchedPipe(fd), 1)) return Waited(fd, size, function, arguments...);
   const CallSite site = FDAUDIT_CALL_SITE(function);
   const bool noted = RecordPipeReading(site.caller, site.call, site.began, fd);
-  const ssize_t result = Moved(fd, size, function, arguments...);
+  const ssize_t result = Waited(fd, size, function, arguments...);
   if (noted) RecordPipeRead(fd, site.began, result > 0);
   return result;
 }
 
 template <typename Function, typename... A>
 __attribute__((always_inline)) inline ssize_t Wrote(int fd, size_t size, Function& function, A... arguments) {
-  const ssize_t result = Moved(fd, size, function, arguments...);
+  const ssize_t result = Waited(fd, size, function, arguments...);
   if (__builtin_expect(result > 0 && IsWatchedPipe(fd), 0)) RecordPipeWritten(fd);
   return result;
 }
@@ -150,18 +157,18 @@ INTERPOSE(READS, ssize_t, preadv64v2, int fd, const iovec* parts, int count, off
   return Moved(fd, static_cast<size_t>(count), real::preadv64v2, fd, parts, count, offset, flags);
 }
 INTERPOSE(READS, ssize_t, recv, int fd, void* buffer, size_t size, int flags) {
-  return Moved(fd, size, real::recv, fd, buffer, size, flags);
+  return Waited(fd, size, real::recv, fd, buffer, size, flags);
 }
 INTERPOSE(READS, ssize_t, __recv_chk, int fd, void* buffer, size_t size, size_t room, int flags) {
-  return Moved(fd, size, real::__recv_chk, fd, buffer, size, room, flags);
+  return Waited(fd, size, real::__recv_chk, fd, buffer, size, room, flags);
 }
 INTERPOSE(READS, ssize_t, recvfrom, int fd, void* buffer, size_t size, int flags, sockaddr* address,
           socklen_t* length) {
-  return Moved(fd, size, real::recvfrom, fd, buffer, size, flags, address, length);
+  return Waited(fd, size, real::recvfrom, fd, buffer, size, flags, address, length);
 }
 INTERPOSE(READS, ssize_t, __recvfrom_chk, int fd, void* buffer, size_t size, size_t room, int flags, sockaddr* address,
           socklen_t* length) {
-  return Moved(fd, size, real::__recvfrom_chk, fd, buffer, size, room, flags, address, length);
+  return Waited(fd, size, real::__recvfrom_chk, fd, buffer, size, room, flags, address, length);
 }
 INTERPOSE(READS, ssize_t, getdents64, int fd, void* buffer, size_t size) noexcept {
   return Moved(fd, size, real::getdents64, fd, buffer, size);
@@ -201,14 +208,14 @@ INTERPOSE(WRITES, ssize_t, pwritev64v2, int fd, const iovec* parts, int count, o
   return Moved(fd, static_cast<size_t>(count), real::pwritev64v2, fd, parts, count, offset, flags);
 }
 INTERPOSE(WRITES, ssize_t, send, int fd, const void* buffer, size_t size, int flags) {
-  return Moved(fd, size, real::send, fd, buffer, size, flags);
+  return Waited(fd, size, real::send, fd, buffer, size, flags);
 }
 INTERPOSE(WRITES, ssize_t, __send, int fd, const void* buffer, size_t size, int flags) {
-  return Moved(fd, size, real::__send, fd, buffer, size, flags);
+  return Waited(fd, size, real::__send, fd, buffer, size, flags);
 }
 INTERPOSE(WRITES, ssize_t, sendto, int fd, const void* buffer, size_t size, int flags, const sockaddr* address,
           socklen_t length) {
-  return Moved(fd, size, real::sendto, fd, buffer, size, flags, address, length);
+  return Waited(fd, size, real::sendto, fd, buffer, size, flags, address, length);
 }
 INTERPOSE(WRITES, ssize_t, sendmsg, int fd, const msghdr* message, int flags) {
   return Sent(fd, message, real::sendmsg, fd, message, flags);

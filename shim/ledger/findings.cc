@@ -56,7 +56,7 @@ uint64_t KeyOf(FindingKind kind, const trace::Act& act, const CloseOutcome& outc
 
 /// Notes of severity: worth a record each only where none is equal, in whatever image, and never the room of errors.
 bool IsNote(FindingKind kind, int error) {
-  return kind == FindingKind::kCrossedExec || kind == FindingKind::kMisuse ||
+  return kind == FindingKind::kCrossedExec || kind == FindingKind::kClosedInUse || kind == FindingKind::kMisuse ||
          (kind == FindingKind::kExhausted && error == 0);
 }
 
@@ -311,6 +311,20 @@ void NoteUnfoundedUse(int fd, const trace::Act& act) {
 void NoteMisuse(int fd, const trace::Act& act, const CloseOutcome& lives, int error, trace::FileAccess access) {
   const uint32_t finding = MakeFinding(FindingKind::kMisuse, fd, act, lives, error);
   if (finding != 0) FindingAt(finding - 1)->access = access;
+}
+
+void NoteOwnedClose(int fd, const trace::Act& close, const CloseOutcome& lives) {
+  MakeFinding(FindingKind::kOwnedClose, fd, close, lives, 0);
+}
+
+uint32_t NoteClosedInUse(int fd, const trace::Act& use, const CloseOutcome& lives) {
+  return MakeFinding(FindingKind::kClosedInUse, fd, use, lives, 0);
+}
+
+void CompleteClosedInUse(uint32_t finding, uint32_t image, uint32_t stack) {
+  FindingRecord& record = *FindingAt(finding - 1);
+  if (record.kind != FindingKind::kClosedInUse || record.image != image || stack == 0) return;
+  Atomic(record.act.stack).store(stack, std::memory_order_relaxed);
 }
 
 void NoteStdReused(int fd, const trace::Act& act, const CloseOutcome& lives) {

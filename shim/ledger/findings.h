@@ -37,6 +37,15 @@ void NoteUnfoundedUse(int fd, const trace::Act& act);
 /// A use of `fd`, which is open (lives[0]), failed for `error`. `access`: what it is open for.
 void NoteMisuse(int fd, const trace::Act& act, const CloseOutcome& lives, int error, trace::FileAccess access);
 
+/// `close` has closed lives[0], which a stream held that has printed since.
+void NoteOwnedClose(int fd, const trace::Act& close, const CloseOutcome& lives);
+
+/// lives[0] was closed while the thread of `use` was inside that call. Returns the number of a new record, 0 = there is
+/// an equal one, or no room.
+uint32_t NoteClosedInUse(int fd, const trace::Act& use, const CloseOutcome& lives);
+/// That call has returned: its whole call path.
+void CompleteClosedInUse(uint32_t finding, uint32_t image, uint32_t stack);
+
 /// An ordinary open was given a standard number: lives[0] now, lives[1] closed before.
 void NoteStdReused(int fd, const trace::Act& act, const CloseOutcome& lives);
 

@@ -35,7 +35,7 @@ uint32_t StackOf(const CallerRegisters& caller) {
 /// `known`: the number's entry, nullptr where there is none.
 __attribute__((noinline)) void Store(const CallerRegisters& caller, uint16_t call, int fd, uint32_t image,
                                      KnownUse* known) {
-  if (OnForeignStorage()) return;
+  if (OnForeignStorage() || InVforkChild()) return;
   const ThreadState& thread = ThreadOf(image);
   if (thread.guests != 0 || InVforkChild() || !thread.UsesLedger()) return;
   const bool is_placed = known != nullptr && known->image == image && known->place != nullptr;

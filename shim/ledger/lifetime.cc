@@ -11,6 +11,7 @@
 #include "shim/base/thread_pointer.h"
 #include "shim/ledger/folding.h"
 #include "shim/ledger/ledger.h"
+#include "shim/ledger/misled_streams.h"
 #include "shim/ledger/slots.h"
 #include "shim/ledger/standards.h"
 #include "shim/process/descriptor_table.h"
@@ -313,6 +314,7 @@ void EndImage(int status) {
   if (child == nullptr) {
     for (int fd = 0; fd <= 2; ++fd) NoteStandardLeft(fd);
   }
+  NoteMisledStreams(false);
   LedgerEnd(!self.own_table);
   record->status = status & 0xff;
   if (SystemCallsAllowed()) record->ended = Now();

@@ -60,9 +60,7 @@ Place Find(int fd, bool make) {
   return {block, &block->slots[number % kPrivateSlots]};
 }
 
-bool MayBeOwn(const PrivateBlock* block, int fd) {
-  return thread_state.vfork_child == nullptr || HasGroup(block, fd);
-}
+bool MayBeOwn(const PrivateBlock* block, int fd) { return thread_state.vfork_child == nullptr || HasGroup(block, fd); }
 
 bool WasUsed(int fd) {
   const PrivateBlock* block = BlockFor(static_cast<uint32_t>(fd) / kPrivateSlots, false);

@@ -553,6 +553,8 @@ enum class FindingKind : uint32_t {
   kCrossedExec = 9,  ///< lives[0] was inherited by the program that exec started, and the child had not placed it there
   kOwnedClose = 4,   ///< a close of what a FILE*, DIR* or declared owner held, by another: lives[0]; act = the close
   kFailedUse = 3,    ///< read & co. failed with EBADF on a number closed before; lives as for kFailedClose
+  kClosedInUse = 12,   ///< lives[0] was closed while another thread was inside a call on it: `act`, of that moment. Its
+                       ///< stack is the caller's frame alone, until the call returns
   kUnfoundedUse = 10,  ///< the same on a number never open here; no lives
   kMisuse = 11,  ///< a use of lives[0], which is open, failed because that is not open for it (EBADF), or is no socket
                  ///< (ENOTSOCK): `error`, `access`. lives[1] is the life before

@@ -68,6 +68,18 @@ TEST_F(Culprits, ACloseThatNobodySawAccusesNoUser) {
   EXPECT_TRUE(Detect().empty());
 }
 
+// --- closed-in-use
+
+TEST_F(Culprits, ACloseUnderAnotherThreadsCallIsANoteAtTheClose) {
+  Record(trace::FindingKind::kClosedInUse, Act("read", "reader", 5));
+  const Finding finding = Detect().at(0);
+  EXPECT_EQ(finding.kind, Kind::kClosedInUse);
+  EXPECT_EQ(finding.severity, Severity::kNote);
+  EXPECT_EQ(Roles(finding), Texts({"opened", "used", "closed"}));
+  EXPECT_EQ(finding.location->function, "owner");
+  EXPECT_EQ(finding.location->line, 11);
+}
+
 // --- overwrite
 
 class Overwrites : public Culprits {
