@@ -32,7 +32,7 @@ enum class Kind {
   kPipeHeld,
   kClosedInUse,
 };
-inline constexpr size_t kKinds = 13;
+inline constexpr size_t kKinds = 14;
 
 enum class Severity { kError, kWarning, kNote };  // worst first
 enum class State { kNew, kKnown, kSuppressed };   // against a baseline and suppressions

@@ -87,7 +87,7 @@ void FailedUse::NoteNoSocket(int fd) {
 
 }  // namespace
 
-void RecordBadUse(const CallSite& site, const UsedNumbers& numbers, int error) {
+void RecordBadUse(const CallSite& site, UsedNumbers numbers, int error) {
   FailedUse use(site);
   if (!use) return;
   const int candidates[] = {numbers.fd, numbers.other};

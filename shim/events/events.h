@@ -101,7 +101,7 @@ struct UsedNumbers {
   bool has_mode = true;  ///< EBADF may also mean that the access mode of what is open forbids the call
 };
 /// A use of one of `numbers` failed for `error`: EBADF or ENOTSOCK.
-void RecordBadUse(const CallSite& site, const UsedNumbers& numbers, int error = EBADF);
+void RecordBadUse(const CallSite& site, UsedNumbers numbers, int error = EBADF);
 /// The same of all numbers in select(2)'s sets (nullptr: none), of which the kernel looks at `count`.
 void RecordBadSets(const CallSite& site, int count, const fd_set* reads, const fd_set* writes, const fd_set* others);
 /// The same of what `message` was to pass on over `socket`.
@@ -168,7 +168,7 @@ NewDescriptor Describe(const What& what, TargetText& text) {
 
 /// A call that uses descriptors, and fails with -1 (or MAP_FAILED).
 template <typename Function, typename... A>
-__attribute__((always_inline)) inline auto UsedAny(const UsedNumbers& numbers, Function& function, A... arguments) {
+__attribute__((always_inline)) inline auto UsedAny(UsedNumbers numbers, Function& function, A... arguments) {
   NoteUse(function, numbers.fd);
   NoteUse(function, numbers.other);
   const auto result = function(arguments...);
@@ -267,7 +267,7 @@ __attribute__((always_inline)) inline int Opened(const What& what, Function& fun
 
 /// The same for a call that opens by way of the descriptor `from`.
 template <typename What, typename Function, typename... A>
-__attribute__((always_inline)) inline int OpenedFrom(const UsedNumbers& from, const What& what, Function& function,
+__attribute__((always_inline)) inline int OpenedFrom(UsedNumbers from, const What& what, Function& function,
                                                      A... arguments) {
   NoteUse(function, from.fd);
   const int fd = Opened(what, function, arguments...);
