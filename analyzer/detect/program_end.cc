@@ -86,7 +86,7 @@ bool ProgramEnd::LeadsThrough(Model& model, PathId path) {
   if (path == kNoPath) return false;
   const FrameList& frames = model.paths().Frames(path);
   for (size_t i = 0; i < frames.size(); ++i) {
-    if (IsShutdown(frames[i]) || IsExit(frames[i])) return true;
+    if (IsShutdown(frames, i) || IsExit(frames[i])) return true;
   }
   return false;
 }
