@@ -87,16 +87,16 @@ void FailedUse::NoteNoSocket(int fd) {
 
 }  // namespace
 
-void RecordBadUse(const CallSite& site, UsedNumbers numbers, int error) {
+void RecordBadUse(const CallSite& site, int fd, int other, bool has_mode, int error) {
   FailedUse use(site);
   if (!use) return;
-  const int candidates[] = {numbers.fd, numbers.other};
+  const int candidates[] = {fd, other};
   if (error == ENOTSOCK) {
-    use.NoteNoSocket(numbers.fd);
-  } else if (!use.NoteFirst(candidates) && numbers.has_mode) {
-    const bool is_pair = numbers.other != kNoDescriptor;
-    use.NoteForbidden(numbers.fd, is_pair ? trace::kAccessRead : trace::kAccessUnknown) ||
-        use.NoteForbidden(numbers.other, trace::kAccessWrite);
+    use.NoteNoSocket(fd);
+  } else if (!use.NoteFirst(candidates) && has_mode) {
+    const bool is_pair = other != kNoDescriptor;
+    use.NoteForbidden(fd, is_pair ? trace::kAccessRead : trace::kAccessUnknown) ||
+        use.NoteForbidden(other, trace::kAccessWrite);
   }
 }
 

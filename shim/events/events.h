@@ -101,7 +101,11 @@ struct UsedNumbers {
   bool has_mode = true;  ///< EBADF may also mean that the access mode of what is open forbids the call
 };
 /// A use of one of `numbers` failed for `error`: EBADF or ENOTSOCK.
-void RecordBadUse(const CallSite& site, UsedNumbers numbers, int error = EBADF);
+void RecordBadUse(const CallSite& site, int fd, int other, bool has_mode, int error);
+/// As scalars, which need no memory on the path of a call that succeeds.
+__attribute__((always_inline)) inline void RecordBadUse(const CallSite& site, UsedNumbers numbers, int error = EBADF) {
+  RecordBadUse(site, numbers.fd, numbers.other, numbers.has_mode, error);
+}
 /// The same of all numbers in select(2)'s sets (nullptr: none), of which the kernel looks at `count`.
 void RecordBadSets(const CallSite& site, int count, const fd_set* reads, const fd_set* writes, const fd_set* others);
 /// The same of what `message` was to pass on over `socket`.
