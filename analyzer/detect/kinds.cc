@@ -223,7 +223,10 @@ constexpr KindInfo kTable[kKinds] = {
      "the same",
      "subprocess (close_fds is the default); after os.fork close the ends that are not yours",
      {403}},
-    {Kind::kClosedInUse, "closed-in-use", Severity::kNote, "a number was closed while another thread used it",
+    {Kind::kClosedInUse,
+     "closed-in-use",
+     Severity::kNote,
+     "a number was closed while another thread used it",
      "A thread closed a number while another one was inside a blocking call on it: read, accept, poll, recv or write. "
      "The kernel does not end that call: it may wait forever. And its thread goes on with the number, which may belong "
      "to somebody else by then.",

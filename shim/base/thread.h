@@ -62,7 +62,7 @@ struct ThreadState {
   /// Callers of its latest close_range of one number, and of several.
   uintptr_t single_pc = 0;
   uintptr_t range_pc = 0;
-  int32_t inside_fd = -1;         ///< the number on which it is inside a call that may block (ledger/inside.h)
+  int32_t inside_fd = -1;  ///< the number on which it is inside a call that may block (ledger/inside.h)
   /// Of the latest read of a watched pipe (ledger/pipe_watch.h).
   uintptr_t reader_pc = 0;
   uintptr_t reader_sp = 0;

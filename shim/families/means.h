@@ -15,7 +15,9 @@
 
 /// A row of the table for what is not intercepted: functions, or calls of one in which it only asks ("fcntl(F_GETFD)").
 /// `why` begins with "asks: " or "nothing: ".
-#define LEFT_OUT(tag, names, why)                                                                       \
-  namespace fdaudit::shim::left_out {                                                                   \
-  __attribute__((section("fdaudit_means"), used)) static const char tag[] = names "\0" why "\0" "(none)"; \
+#define LEFT_OUT(tag, names, why)                                                           \
+  namespace fdaudit::shim::left_out {                                                       \
+  __attribute__((section("fdaudit_means"), used)) static const char tag[] = names "\0" why  \
+                                                                                  "\0"      \
+                                                                                  "(none)"; \
   }
