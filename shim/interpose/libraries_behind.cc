@@ -8,6 +8,8 @@
 #include "shim/base/text.h"
 
 #pragma weak _r_debug
+/// musl's, whose list of objects has the same form.
+extern "C" __attribute__((weak)) const r_debug* _dl_debug_addr;
 
 namespace fdaudit::shim {
 namespace {
@@ -15,9 +17,14 @@ namespace {
 constexpr VersionNumber kHiddenVersion = 0x8000;
 constexpr uint32_t kWordBits = sizeof(uintptr_t) * 8;
 
+const link_map* FirstObject() {
+  if (&_r_debug != nullptr && _r_debug.r_map != nullptr) return _r_debug.r_map;
+  return &_dl_debug_addr == nullptr || _dl_debug_addr == nullptr ? nullptr : _dl_debug_addr->r_map;
+}
+
 const link_map* ObjectOfShim() {
   const auto inside = reinterpret_cast<const DynamicEntry*>(_DYNAMIC);
-  const link_map* object = &_r_debug == nullptr ? nullptr : _r_debug.r_map;
+  const link_map* object = FirstObject();
   while (object != nullptr && object->l_ld != inside) object = object->l_next;
   return object;
 }
@@ -73,7 +80,8 @@ void* SymbolTable::Find(const char* name, uint32_t hash, const char* version, ui
   uint32_t index = buckets_[hash % bucket_count_];
   if (index < first_symbol_) return nullptr;
   const VersionNumber number = version[0] == '\0' ? VersionNumber{0} : NumberOf(version);
-  if (number == 0 && version[0] != '\0') return nullptr;
+  // An object without versions has whatever version is asked for.
+  if (number == 0 && version[0] != '\0' && definitions_ != nullptr) return nullptr;
   for (;; ++index) {
     const Symbol& symbol = symbols_[index];
     if ((chains_[index] ^ hash) < 2 && IsWanted(index, number) && IsSame(strings_ + symbol.st_name, name)) {
