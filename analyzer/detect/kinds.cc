@@ -237,7 +237,7 @@ constexpr KindInfo kTable[kKinds] = {
      "shutdown(fd, SHUT_RDWR); pthread_join(thread, NULL); close(fd);",
      "the same; the thread that waits owns the descriptor and closes it",
      "socket.shutdown(SHUT_RDWR), thread.join(), then close()",
-     {}},
+     {672}},
 };
 
 }  // namespace
