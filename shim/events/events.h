@@ -142,8 +142,9 @@ void RecordExecFailed(const CallSite& site);
 /// Before a call of `function` that uses `fd`; for the interposer itself, as FDAUDIT_CALLER_REGISTERS is.
 template <typename Function>
 __attribute__((always_inline)) inline void NoteUse(const Function& function, int fd) {
-  if (fd < 0 || options.last_use == Options::LastUse::kNothing) return;
-  NoteLastUse(FDAUDIT_CALLER_REGISTERS(), CallNumber(function), fd);
+  const CallerRegisters caller = FDAUDIT_CALLER_REGISTERS();
+  if (fd < 0 || WasLastUser(fd, caller.pc) || options.last_use == Options::LastUse::kNothing) return;
+  NoteLastUse(caller, CallNumber(function), fd);
 }
 
 /// Around a call of `function` on `fd` that may block.
