@@ -227,8 +227,21 @@ __attribute__((always_inline)) inline auto Sent(int socket, const msghdr* messag
   return result;
 }
 
-/// poll(2): what is no number of this process's comes back as POLLNVAL. One that asks for no event and does not wait
-/// asks just that.
+/// Whether a poll looks through the numbers from 0 on, or through a range of which it finds most closed: it asks which
+/// are open, whatever events it names (xargs does so before it starts a program).
+inline bool LooksThroughNumbers(const pollfd* entries, nfds_t count) {
+  constexpr nfds_t kFewestFromZero = 3;
+  constexpr nfds_t kFewest = 8;
+  nfds_t closed = 0;
+  for (nfds_t i = 0; i < count; ++i) {
+    if (entries[i].fd != entries[0].fd + static_cast<int>(i) || entries[i].events != entries[0].events) return false;
+    closed += (entries[i].revents & POLLNVAL) != 0 ? 1 : 0;
+  }
+  return entries[0].fd == 0 ? count >= kFewestFromZero : count >= kFewest && closed > count / 2;
+}
+
+/// poll(2): what is no number of this process's comes back as POLLNVAL. One that does not wait, and asks for no event
+/// or for a whole range, asks just that.
 template <typename Waits, typename Function, typename... A>
 __attribute__((always_inline)) inline int Polled(const pollfd* entries, nfds_t count, Waits waits, Function& function,
                                                  A... arguments) {
@@ -237,7 +250,8 @@ __attribute__((always_inline)) inline int Polled(const pollfd* entries, nfds_t c
   for (nfds_t i = 0; left > 0 && i < count; ++i) {
     if (entries[i].revents == 0) continue;
     --left;
-    if (__builtin_expect((entries[i].revents & POLLNVAL) != 0, 0) && (entries[i].events != 0 || waits())) {
+    if (__builtin_expect((entries[i].revents & POLLNVAL) == 0, 1)) continue;
+    if (waits() || (entries[i].events != 0 && !LooksThroughNumbers(entries, count))) {
       RecordBadUse(FDAUDIT_CALL_SITE(function), {entries[i].fd, kNoDescriptor, false});
     }
   }

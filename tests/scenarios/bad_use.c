@@ -16,6 +16,17 @@ static char byte;
 // --- never open ------------------------------------------------------------------------------------------------------
 
 static void never_written(void) { MUST(write(77, "x", 1) == -1); }  // @never-written
+// Which numbers are open is asked for a range of them at a time.
+static void range_polled(void) {
+  int fd = open("/dev/null", O_RDONLY);
+  MUST(fd >= 0 && close(fd) == 0);
+  struct pollfd entries[64];
+  for (int i = 0; i < 64; ++i) entries[i] = (struct pollfd){i, POLLIN | POLLOUT, 0};
+  MUST(poll(entries, 64, 0) > 32 && (entries[fd].revents & POLLNVAL) != 0);
+  MUST(poll(entries, (nfds_t)fd + 1, 0) > 0 && (entries[fd].revents & POLLNVAL) != 0);
+  MUST(poll(entries + fd, 20, 0) > 10 && (entries[fd].revents & POLLNVAL) != 0);
+}
+
 static void never_polled(void) {
   struct pollfd entry = {77, POLLIN, 0};
   for (int i = 0; i < 10; ++i) MUST(poll(&entry, 1, -1) == 1);  // @never-polled
@@ -157,7 +168,7 @@ static void unseen(void) {
 
 int main(int argc, char** argv) {
   static const struct scenario kCases[] = {SCENARIO(never_written),
-                                           SCENARIO(never_polled),
+                                           SCENARIO(range_polled), SCENARIO(never_polled),
                                            SCENARIO(never_selected),
                                            SCENARIO(never_watched),
                                            SCENARIO(never_by_number),
