@@ -16,7 +16,7 @@ LEFT_OUT(onto_itself, "dup2(fd, fd)", "asks: whether it is open; it does nothing
 LEFT_OUT(position, "lseek(fd, 0, SEEK_CUR)", "asks: whether it has a position");
 LEFT_OUT(transfers, "read, write and the like of no bytes", "asks: whether it could");
 LEFT_OUT(paths, "fstatat, statx and faccessat with AT_EMPTY_PATH", "asks: what the number stands for, as fstat does");
-LEFT_OUT(polls, "poll for no events that does not wait", "asks: which numbers are open");
+LEFT_OUT(polls, "poll that does not wait, for no events or for all numbers from 0 on", "asks: which numbers are open");
 LEFT_OUT(deregistered, "epoll_ctl(EPOLL_CTL_DEL)", "asks: it is enough that nothing is watched");
 LEFT_OUT(loops, "a call path over three or more consecutive numbers, some of which were never open",
          "asks: which numbers are open");
