@@ -256,9 +256,9 @@ std::string BadUseMessage(Model& model, const Finding& finding) {
 
 std::string ClosedInUseMessage(Model& model, const Finding& finding) {
   const StoryEvent& use = finding.events[finding.deciding - 1];
-  return fmt::format("{}, {}, was closed at {} while another thread was inside {} at {}", Subject(finding),
-                     WhereOpened(model, finding), Where(model, finding, Role::kClosed), use.call,
-                     Where(model, finding, Role::kUsed));
+  return fmt::format("{}, {}, {} closed at {} while another thread was inside {} at {}", Subject(finding),
+                     WhereOpened(model, finding), finding.count == 1 ? "was" : "were",
+                     Where(model, finding, Role::kClosed), use.call, Where(model, finding, Role::kUsed));
 }
 
 std::string MessageOf(Model& model, const Finding& finding) {

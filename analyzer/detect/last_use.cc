@@ -14,7 +14,7 @@ std::vector<LastUse> LastUsesOf(Model& model, ProcessIndex process, const UseCou
   std::vector<LastUse> uses;
   for (const auto& [word, count] : counts) {
     const trace::Use use = trace::UnpackUse(word);
-    uses.push_back({file.CallName(use.call), model.paths().Intern(user.file, use.stack, user.pid), count});
+    uses.push_back({file.CallName(use.call), model.paths().Intern(user.file, use.stack, process), count});
   }
   return uses;
 }

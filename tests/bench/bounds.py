@@ -14,6 +14,7 @@ sys.path.insert(0, str(HERE.parent / "support"))
 import harness  # noqa: E402
 
 FINDINGS = 100_000
+THREADS = HERE.parent / "standing" / "threads.c"
 EACH = 10_000  # findings of one process: its descriptors are limited
 FORMATS = ["text", "json", "sarif", "junit", "github", "gitlab", "markdown", "html"]
 
@@ -57,30 +58,6 @@ FORKS = """int main(int count, char** words) {
 """
 EVENTS = """int main(int count, char** words) {
   for (long i = count > 1 ? atol(words[1]) : 0; i > 0; --i) close(open("/dev/null", O_RDONLY));
-  return 0;
-}
-"""
-THREADS = """static int ends[1000][2];
-static void* Wait(void* number) {
-  long i = (long)number;
-  char byte;
-  struct pollfd polled[64];
-  for (int k = 0; k < 64; ++k) polled[k] = (struct pollfd){ends[(i + k) % 1000][0], POLLIN, 0};
-  if (i % 2 == 0) poll(polled, 64, -1); else if (read(ends[i][0], &byte, 1) < 0) perror("read");
-  return 0;
-}
-int main(void) {
-  pthread_attr_t small;
-  pthread_attr_init(&small);
-  pthread_attr_setstacksize(&small, 65536);
-  for (long i = 0; i < 1000; ++i) if (pipe(ends[i]) != 0) return 1;
-  for (long i = 0; i < 1000; ++i) {
-    pthread_t thread;
-    if (pthread_create(&thread, &small, Wait, (void*)i) != 0) return 1;
-  }
-  printf("ready\\n");
-  fflush(stdout);
-  pause();
   return 0;
 }
 """
@@ -141,7 +118,7 @@ def main():
         table.measure("journal=1G, full", ["view", "-o", "/dev/null", trace], None, 500, "view")
     with harness.Folder() as folder:
         trace = folder / "trace"
-        hung = subprocess.Popen([program("threads", THREADS)], stdout=subprocess.PIPE,
+        hung = subprocess.Popen([harness.build(THREADS, flags=["-pthread"])], stdout=subprocess.PIPE,
                                 env=harness.clean_environment(LD_PRELOAD=harness.SHIM, FDAUDIT_OPTIONS=f"trace={trace}"))
         try:
             hung.stdout.readline()

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "scenario.h"
@@ -79,8 +80,27 @@ static void child(void) {
   close(ends[1]);
 }
 
+// A call from code that the program has made itself, as a runtime's compiler does: no file has its address.
+static void made_code(void) {
+#if defined(__x86_64__)
+  // push %rbx; mov $read, %rax; call *%rax; pop %rbx; ret
+  unsigned char code[] = {0x53, 0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xd0, 0x5b, 0xc3};
+  ssize_t (*target)(int, void*, size_t) = read;
+  memcpy(code + 3, &target, sizeof target);
+  void* place = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  MUST(place != MAP_FAILED);
+  memcpy(place, code, sizeof code);
+  ssize_t (*made)(int, void*, size_t) = (ssize_t(*)(int, void*, size_t))place;
+  int fd = open("/dev/null", O_RDONLY);  // @made
+  char byte;
+  MUST(fd >= 0 && made(fd, &byte, 1) == 0);
+#else
+  _exit(77);
+#endif
+}
+
 static const struct scenario scenarios[] = {
-    SCENARIO(forgotten), SCENARIO(reopened), SCENARIO(thread), SCENARIO(child), {NULL, NULL}};
+    SCENARIO(forgotten), SCENARIO(made_code), SCENARIO(reopened), SCENARIO(thread), SCENARIO(child), {NULL, NULL}};
 
 int main(int argc, char** argv) {
   run_scenario(scenarios, argc > 1 ? argv[1] : NULL);
